@@ -1,0 +1,4 @@
+export * from "./assert.js";
+export * from "./backoff.js";
+export * from "./clock.js";
+export * from "./random.js";

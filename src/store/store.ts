@@ -1,0 +1,117 @@
+import type { HistoryEntry, Record } from "../../gen/flagwire/v1/history_pb.js";
+import type { RecordId } from "./record.js";
+
+/**
+ * The durable, ordered home of everything (see "Store" in docs/ARCHITECTURE.md). Small enough for an embedded and for a
+ * distributed engine. Whoever answers requests keeps the state in memory and moves it by `tail`, never by reading here.
+ */
+export interface Store extends AsyncDisposable {
+  /** The incarnation: revisions of different epochs have nothing to do with each other. */
+  readonly epoch: string;
+  /** All records at one revision. */
+  load(): Promise<StoreState>;
+  /**
+   * Makes a transaction durable, at the next revision, whole or not at all. Resolves after it is on disk; never rejects
+   * for anything that the caller could mend.
+   */
+  commit(transaction: Transaction): Promise<CommitResult>;
+  /**
+   * Every transaction after `revision`, in order, each once, each durable before it is seen; then those to come, until
+   * `signal` aborts, which ends the iteration without an error. Throws `HistoryCompacted` if some of them are no longer kept.
+   */
+  tail(revision: bigint, signal: AbortSignal): AsyncIterable<HistoryEntry>;
+  /** Kept transactions with a revision below `before` (all if absent), newest first. Stop iterating at will. */
+  history(before?: bigint): AsyncIterable<HistoryEntry>;
+  /** The revisions that are kept. */
+  edges(): HistoryEdges;
+  /** What became of an earlier write with this key, if it is still known. */
+  findIdempotent(key: string): Promise<IdempotentWrite | undefined>;
+  /**
+   * Resolves when the store can no longer promise anything, such as after a failed sync. It acknowledges nothing from then
+   * on: stop serving, exit.
+   */
+  readonly failed: Promise<StoreFailure>;
+  /** Waits for what was accepted, then lets go of the directory. */
+  close(): Promise<void>;
+}
+
+/** All records, each with the revision that last changed it, at one revision. */
+export interface StoreState {
+  readonly revision: bigint;
+  readonly records: ReadonlyMap<RecordId, Record>;
+}
+
+/** What to write, and under which conditions. */
+export interface Transaction {
+  /** Milliseconds since 1970-01-01T00:00:00Z. */
+  readonly timeMs: number;
+  readonly author: string;
+  readonly comment: string;
+  /** At least one; each id at most once. The store fills in `before`, and the revision of every `after`. */
+  readonly changes: readonly RecordChange[];
+  readonly preconditions: readonly Precondition[];
+  /** Makes a repetition harmless. */
+  readonly idempotency?: Idempotency | undefined;
+}
+
+/** The new content of one record; undefined deletes it. */
+export interface RecordChange {
+  readonly id: RecordId;
+  readonly after: Record | undefined;
+}
+
+/**
+ * `unchanged`: the record's last change, or its absence, is not newer than `revision` (an absent record that was deleted
+ * after it conflicts too, as far as history tells). `absent`: there is no such record. `head`: nothing at all was
+ * committed after `revision`. Any `revision` beyond the head conflicts.
+ */
+export type Precondition =
+  | { readonly kind: "unchanged"; readonly id: RecordId; readonly revision: bigint }
+  | { readonly kind: "absent"; readonly id: RecordId }
+  | { readonly kind: "head"; readonly revision: bigint };
+
+/** A write's name, chosen by its caller, and a digest of its content, to notice that the name was used for another. */
+export interface Idempotency {
+  readonly key: string;
+  readonly fingerprint: string;
+}
+
+/** A write that was committed under an idempotency key. */
+export interface IdempotentWrite extends Idempotency {
+  readonly revision: bigint;
+}
+
+export type CommitResult =
+  | { readonly kind: "committed"; readonly revision: bigint }
+  /** The idempotency key was used before, for this or for another content: see the write's fingerprint. */
+  | { readonly kind: "repeated"; readonly write: IdempotentWrite }
+  /** A precondition did not hold. Nothing was written. */
+  | { readonly kind: "conflict"; readonly precondition: Precondition; readonly headRevision: bigint }
+  /** Too little disk space is left. Nothing was written. */
+  | { readonly kind: "low-disk"; readonly freeBytes: number; readonly neededBytes: number }
+  /** The store has failed or is closed. Whether it was written is not known if `uncertain`. */
+  | { readonly kind: "unavailable"; readonly uncertain: boolean; readonly message: string };
+
+/** The revisions of kept history, both included; none are kept while `oldest` is above `newest`. */
+export interface HistoryEdges {
+  readonly oldest: bigint;
+  readonly newest: bigint;
+}
+
+/** Why a store stopped. */
+export interface StoreFailure {
+  readonly message: string;
+  readonly cause: unknown;
+}
+
+/** The history asked for has been dropped: load the state and go on from there. */
+export class HistoryCompacted extends Error {
+  override readonly name = "HistoryCompacted";
+
+  constructor(
+    readonly asked: bigint,
+    readonly oldest: bigint,
+  ) {
+    super(`revision ${asked} is no longer kept: history begins at ${oldest}`);
+  }
+}
