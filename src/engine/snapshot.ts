@@ -2,13 +2,7 @@ import type { FlagType } from "../../gen/flagwire/v1/flag_pb.js";
 import type { Position, WatchItem } from "../../gen/flagwire/v1/watch_pb.js";
 import type { Context } from "./context.js";
 import type { Outcome } from "./outcome.js";
-
-/** Something that makes a flag or segment malformed. */
-export interface Problem {
-  /** The path within the flag, targeting or segment, such as `targeting.rules[0].serve.variant`. */
-  readonly field: string;
-  readonly description: string;
-}
+import type { Problem } from "./problem.js";
 
 /** A flag ready to answer. */
 export interface CompiledFlag {
@@ -18,7 +12,7 @@ export interface CompiledFlag {
   readonly select: (context: Context, now: number) => Outcome;
   /** Whether the answer may depend on the time, here or in a prerequisite or segment. */
   readonly usesNow: boolean;
-  /** Empty, or why every answer is MALFORMED_FLAG. */
+  /** Empty, or why every answer is MALFORMED_FLAG (but for a killed flag, which still answers its off variant). */
   readonly problems: readonly Problem[];
 }
 
@@ -27,6 +21,7 @@ export interface CompiledFlag {
  * mirror.
  */
 export interface Snapshot {
+  readonly environment: string;
   readonly position: Position;
   /** See UpdateCommit.digest. */
   readonly digest: string;

@@ -1,0 +1,240 @@
+import { create } from "@bufbuild/protobuf";
+import type { Segment } from "../../gen/flagwire/v1/segment_pb.js";
+import {
+  type FlagState,
+  type Position,
+  PositionSchema,
+  type WatchItem,
+  WatchItemSchema,
+} from "../../gen/flagwire/v1/watch_pb.js";
+import { compileFlag, type FlagEntry } from "./compile-flag.js";
+import { Digest } from "./digest.js";
+import { componentsInOrder, withDependents } from "./graph.js";
+import type { Problem } from "./problem.js";
+import { prerequisitesOf, segmentsOfCondition, segmentsOfTargeting } from "./references.js";
+import { type CompiledSegment, compileSegment } from "./segment.js";
+import type { CompiledFlag, Snapshot } from "./snapshot.js";
+
+/** A snapshot without flags, at revision 0 of no epoch: what a mirror starts from. */
+export function emptySnapshot(environment: string): Snapshot {
+  return new CompiledSnapshot(environment, create(PositionSchema), new Digest(), new Map(), new Map());
+}
+
+interface FlagNode {
+  readonly state: FlagState;
+  readonly requires: ReadonlySet<string>;
+  readonly segments: ReadonlySet<string>;
+  readonly compiled: FlagEntry;
+}
+
+interface SegmentNode {
+  readonly segment: Segment;
+  readonly uses: ReadonlySet<string>;
+  readonly compiled: CompiledSegment;
+}
+
+class CompiledSnapshot implements Snapshot {
+  #sorted: readonly CompiledFlag[] | undefined;
+  readonly #digest: Digest;
+  readonly #flags: ReadonlyMap<string, FlagNode>;
+  readonly #segments: ReadonlyMap<string, SegmentNode>;
+
+  constructor(
+    readonly environment: string,
+    readonly position: Position,
+    digest: Digest,
+    flags: ReadonlyMap<string, FlagNode>,
+    segments: ReadonlyMap<string, SegmentNode>,
+  ) {
+    this.#digest = digest;
+    this.#flags = flags;
+    this.#segments = segments;
+  }
+
+  get digest(): string {
+    return this.#digest.toString();
+  }
+
+  get size(): number {
+    return this.#flags.size;
+  }
+
+  flag(key: string): CompiledFlag | undefined {
+    return this.#flags.get(key)?.compiled;
+  }
+
+  flags(): readonly CompiledFlag[] {
+    this.#sorted ??= sortedKeys(this.#flags).flatMap((key) => this.flag(key) ?? []);
+    return this.#sorted;
+  }
+
+  segmentProblems(key: string): readonly Problem[] {
+    return this.#segments.get(key)?.compiled.problems ?? [];
+  }
+
+  items(): WatchItem[] {
+    const items: WatchItem[] = [];
+    for (const key of sortedKeys(this.#flags)) {
+      const value = this.#flags.get(key)?.state;
+      if (value !== undefined) items.push(create(WatchItemSchema, { kind: { case: "flag", value } }));
+    }
+    for (const key of sortedKeys(this.#segments)) {
+      const value = this.#segments.get(key)?.segment;
+      if (value !== undefined) items.push(create(WatchItemSchema, { kind: { case: "segment", value } }));
+    }
+    return items;
+  }
+
+  apply(kind: "full" | "delta", items: readonly WatchItem[], position: Position): Snapshot {
+    if (kind === "delta" && items.length === 0) return this.#at(position);
+    const update =
+      kind === "full"
+        ? new Update(new Digest(), new Map(), new Map())
+        : new Update(new Digest(this.#digest), new Map(this.#flags), new Map(this.#segments));
+    for (const item of items) update.put(item);
+    update.compile();
+    return new CompiledSnapshot(this.environment, position, update.digest, update.flags, update.segments);
+  }
+
+  #at(position: Position): Snapshot {
+    const moved = new CompiledSnapshot(this.environment, position, this.#digest, this.#flags, this.#segments);
+    moved.#sorted = this.#sorted;
+    return moved;
+  }
+}
+
+/** The maps of a snapshot in the making. Nobody else sees them until they are complete. */
+class Update {
+  readonly #changedFlags = new Map<string, FlagState>();
+  readonly #changedSegments = new Map<string, Segment>();
+  readonly #touchedFlags = new Set<string>();
+  readonly #touchedSegments = new Set<string>();
+
+  constructor(
+    readonly digest: Digest,
+    readonly flags: Map<string, FlagNode>,
+    readonly segments: Map<string, SegmentNode>,
+  ) {}
+
+  put({ kind }: WatchItem): void {
+    switch (kind.case) {
+      case "flag": {
+        const key = kind.value.flag?.key ?? kind.value.targeting?.flagKey ?? "";
+        this.#dropFlag(key);
+        this.#changedFlags.set(key, kind.value);
+        this.digest.addFlag(key, kind.value);
+        return;
+      }
+      case "segment": {
+        const { key } = kind.value;
+        this.#dropSegment(key);
+        this.#changedSegments.set(key, kind.value);
+        this.digest.addSegment(key, kind.value);
+        return;
+      }
+      case "deletedFlagKey":
+        this.#dropFlag(kind.value);
+        return;
+      case "deletedSegmentKey":
+        this.#dropSegment(kind.value);
+        return;
+      case undefined:
+        // Of a newer server: it cannot concern what this version evaluates, or the digest will tell.
+        return;
+    }
+  }
+
+  /** Compiles what was put and all that depends on it; everything else is shared with the snapshot before. */
+  compile(): void {
+    const segments = withDependents(this.#touchedSegments, usesOf(this.segments, segmentUses));
+    this.#compileSegments(segments);
+    const flags = new Set(this.#touchedFlags);
+    if (segments.size > 0) {
+      for (const [key, node] of this.flags) if (meets(node.segments, segments)) flags.add(key);
+    }
+    this.#compileFlags(withDependents(flags, usesOf(this.flags, flagRequires)));
+  }
+
+  #compileSegments(keys: ReadonlySet<string>): void {
+    const sources = new Map<string, { segment: Segment; uses: ReadonlySet<string> }>();
+    for (const key of keys) {
+      const changed = this.#changedSegments.get(key);
+      const source = changed
+        ? { segment: changed, uses: segmentsOfCondition(changed.condition) }
+        : this.segments.get(key);
+      if (source !== undefined) sources.set(key, source);
+    }
+    const segment = (key: string) => this.segments.get(key)?.compiled;
+    for (const component of componentsInOrder(sources.keys(), (key) => sources.get(key)?.uses ?? [])) {
+      for (const key of component) {
+        const source = sources.get(key);
+        if (source === undefined) continue;
+        const inCycle = component.length > 1 || source.uses.has(key);
+        const compiled = compileSegment(source.segment, { segment, uses: source.uses, inCycle });
+        this.segments.set(key, { segment: source.segment, uses: source.uses, compiled });
+      }
+    }
+  }
+
+  #compileFlags(keys: ReadonlySet<string>): void {
+    const sources = new Map<string, Omit<FlagNode, "compiled">>();
+    for (const key of keys) {
+      const state = this.#changedFlags.get(key);
+      const source = state
+        ? { state, requires: prerequisitesOf(state.targeting), segments: segmentsOfTargeting(state.targeting) }
+        : this.flags.get(key);
+      if (source !== undefined) sources.set(key, source);
+    }
+    const flag = (key: string) => this.flags.get(key)?.compiled;
+    const segment = (key: string) => this.segments.get(key)?.compiled;
+    for (const component of componentsInOrder(sources.keys(), (key) => sources.get(key)?.requires ?? [])) {
+      for (const key of component) {
+        const source = sources.get(key);
+        if (source === undefined) continue;
+        const inCycle = component.length > 1 || source.requires.has(key);
+        this.flags.set(key, {
+          state: source.state,
+          requires: source.requires,
+          segments: source.segments,
+          compiled: compileFlag(key, source.state, { flag, segment, inCycle }),
+        });
+      }
+    }
+  }
+
+  #dropFlag(key: string): void {
+    this.#touchedFlags.add(key);
+    const before = this.#changedFlags.get(key) ?? this.flags.get(key)?.state;
+    if (before !== undefined) this.digest.removeFlag(key, before);
+    this.#changedFlags.delete(key);
+    this.flags.delete(key);
+  }
+
+  #dropSegment(key: string): void {
+    this.#touchedSegments.add(key);
+    const before = this.#changedSegments.get(key) ?? this.segments.get(key)?.segment;
+    if (before !== undefined) this.digest.removeSegment(key, before);
+    this.#changedSegments.delete(key);
+    this.segments.delete(key);
+  }
+}
+
+const segmentUses = (node: SegmentNode): ReadonlySet<string> => node.uses;
+const flagRequires = (node: FlagNode): ReadonlySet<string> => node.requires;
+
+/** What the nodes use, those that use nothing left out. */
+function* usesOf<N>(
+  nodes: ReadonlyMap<string, N>,
+  uses: (node: N) => ReadonlySet<string>,
+): Iterable<readonly [node: string, uses: ReadonlySet<string>]> {
+  for (const [key, node] of nodes) if (uses(node).size > 0) yield [key, uses(node)];
+}
+
+function meets(some: ReadonlySet<string>, others: ReadonlySet<string>): boolean {
+  for (const key of some) if (others.has(key)) return true;
+  return false;
+}
+
+function sortedKeys(map: ReadonlyMap<string, unknown>): string[] {
+  return [...map.keys()].sort();
+}

@@ -1,0 +1,78 @@
+const C1 = 0xcc9e2d51;
+const C2 = 0x1b873593;
+
+/**
+ * MurmurHash3_x86_32 of a text's UTF-8 bytes, as an unsigned 32-bit integer, without encoding the text first. A lone
+ * surrogate counts as U+FFFD, as everywhere where UTF-8 is made from a JavaScript string.
+ *
+ * Source: Austin Appleby, MurmurHash3.cpp (public domain), https://github.com/aappleby/smhasher.
+ */
+export function murmur3(text: string, seed = 0): number {
+  const length = text.length;
+  let hash = seed | 0;
+  let index = 0;
+  // Four ASCII characters are one block of the hash; almost every key consists of nothing else.
+  for (; index + 4 <= length; index += 4) {
+    const a = text.charCodeAt(index);
+    const b = text.charCodeAt(index + 1);
+    const c = text.charCodeAt(index + 2);
+    const d = text.charCodeAt(index + 3);
+    if ((a | b | c | d) > 0x7f) break;
+    hash = mixBlock(hash, a | (b << 8) | (c << 16) | (d << 24));
+  }
+  return finish(text, index, hash, index);
+}
+
+function mixBlock(hash: number, block: number): number {
+  let k = Math.imul(block, C1);
+  k = (k << 15) | (k >>> 17);
+  const h = hash ^ Math.imul(k, C2);
+  return (Math.imul((h << 13) | (h >>> 19), 5) + 0xe6546b64) | 0;
+}
+
+/** The rest of the text, byte by byte. `byteCount` bytes, a multiple of four, are in `hash` already. */
+function finish(text: string, from: number, hash: number, byteCount: number): number {
+  let h = hash;
+  let block = 0;
+  let bytes = byteCount;
+  for (let index = from; index < text.length; index++) {
+    let code = text.charCodeAt(index);
+    if (code >= 0xd800 && code <= 0xdfff) {
+      const next = index + 1 < text.length ? text.charCodeAt(index + 1) : 0;
+      if (code <= 0xdbff && next >= 0xdc00 && next <= 0xdfff) {
+        code = 0x10000 + ((code - 0xd800) << 10) + (next - 0xdc00);
+        index++;
+      } else {
+        code = 0xfffd;
+      }
+    }
+    const size = code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (let n = 0; n < size; n++) {
+      block |= utf8Byte(code, n, size) << ((bytes & 3) << 3);
+      bytes++;
+      if ((bytes & 3) === 0) {
+        h = mixBlock(h, block);
+        block = 0;
+      }
+    }
+  }
+  if ((bytes & 3) !== 0) {
+    let k = Math.imul(block, C1);
+    k = (k << 15) | (k >>> 17);
+    h ^= Math.imul(k, C2);
+  }
+  return avalanche(h ^ bytes);
+}
+
+function utf8Byte(code: number, index: number, size: number): number {
+  if (size === 1) return code;
+  if (index === 0) return ((0xf00 >> size) & 0xff) | (code >> (6 * (size - 1)));
+  return 0x80 | ((code >> (6 * (size - 1 - index))) & 0x3f);
+}
+
+function avalanche(hash: number): number {
+  let h = hash;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}

@@ -1,0 +1,48 @@
+import { RE2JS } from "re2js";
+import { engineLimits } from "../limits.js";
+import type { TestValue } from "./test-value.js";
+
+/** Compares two texts that both have been folded where case does not count. */
+export type CompareText = (text: string, literal: string) => boolean;
+
+export const contains: CompareText = (text, literal) => text.includes(literal);
+export const startsWith: CompareText = (text, literal) => text.startsWith(literal);
+export const endsWith: CompareText = (text, literal) => text.endsWith(literal);
+
+/** Unicode's default lower-casing, the same in every locale. */
+export function foldCase(text: string): string {
+  return text.toLowerCase();
+}
+
+export function compileText(compare: CompareText, literal: string, ignoreCase: boolean): TestValue {
+  if (!ignoreCase) return (value) => typeof value === "string" && compare(value, literal);
+  const folded = foldCase(literal);
+  return (value) => typeof value === "string" && compare(foldCase(value), folded);
+}
+
+/**
+ * Membership in a set of strings, numbers and booleans; types are never mixed up. Case is folded for strings only.
+ */
+export function compileIn(literals: readonly (string | number | boolean)[], ignoreCase: boolean): TestValue {
+  const members = new Set<unknown>(
+    ignoreCase ? literals.map((l) => (typeof l === "string" ? foldCase(l) : l)) : literals,
+  );
+  if (ignoreCase) return (value) => members.has(typeof value === "string" ? foldCase(value) : value);
+  const [only] = members;
+  if (members.size === 1) return (value) => value === only;
+  return (value) => members.has(value);
+}
+
+/** A regular expression in RE2's syntax, found anywhere in the text, in time linear in its length. */
+export function compilePattern(pattern: string, ignoreCase: boolean): TestValue | { readonly error: string } {
+  if (pattern.length > engineLimits.patternLength) {
+    return { error: `is longer than ${engineLimits.patternLength} characters` };
+  }
+  try {
+    const regex = RE2JS.compile(pattern, ignoreCase ? RE2JS.CASE_INSENSITIVE : 0);
+    return (value) => typeof value === "string" && regex.test(value);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.replace(/^error parsing regexp: /, "") : "cannot be parsed";
+    return { error: `is not a regular expression in RE2's syntax: ${reason}` };
+  }
+}

@@ -1,0 +1,80 @@
+import type { Flag } from "../../gen/flagwire/v1/flag_pb.js";
+import type { ErrorCode, JsonValue, Outcome, Reason } from "./outcome.js";
+import type { Problems } from "./problem.js";
+import { flagTypeName, freezeJson, fromValue, hasFlagType } from "./value.js";
+
+/** What an outcome may say beside its variant and reason. */
+export interface OutcomeExtras {
+  readonly ruleId?: string | undefined;
+  readonly prerequisiteKey?: string | undefined;
+}
+
+/** Makes the frozen outcomes of one flag. */
+export class OutcomeMaker {
+  readonly #values: ReadonlyMap<string, JsonValue>;
+  readonly #metadata: JsonValue | undefined;
+
+  /** Adds a problem for each variant without a value of the flag's type. */
+  constructor(
+    readonly flagKey: string,
+    flag: Flag | undefined,
+    problems: Problems,
+  ) {
+    this.#values = flag ? parseVariants(flag, problems) : new Map();
+    this.#metadata = flag?.metadata ? freezeJson(structuredClone(flag.metadata) as JsonValue) : undefined;
+  }
+
+  /** Whether the flag has a variant; if not, adds a problem. */
+  checkVariant(name: string, path: string, problems: Problems): boolean {
+    if (this.#values.has(name)) return true;
+    problems.add(path, name === "" ? "is required" : `the flag has no variant ${JSON.stringify(name)}`);
+    return false;
+  }
+
+  /** The outcome of a variant; without a value where the name is empty. */
+  variant(name: string, reason: Reason, extras: OutcomeExtras = {}): Outcome {
+    const value = this.#values.get(name);
+    return this.#freeze({ value, variant: value === undefined ? undefined : name, reason }, extras);
+  }
+
+  error(errorCode: ErrorCode, errorMessage: string, extras: OutcomeExtras = {}): Outcome {
+    return this.#freeze({ value: undefined, variant: undefined, reason: "ERROR", errorCode, errorMessage }, extras);
+  }
+
+  #freeze(
+    part: Pick<Outcome, "value" | "variant" | "reason"> & Partial<Pick<Outcome, "errorCode" | "errorMessage">>,
+    extras: OutcomeExtras,
+  ): Outcome {
+    return Object.freeze({
+      flagKey: this.flagKey,
+      value: part.value,
+      variant: part.variant,
+      reason: part.reason,
+      ruleId: extras.ruleId,
+      prerequisiteKey: extras.prerequisiteKey,
+      errorCode: part.errorCode,
+      errorMessage: part.errorMessage,
+      metadata: this.#metadata,
+    });
+  }
+}
+
+function parseVariants(flag: Flag, problems: Problems): ReadonlyMap<string, JsonValue> {
+  const values = new Map<string, JsonValue>();
+  const typeName = flagTypeName(flag.type);
+  if (typeName === undefined)
+    problems.add("flag.type", flag.type === 0 ? "is required" : `${flag.type} is not known to this version`);
+  const entries = Object.entries(flag.variants);
+  if (entries.length === 0) problems.add("flag.variants", "at least one variant is required");
+  for (const [name, message] of entries) {
+    const value = fromValue(message);
+    // Kept even if it is wrong, so that the rules that name it are not reported as well.
+    values.set(name, value ?? null);
+    if (typeName === undefined || (value !== undefined && hasFlagType(value, flag.type))) continue;
+    problems.add(
+      `flag.variants[${JSON.stringify(name)}]`,
+      `is not a ${typeName === "number" ? "finite number" : typeName}`,
+    );
+  }
+  return values;
+}

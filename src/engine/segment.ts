@@ -1,0 +1,82 @@
+import type { Segment } from "../../gen/flagwire/v1/segment_pb.js";
+import { targetingKey } from "./attribute.js";
+import { type ConditionScope, compileCondition, type TestContext } from "./condition.js";
+import { engineLimits } from "./limits.js";
+import { type Problem, Problems } from "./problem.js";
+
+/** A segment ready to be asked. */
+export interface CompiledSegment {
+  readonly contains: TestContext;
+  readonly usesNow: boolean;
+  /** See ConditionScope. */
+  readonly comparisons: number;
+  /** How deep it uses other segments: 1 where it uses none. */
+  readonly depth: number;
+  /** Empty, or why nothing that uses the segment can be answered. */
+  readonly problems: readonly Problem[];
+}
+
+/** What a segment is compiled among: the segments that it uses, compiled before it. */
+export interface SegmentScope {
+  readonly segment: (key: string) => CompiledSegment | undefined;
+  /** The keys that it uses. */
+  readonly uses: ReadonlySet<string>;
+  /** Whether it uses itself, directly or through others. */
+  readonly inCycle: boolean;
+}
+
+/** Compiles a segment. Never throws. */
+export function compileSegment(segment: Segment, scope: SegmentScope): CompiledSegment {
+  const problems = new Problems();
+  if (scope.inCycle) {
+    problems.add("segment.condition", `segment ${JSON.stringify(segment.key)} uses itself, directly or through others`);
+    return malformedSegment(problems);
+  }
+  let depth = 1;
+  for (const key of scope.uses) depth = Math.max(depth, 1 + (scope.segment(key)?.depth ?? 0));
+  if (depth > engineLimits.segmentDepth) {
+    problems.add("segment.condition", `segments use segments more than ${engineLimits.segmentDepth} levels deep`);
+    return malformedSegment(problems);
+  }
+  const inner: ConditionScope = {
+    salt: segment.key,
+    segment: scope.segment,
+    problems,
+    usesNow: false,
+    comparisons: 2,
+  };
+  const test = segment.condition ? compileCondition(segment.condition, "segment.condition", inner) : () => false;
+  checkComparisons(inner.comparisons, "segment.condition", problems);
+  if (test === undefined || problems.list.length > 0) return malformedSegment(problems);
+  return {
+    contains: compileMembership(segment, test),
+    usesNow: inner.usesNow,
+    comparisons: inner.comparisons,
+    depth,
+    problems: [],
+  };
+}
+
+/** Adds a problem where one evaluation could need more comparisons than the engine allows. */
+export function checkComparisons(comparisons: number, path: string, problems: Problems): void {
+  if (comparisons <= engineLimits.comparisons) return;
+  problems.add(path, `an evaluation could need ${comparisons} comparisons; ${engineLimits.comparisons} is the limit`);
+}
+
+function compileMembership(segment: Segment, test: TestContext): TestContext {
+  if (segment.included.length === 0 && segment.excluded.length === 0) return test;
+  const included = new Set(segment.included);
+  const excluded = new Set(segment.excluded);
+  return (context, now) => {
+    const key = targetingKey(context);
+    if (key !== undefined) {
+      if (included.has(key)) return true;
+      if (excluded.has(key)) return false;
+    }
+    return test(context, now);
+  };
+}
+
+function malformedSegment(problems: Problems): CompiledSegment {
+  return { contains: () => false, usesNow: false, comparisons: 0, depth: 1, problems: problems.list };
+}
