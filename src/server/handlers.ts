@@ -1,4 +1,4 @@
-import type { DescMethod, DescService, MessageShape } from "@bufbuild/protobuf";
+import type { DescMethod, DescService, Message, MessageShape } from "@bufbuild/protobuf";
 import type { OrRefusal } from "./refusal.js";
 
 /** What a handler may know of its call, whatever the transport. */
@@ -11,12 +11,17 @@ export interface Call {
   readonly peer: string;
 }
 
-/** A message with its binary form, so that one encoding serves any number of streams. */
-export class Encoded<T> {
-  constructor(
-    readonly message: T,
-    readonly bytes: Uint8Array,
-  ) {}
+/**
+ * A message with its binary form, so that one encoding serves any number of streams. Either may be made when it is first
+ * asked for: a transport reads only the one that it sends.
+ */
+export interface Encoded<T> {
+  readonly message: T;
+  readonly bytes: Uint8Array;
+}
+
+export function isEncoded<T extends Message>(answer: T | Encoded<T>): answer is Encoded<T> {
+  return !("$typeName" in answer);
 }
 
 /** Messages of a stream. A refusal ends it with that status; nothing may follow. */
@@ -31,10 +36,7 @@ export type Handler<M extends DescMethod> = M extends { methodKind: "unary" }
   : M extends { methodKind: "server_streaming" }
     ? (request: MessageShape<M["input"]>, call: Call) => AnswerStream<MessageShape<M["output"]>>
     : M extends { methodKind: "client_streaming" }
-      ? (
-          requests: AsyncIterable<MessageShape<M["input"]>>,
-          call: Call,
-        ) => Promise<OrRefusal<MessageShape<M["output"]>>>
+      ? (requests: AsyncIterable<MessageShape<M["input"]>>, call: Call) => Promise<OrRefusal<MessageShape<M["output"]>>>
       : (requests: AsyncIterable<MessageShape<M["input"]>>, call: Call) => AnswerStream<MessageShape<M["output"]>>;
 
 /** The implementation of every method of a service. */

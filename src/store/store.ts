@@ -8,23 +8,27 @@ import type { RecordId } from "./record.js";
 export interface Store extends AsyncDisposable {
   /** The incarnation: revisions of different epochs have nothing to do with each other. */
   readonly epoch: string;
-  /** All records at one revision. */
+  /** All records at one revision. Rejects with `StoreUnavailable` once closed, or if a record cannot be read. */
   load(): Promise<StoreState>;
   /**
    * Makes a transaction durable, at the next revision, whole or not at all. Resolves after it is on disk; never rejects
-   * for anything that the caller could mend.
+   * for anything that the caller could mend. Deleting a record that is not there changes nothing, and is not an error.
    */
   commit(transaction: Transaction): Promise<CommitResult>;
   /**
    * Every transaction after `revision`, in order, each once, each durable before it is seen; then those to come, until
-   * `signal` aborts, which ends the iteration without an error. Throws `HistoryCompacted` if some of them are no longer kept.
+   * `signal` aborts or the store closes, which ends the iteration without an error. Throws `HistoryCompacted` if some of
+   * them are no longer kept, at the start or because the consumer fell behind. Entries are shared: do not change them.
    */
   tail(revision: bigint, signal: AbortSignal): AsyncIterable<HistoryEntry>;
-  /** Kept transactions with a revision below `before` (all if absent), newest first. Stop iterating at will. */
+  /**
+   * Kept transactions with a revision below `before` (all if absent), newest first. Stop iterating at will. Throws
+   * `StoreUnavailable` once closed.
+   */
   history(before?: bigint): AsyncIterable<HistoryEntry>;
-  /** The revisions that are kept. */
+  /** The revisions that are kept. `newest` is the head. */
   edges(): HistoryEdges;
-  /** What became of an earlier write with this key, if it is still known. */
+  /** What became of an earlier write with this key, if it is still known. Rejects with `StoreUnavailable` once closed. */
   findIdempotent(key: string): Promise<IdempotentWrite | undefined>;
   /**
    * Resolves when the store can no longer promise anything, such as after a failed sync. It acknowledges nothing from then
@@ -92,7 +96,10 @@ export type CommitResult =
   /** The store has failed or is closed. Whether it was written is not known if `uncertain`. */
   | { readonly kind: "unavailable"; readonly uncertain: boolean; readonly message: string };
 
-/** The revisions of kept history, both included; none are kept while `oldest` is above `newest`. */
+/**
+ * The revisions of kept history, both included; none are kept while `oldest` is above `newest`, which is so only before
+ * the first commit: the newest transaction is always kept.
+ */
 export interface HistoryEdges {
   readonly oldest: bigint;
   readonly newest: bigint;
@@ -114,4 +121,9 @@ export class HistoryCompacted extends Error {
   ) {
     super(`revision ${asked} is no longer kept: history begins at ${oldest}`);
   }
+}
+
+/** The store cannot be read: it is closed, or what it holds is damaged. */
+export class StoreUnavailable extends Error {
+  override readonly name = "StoreUnavailable";
 }

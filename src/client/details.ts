@@ -1,0 +1,86 @@
+import { FlagType } from "../../gen/flagwire/v1/flag_pb.js";
+import { type ErrorCode, flagTypeName, type JsonValue, type Outcome, type Reason } from "../engine/index.js";
+
+/** An answer with its reasons, in OpenFeature's terms where it has them. */
+export interface EvaluationDetails<T> {
+  readonly flagKey: string;
+  /** The variant's value, or the caller's default where there is none. */
+  readonly value: T;
+  /** Undefined exactly where the value is the caller's default. */
+  readonly variant: string | undefined;
+  readonly reason: Reason;
+  /** The rule that decided. */
+  readonly ruleId: string | undefined;
+  /** The prerequisite that failed. */
+  readonly prerequisiteKey: string | undefined;
+  /** Set where the reason is ERROR. */
+  readonly errorCode: ErrorCode | undefined;
+  /** For people. */
+  readonly errorMessage: string | undefined;
+  /** The revision that the answer was given at; 0 where no server had a say. */
+  readonly revision: number;
+  /** The flag's metadata. */
+  readonly metadata: JsonValue | undefined;
+}
+
+/** The details of an outcome, with the caller's default where the outcome has no value. */
+export function toDetails<T>(outcome: Outcome, defaultValue: T, revision: number): EvaluationDetails<T> {
+  return {
+    flagKey: outcome.flagKey,
+    // The caller has made sure that the flag's type is that of the default.
+    value: outcome.value === undefined ? defaultValue : (outcome.value as T),
+    variant: outcome.variant,
+    reason: outcome.reason,
+    ruleId: outcome.ruleId,
+    prerequisiteKey: outcome.prerequisiteKey,
+    errorCode: outcome.errorCode,
+    errorMessage: outcome.errorMessage,
+    revision,
+    metadata: outcome.metadata,
+  };
+}
+
+/** The details of an answer that there is none. */
+export function errorDetails<T>(
+  flagKey: string,
+  defaultValue: T,
+  errorCode: ErrorCode,
+  errorMessage: string,
+  revision: number,
+): EvaluationDetails<T> {
+  return {
+    flagKey,
+    value: defaultValue,
+    variant: undefined,
+    reason: "ERROR",
+    ruleId: undefined,
+    prerequisiteKey: undefined,
+    errorCode,
+    errorMessage,
+    revision,
+    metadata: undefined,
+  };
+}
+
+/** The flag type of a value; undefined for one that no flag can have, such as `undefined`. */
+export function flagTypeOf(value: unknown): FlagType | undefined {
+  switch (typeof value) {
+    case "boolean":
+      return FlagType.BOOLEAN;
+    case "string":
+      return FlagType.STRING;
+    case "number":
+      return FlagType.NUMBER;
+    case "object":
+      return FlagType.OBJECT;
+    default:
+      return undefined;
+  }
+}
+
+/** Why a flag cannot answer a caller with this default; undefined if it can. A default of no flag type takes all. */
+export function typeMismatch(flagKey: string, type: FlagType, defaultValue: unknown): string | undefined {
+  const wanted = flagTypeOf(defaultValue);
+  if (wanted === undefined || wanted === type) return undefined;
+  return `flag ${flagKey} has the type ${flagTypeName(type) ?? "unknown"}, but the default is of type ${flagTypeName(wanted)}`;
+}

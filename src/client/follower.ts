@@ -1,0 +1,114 @@
+import type { Position } from "../../gen/flagwire/v1/watch_pb.js";
+import { emptySnapshot, type Snapshot } from "../engine/index.js";
+import type { Update } from "./update-reader.js";
+
+/** What became of an update. */
+export type Applied =
+  | {
+      readonly kind: "applied";
+      /** Whether any flag may answer differently than before. */
+      readonly changedKeys: readonly string[];
+    }
+  | { readonly kind: "refused"; readonly message: string };
+
+const UNCHANGED: Applied = { kind: "applied", changedKeys: [] };
+
+/**
+ * A mirror's snapshot and the position to go on from. The snapshot is replaced whole, by a verified update only, and its
+ * revision never goes down within an epoch.
+ */
+export class Follower {
+  #snapshot: Snapshot;
+  #resumeFrom: Position | undefined;
+  #hasData = false;
+
+  constructor(environment: string) {
+    this.#snapshot = emptySnapshot(environment);
+  }
+
+  /** The last known good. Empty before there is any. */
+  get snapshot(): Snapshot {
+    return this.#snapshot;
+  }
+
+  /** Whether the snapshot is one: from the server, or kept from before. */
+  get hasData(): boolean {
+    return this.#hasData;
+  }
+
+  /** Where the next stream should go on from; undefined for all from the beginning. */
+  get resumeFrom(): Position | undefined {
+    return this.#resumeFrom;
+  }
+
+  /** Starts with a snapshot from elsewhere; `resume` if its position is the server's. */
+  adopt(snapshot: Snapshot, resume: boolean): void {
+    this.#snapshot = snapshot;
+    this.#resumeFrom = resume ? snapshot.position : undefined;
+    this.#hasData = true;
+  }
+
+  /** Makes the next stream start from the beginning. What is known stays in use. */
+  dropPosition(): void {
+    this.#resumeFrom = undefined;
+  }
+
+  apply(update: Update): Applied {
+    const before = this.#snapshot;
+    const objection = this.#objection(update);
+    if (objection !== undefined) return { kind: "refused", message: objection };
+    const after =
+      update.kind === "none"
+        ? before.apply("delta", [], update.position)
+        : before.apply(update.kind, update.items, update.position);
+    if (after.digest !== update.digest) {
+      return { kind: "refused", message: `the digest is ${after.digest} and should be ${update.digest}` };
+    }
+    this.adopt(after, true);
+    if (update.kind === "none") return UNCHANGED;
+    const keys = update.kind === "full" ? changedByFull(before, after) : changedByDelta(before, after);
+    return { kind: "applied", changedKeys: keys };
+  }
+
+  /** Moves to a position that brought nothing. Returns an objection, if there is one. */
+  bookmark(position: Position): string | undefined {
+    const known = this.#resumeFrom;
+    if (known === undefined) return "a heartbeat came where there is nothing to go on from";
+    if (position.epoch !== known.epoch) return "a heartbeat came from another epoch";
+    if (position.revision < known.revision) return wentDown(known, position);
+    if (position.revision > known.revision) this.adopt(this.#snapshot.apply("delta", [], position), true);
+    return undefined;
+  }
+
+  #objection({ kind, position }: Update): string | undefined {
+    const known = this.#snapshot.position;
+    if (position.epoch === known.epoch && position.revision < known.revision) return wentDown(known, position);
+    if (kind === "full") return undefined;
+    const base = this.#resumeFrom;
+    if (base === undefined) return `a ${kind} update came where everything was asked for`;
+    if (position.epoch !== base.epoch) return `a ${kind} update came from another epoch`;
+    if (kind === "none" && position.revision !== base.revision) return "an update without changes moved the revision";
+    return undefined;
+  }
+}
+
+function wentDown(from: Position, to: Position): string {
+  return `the revision went down from ${from.revision} to ${to.revision}`;
+}
+
+/** Compiled flags are shared between snapshots unless they, or something that they depend on, changed. */
+function changedByDelta(before: Snapshot, after: Snapshot): string[] {
+  const keys: string[] = [];
+  for (const flag of after.flags()) if (before.flag(flag.key) !== flag) keys.push(flag.key);
+  for (const { key } of before.flags()) if (after.flag(key) === undefined) keys.push(key);
+  return keys;
+}
+
+/** A full update compiles everything anew: unless it is what was there, any flag may have changed. */
+function changedByFull(before: Snapshot, after: Snapshot): string[] {
+  if (before.position.epoch === after.position.epoch && before.digest === after.digest) return [];
+  const keys = new Set<string>();
+  for (const { key } of before.flags()) keys.add(key);
+  for (const { key } of after.flags()) keys.add(key);
+  return [...keys].sort();
+}

@@ -1,0 +1,13 @@
+export type { Clock, Random, StopTimer } from "../base/index.js";
+export type { Context, ErrorCode, JsonValue, Reason } from "../engine/index.js";
+export type { MirrorCache } from "./cache.js";
+export type { EvaluationDetails } from "./details.js";
+export type { TlsOptions } from "./grpc-session.js";
+export { type GrpcTransportOptions, openGrpcTransport } from "./grpc-transport.js";
+export type { Unsubscribe } from "./listeners.js";
+export type { Flags, Mirror, MirrorCounts, MirrorEvents, MirrorStatus } from "./mirror-api.js";
+export { MirrorError, type MirrorErrorKind } from "./mirror-error.js";
+export type { MirrorLogEntry, MirrorTimes } from "./mirror-options.js";
+export { type MirrorOptions, openMirror } from "./open-mirror.js";
+export { openRemote, type Remote, type RemoteOptions } from "./remote.js";
+export { type MirrorTransport, type RemoteTransport, type TransportCode, TransportError } from "./transport.js";

@@ -1,0 +1,66 @@
+import type { Context, JsonValue } from "../engine/index.js";
+import type { EvaluationDetails } from "./details.js";
+import type { Unsubscribe } from "./listeners.js";
+import type { MirrorError } from "./mirror-error.js";
+
+/**
+ * `connecting`: nothing came from the server yet. `ready`: it is heard. `stale`: it was silent for too long, or could not
+ * be reached at the start; evaluation goes on with the last known good. `closed`: so it does, without updates.
+ */
+export type MirrorStatus = "connecting" | "ready" | "stale" | "closed";
+
+/** What a mirror tells its listeners. */
+export interface MirrorEvents {
+  /** Flags may answer differently now. */
+  readonly change: {
+    /** Of the flags concerned, deleted ones included. After a full update all of them: any flag may have changed. */
+    readonly keys: readonly string[];
+    readonly revision: number;
+  };
+  /** The mirror is in step with the server, for the first time or again after `stale`. */
+  readonly ready: { readonly revision: number };
+  /** The server is silent. */
+  readonly stale: { readonly revision: number };
+  /** Something went wrong and is being mended. */
+  readonly error: MirrorError;
+}
+
+/** What a mirror has done. For metrics. */
+export interface MirrorCounts {
+  /** Streams tried. */
+  readonly attempts: number;
+  /** Updates applied, by kind. */
+  readonly fulls: number;
+  readonly deltas: number;
+  readonly nones: number;
+  /** Times that the position was dropped because something could not be right. */
+  readonly resyncs: number;
+}
+
+/** The methods that evaluate, in OpenFeature's order. They are synchronous and never throw. */
+export interface Flags {
+  boolean(key: string, defaultValue: boolean, context?: Context): boolean;
+  string(key: string, defaultValue: string, context?: Context): string;
+  number(key: string, defaultValue: number, context?: Context): number;
+  /** The value is frozen. That it has the default's shape is between you and the flag. */
+  object<T extends JsonValue>(key: string, defaultValue: T, context?: Context): T;
+  /** An answer with its reasons. The default says which type is wanted; `undefined` takes any. */
+  details<T>(key: string, defaultValue: T, context?: Context): EvaluationDetails<T>;
+}
+
+/** A copy of one environment's flags that follows the server and answers with no network. Made by `openMirror`. */
+export interface Mirror extends Flags, AsyncDisposable {
+  readonly environment: string;
+  readonly status: MirrorStatus;
+  /** The server's revision that the answers are of; 0 before there is one. */
+  readonly revision: number;
+  /** The checksum of the flags and segments; see UpdateCommit.digest. */
+  readonly digest: string;
+  readonly counts: MirrorCounts;
+  /** The keys of all flags, sorted. */
+  keys(): string[];
+  /** Listens until the function returned is called. */
+  on<E extends keyof MirrorEvents>(event: E, listener: (payload: MirrorEvents[E]) => void): Unsubscribe;
+  /** Stops following. Resolves when everything is let go of and the cache is written. Answers stay. */
+  close(): Promise<void>;
+}

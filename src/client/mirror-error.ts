@@ -1,0 +1,32 @@
+/**
+ * What went wrong in the background. `refused`: the server said no, such as to the token. `connection`: it cannot be
+ * reached, or the stream broke. `silence`: nothing came for too long. `protocol`: what came cannot be right, and
+ * everything is fetched again. `cache`, `bootstrap`: the file cannot be read or written. `listener`: one of yours threw.
+ */
+export type MirrorErrorKind =
+  | "refused"
+  | "connection"
+  | "silence"
+  | "protocol"
+  | "cache"
+  | "bootstrap"
+  | "listener"
+  | "closed";
+
+/** An error of a mirror. It is reported by the event `error`; only opening a mirror rejects with it. */
+export class MirrorError extends Error {
+  override readonly name = "MirrorError";
+
+  constructor(
+    readonly kind: MirrorErrorKind,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** The text of anything that was thrown. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

@@ -1,0 +1,58 @@
+import type { BackoffOptions, Clock, Random } from "../base/index.js";
+import type { MirrorCache } from "./cache.js";
+import type { MirrorTransport } from "./transport.js";
+
+/** What a mirror tells its host's log. Nothing in it is secret. */
+export interface MirrorLogEntry {
+  readonly level: "info" | "warn";
+  readonly message: string;
+  readonly cause?: unknown;
+}
+
+/** The times a mirror works with, all in milliseconds. */
+export interface MirrorTimes {
+  /** How long opening may take where there is no kept snapshot. Default 10 s: a deployment should fail, not hang. */
+  readonly connectTimeoutMs: number;
+  /** How long opening waits for the server where there is a kept snapshot. Default 2 s. A failed connection ends it at once. */
+  readonly fallbackAfterMs: number;
+  /** How long a new stream may take to its first message before it is given up. Default 10 s; servers send it within 1 s. */
+  readonly firstMessageTimeoutMs: number;
+  /**
+   * How long the server may say nothing before what the mirror holds counts as stale, and its connection as dead.
+   * Default 45 s: three of the longest heartbeat intervals.
+   */
+  readonly staleAfterMs: number;
+  /** How long a stream must live to let the backoff start again from its minimum. Default 60 s. */
+  readonly healthyAfterMs: number;
+  /** How long changes are collected before the cache is written. Default 1 s. The first snapshot is written at once. */
+  readonly cacheDelayMs: number;
+}
+
+/** All that a mirror needs, resolved. */
+export interface MirrorParts {
+  readonly environment: string;
+  readonly clientName: string;
+  readonly transport: MirrorTransport;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly times: MirrorTimes;
+  readonly backoff: BackoffOptions;
+  readonly cache: MirrorCache | undefined;
+  readonly log: (entry: MirrorLogEntry) => void;
+}
+
+export function resolveTimes(times: Partial<MirrorTimes>): MirrorTimes {
+  return {
+    connectTimeoutMs: times.connectTimeoutMs ?? 10_000,
+    fallbackAfterMs: times.fallbackAfterMs ?? 2_000,
+    firstMessageTimeoutMs: times.firstMessageTimeoutMs ?? 10_000,
+    staleAfterMs: times.staleAfterMs ?? 45_000,
+    healthyAfterMs: times.healthyAfterMs ?? 60_000,
+    cacheDelayMs: times.cacheDelayMs ?? 1_000,
+  };
+}
+
+/** Full jitter from half a second, so that a herd spreads, to half a minute. */
+export function resolveBackoff(backoff: Partial<BackoffOptions> = {}): BackoffOptions {
+  return { minMs: backoff.minMs ?? 500, maxMs: backoff.maxMs ?? 30_000 };
+}

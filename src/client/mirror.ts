@@ -1,0 +1,240 @@
+import { create } from "@bufbuild/protobuf";
+import { type WatchRequest, WatchRequestSchema } from "../../gen/flagwire/v1/evaluation_service_pb.js";
+import type { WatchResponse } from "../../gen/flagwire/v1/watch_pb.js";
+import type { StopTimer } from "../base/index.js";
+import type { Snapshot } from "../engine/index.js";
+import { CacheWriter } from "./cache-writer.js";
+import { Follower } from "./follower.js";
+import { type Ending, Link, type LinkHost, type Verdict } from "./link.js";
+import { Listeners, type Unsubscribe } from "./listeners.js";
+import type { Mirror, MirrorCounts, MirrorEvents, MirrorStatus } from "./mirror-api.js";
+import { MirrorError, messageOf } from "./mirror-error.js";
+import type { MirrorParts } from "./mirror-options.js";
+import { SnapshotFlags } from "./snapshot-flags.js";
+import { isRefused, leavesPositionIntact } from "./transport.js";
+import { type Update, UpdateReader } from "./update-reader.js";
+
+/** The freshness of what the mirror holds. Only `ready` has a timer, which makes it stale. */
+type Freshness =
+  | { readonly status: "connecting" }
+  | { readonly status: "ready"; readonly stop: StopTimer }
+  | { readonly status: "stale" }
+  | { readonly status: "closed" };
+
+/** Who waits for a mirror to open. */
+export interface OpeningObserver {
+  synced(): void;
+  failed(error: MirrorError): void;
+}
+
+/** The mirror itself, without anything of a platform. */
+export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
+  readonly #parts: MirrorParts;
+  readonly #follower: Follower;
+  readonly #link: Link;
+  readonly #listeners: Listeners<MirrorEvents>;
+  readonly #cacheWriter: CacheWriter | undefined;
+  readonly #counts = { fulls: 0, deltas: 0, nones: 0, resyncs: 0 };
+  #observer: OpeningObserver | undefined;
+  #freshness: Freshness = { status: "connecting" };
+  #reader = new UpdateReader();
+  #closing: Promise<void> | undefined;
+
+  constructor(parts: MirrorParts) {
+    const { environment, transport, clock, random, backoff, cache, times } = parts;
+    const follower = new Follower(environment);
+    super(follower, clock);
+    this.#parts = parts;
+    this.#follower = follower;
+    const timeouts = {
+      healthyAfterMs: times.healthyAfterMs,
+      firstMessageTimeoutMs: times.firstMessageTimeoutMs,
+      silenceTimeoutMs: times.staleAfterMs,
+    };
+    this.#link = new Link({ transport, clock, random, backoff, ...timeouts }, this);
+    this.#listeners = new Listeners((event, error) => this.#listenerFailed(event, error));
+    if (cache !== undefined) {
+      const failed = (error: unknown): void =>
+        this.report(new MirrorError("cache", `the cache cannot be written: ${messageOf(error)}`, { cause: error }));
+      this.#cacheWriter = new CacheWriter({ cache, clock, delayMs: times.cacheDelayMs, failed });
+    }
+  }
+
+  get environment(): string {
+    return this.#parts.environment;
+  }
+
+  /** See Follower.hasData. */
+  get hasData(): boolean {
+    return this.#follower.hasData;
+  }
+
+  get status(): MirrorStatus {
+    return this.#freshness.status;
+  }
+
+  get revision(): number {
+    return Number(this.#follower.snapshot.position.revision);
+  }
+
+  get digest(): string {
+    return this.#follower.snapshot.digest;
+  }
+
+  get counts(): MirrorCounts {
+    return { attempts: this.#link.attempts, ...this.#counts };
+  }
+
+  keys(): string[] {
+    return this.#follower.snapshot.flags().map((flag) => flag.key);
+  }
+
+  on<E extends keyof MirrorEvents>(event: E, listener: (payload: MirrorEvents[E]) => void): Unsubscribe {
+    return this.#listeners.on(event, listener);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Starts with a snapshot from elsewhere; `resume` if the server may know its position. */
+  adopt(snapshot: Snapshot, resume: boolean): void {
+    this.#follower.adopt(snapshot, resume);
+  }
+
+  /** Starts to follow. The observer hears of the first sync and of failures until it is taken away. */
+  start(observer: OpeningObserver): void {
+    this.#observer = observer;
+    this.#link.open();
+  }
+
+  /** Nobody waits for the opening any more. What was kept from before is in use now, and old. */
+  opened(): void {
+    this.#observer = undefined;
+    if (this.#freshness.status === "connecting" && this.#follower.hasData) this.#becomeStale();
+  }
+
+  report(error: MirrorError): void {
+    this.#parts.log({ level: "warn", message: error.message, cause: error.cause });
+    this.#listeners.emit("error", error);
+  }
+
+  begin(): WatchRequest {
+    this.#reader = new UpdateReader();
+    const { environment, clientName } = this.#parts;
+    return create(WatchRequestSchema, { environment, clientName, position: this.#follower.resumeFrom });
+  }
+
+  receive(message: WatchResponse): Verdict {
+    const reading = this.#reader.read(message);
+    switch (reading.kind) {
+      case "update":
+        return this.#apply(reading.update);
+      case "heartbeat": {
+        const objection = this.#follower.bookmark(reading.position);
+        if (objection !== undefined) return { kind: "violation", message: objection };
+        this.#becomeReady();
+        return GO_ON;
+      }
+      case "part":
+        // A long update on its way: the server is alive, but the mirror is not in step for it.
+        if (this.#freshness.status === "ready") this.#becomeReady();
+        return GO_ON;
+      case "goodbye":
+      case "violation":
+        return reading;
+    }
+  }
+
+  ended(ending: Ending): void {
+    const error = this.#toError(ending);
+    if (error === undefined) {
+      this.#parts.log({
+        level: "info",
+        message: `the stream from ${this.#parts.transport.address} ended; reconnecting`,
+      });
+      return;
+    }
+    const keepsPosition = ending.kind === "failed" ? leavesPositionIntact(ending.error) : error.kind !== "protocol";
+    if (!keepsPosition) {
+      this.#follower.dropPosition();
+      this.#counts.resyncs++;
+    }
+    this.#observer?.failed(error);
+    this.report(error);
+  }
+
+  #apply(update: Update): Verdict {
+    const applied = this.#follower.apply(update);
+    if (applied.kind === "refused") return { kind: "violation", message: applied.message };
+    this.#counts[COUNTS[update.kind]]++;
+    const isFirst = this.#freshness.status === "connecting";
+    if (update.kind !== "none") this.#cacheWriter?.write(this.#follower.snapshot);
+    this.#becomeReady();
+    if (applied.changedKeys.length > 0 && !isFirst) {
+      this.#listeners.emit("change", { keys: applied.changedKeys, revision: this.revision });
+    }
+    this.#observer?.synced();
+    return GO_ON;
+  }
+
+  #becomeReady(): void {
+    const before = this.#freshness;
+    if (before.status === "closed") return;
+    if (before.status === "ready") before.stop();
+    const stop = this.#parts.clock.after(this.#parts.times.staleAfterMs, () => this.#becomeStale());
+    this.#freshness = { status: "ready", stop };
+    if (before.status !== "ready") this.#listeners.emit("ready", { revision: this.revision });
+  }
+
+  #becomeStale(): void {
+    this.#freshness = { status: "stale" };
+    this.#listeners.emit("stale", { revision: this.revision });
+  }
+
+  async #close(): Promise<void> {
+    if (this.#freshness.status === "ready") this.#freshness.stop();
+    this.#freshness = { status: "closed" };
+    this.#observer = undefined;
+    this.#link.close();
+    await this.#cacheWriter?.flush();
+    await this.#parts.transport.close();
+    this.#listeners.clear();
+  }
+
+  #toError(ending: Ending): MirrorError | undefined {
+    const { address } = this.#parts.transport;
+    switch (ending.kind) {
+      case "goodbye":
+      case "closed-by-server":
+        return undefined;
+      case "silence":
+        return new MirrorError("silence", `nothing came from ${address} for ${ending.afterMs / 1000} s`);
+      case "violation":
+        return new MirrorError("protocol", `what came from ${address} cannot be right: ${ending.message}`);
+      case "failed": {
+        const { error } = ending;
+        const kind = isRefused(error) ? "refused" : "connection";
+        const what = kind === "refused" ? "refused to be watched" : "cannot be watched";
+        return new MirrorError(kind, `${address} ${what}: ${messageOf(error)}`, { cause: error });
+      }
+    }
+  }
+
+  #listenerFailed(event: keyof MirrorEvents, thrown: unknown): void {
+    const error = new MirrorError("listener", `a listener of "${event}" threw: ${messageOf(thrown)}`, {
+      cause: thrown,
+    });
+    // A listener of errors that throws must not be told of its own error, for ever.
+    if (event === "error") this.#parts.log({ level: "warn", message: error.message, cause: thrown });
+    else this.report(error);
+  }
+}
+
+const GO_ON: Verdict = { kind: "go-on" };
+const COUNTS = { full: "fulls", delta: "deltas", none: "nones" } as const;

@@ -1,0 +1,143 @@
+import { readFile } from "node:fs/promises";
+import { type BackoffOptions, type Clock, type Random, systemClock, systemRandom } from "../base/index.js";
+import { parseAddress } from "./address.js";
+import { bootstrapSnapshot } from "./bootstrap.js";
+import type { MirrorCache } from "./cache.js";
+import { createFileCache } from "./file-cache.js";
+import type { TlsOptions } from "./grpc-session.js";
+import { openGrpcTransport } from "./grpc-transport.js";
+import { fromKept } from "./kept-snapshot.js";
+import { SnapshotMirror } from "./mirror.js";
+import type { Mirror } from "./mirror-api.js";
+import { MirrorError, messageOf } from "./mirror-error.js";
+import {
+  type MirrorLogEntry,
+  type MirrorParts,
+  type MirrorTimes,
+  resolveBackoff,
+  resolveTimes,
+} from "./mirror-options.js";
+import { Opening } from "./opening.js";
+import { stayAlive } from "./stay-alive.js";
+import type { MirrorTransport } from "./transport.js";
+
+/** How to open a mirror. Everything has a default that suits a server beside it. */
+export interface MirrorOptions extends Partial<MirrorTimes> {
+  /** `host:port`, or a URL; `https://` for TLS. Default `127.0.0.1:8013`, where `flagwire serve` listens. */
+  readonly address?: string;
+  /** Sent as `authorization: Bearer …`. Default none. */
+  readonly token?: string | undefined;
+  /** Default `production`. */
+  readonly environment?: string;
+  /** Certificates for `https://`. Default the system's. */
+  readonly tls?: TlsOptions | undefined;
+  /** Where to keep the last snapshot, so that a restart succeeds while the server is away: a file, or your own. Default none. */
+  readonly cache?: string | MirrorCache | undefined;
+  /**
+   * What to begin with when the server is away and there is no cache: a flag file in JSON form, as `flagwire export`
+   * writes it, by its path or parsed. Default none.
+   */
+  readonly bootstrap?: string | object | undefined;
+  /**
+   * Whether opening waits, and fails where there is nothing to answer with. Default true. With false it is there at
+   * once: until the first sync, and without cache and bootstrap, answers are your defaults with PROVIDER_NOT_READY, and
+   * errors come as events only.
+   */
+  readonly waitForReady?: boolean;
+  /** Gives up opening: it rejects. No effect later. Default none. */
+  readonly signal?: AbortSignal | undefined;
+  /** The pause before a new stream, with full jitter. Default 0.5 s to 30 s. */
+  readonly backoff?: Partial<BackoffOptions>;
+  /** A name for the server's operators. At most 256 characters. Default `flagwire`. */
+  readonly clientName?: string;
+  /** Told what happens in the background, also before anybody can listen to events. Default nobody. */
+  readonly log?: (entry: MirrorLogEntry) => void;
+  /** How to reach the server. Default gRPC at `address`. The mirror closes it. */
+  readonly transport?: MirrorTransport;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+/**
+ * Opens a mirror of one environment. Resolves at the first sync; with a cache or a bootstrap also when the server cannot
+ * be reached or is slow, and the mirror then follows it as soon as it can. Rejects with a `MirrorError` where the server
+ * refuses (kind `refused`: the token, the environment), and where it cannot be reached and there is nothing to begin with
+ * (kind `connection`); with a `TypeError` for an address that is none.
+ *
+ * The program stays alive while opening is pending. An open mirror does not keep it alive.
+ */
+export async function openMirror(options: MirrorOptions = {}): Promise<Mirror> {
+  const parts = resolveParts(options);
+  const mirror = new SnapshotMirror(parts);
+  const release = stayAlive();
+  try {
+    await adoptKept(mirror, parts, options.bootstrap);
+    await followUntilOpen(mirror, parts, options);
+    return mirror;
+  } catch (error) {
+    await mirror.close();
+    throw error;
+  } finally {
+    parts.transport.unref();
+    release();
+  }
+}
+
+async function followUntilOpen(mirror: SnapshotMirror, parts: MirrorParts, options: MirrorOptions): Promise<void> {
+  const { signal, waitForReady = true } = options;
+  const { clock, times, transport } = parts;
+  const opening = new Opening({ clock, address: transport.address, hasFallback: mirror.hasData, ...times });
+  const abort = (): void =>
+    opening.abandon(new MirrorError("closed", "opening was given up", { cause: signal?.reason }));
+  signal?.addEventListener("abort", abort);
+  if (signal?.aborted) abort();
+  else mirror.start(opening);
+  try {
+    if (waitForReady || signal?.aborted) await opening.done;
+    else opening.synced();
+    mirror.opened();
+  } finally {
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+/** The cache goes before the bootstrap, because it is newer. Neither can keep a mirror from opening. */
+async function adoptKept(
+  mirror: SnapshotMirror,
+  parts: MirrorParts,
+  bootstrap: string | object | undefined,
+): Promise<void> {
+  const { cache, environment } = parts;
+  try {
+    const bytes = await cache?.load();
+    if (bytes !== undefined) return mirror.adopt(fromKept(bytes, environment), true);
+  } catch (error) {
+    mirror.report(new MirrorError("cache", `the cache is ignored: ${messageOf(error)}`, { cause: error }));
+  }
+  if (bootstrap === undefined) return;
+  try {
+    const json: unknown = typeof bootstrap === "string" ? JSON.parse(await readFile(bootstrap, "utf8")) : bootstrap;
+    mirror.adopt(bootstrapSnapshot(json, environment), false);
+  } catch (error) {
+    mirror.report(new MirrorError("bootstrap", `the bootstrap is ignored: ${messageOf(error)}`, { cause: error }));
+  }
+}
+
+function resolveParts(options: MirrorOptions): MirrorParts {
+  const { environment = "production", cache, token, tls } = options;
+  const transport =
+    options.transport ?? openGrpcTransport({ url: parseAddress(options.address ?? DEFAULT_ADDRESS), token, tls });
+  return {
+    environment,
+    clientName: options.clientName ?? "flagwire",
+    transport,
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
+    times: resolveTimes(options),
+    backoff: resolveBackoff(options.backoff),
+    cache: typeof cache === "string" ? createFileCache(cache, environment) : cache,
+    log: options.log ?? (() => {}),
+  };
+}
+
+const DEFAULT_ADDRESS = "127.0.0.1:8013";

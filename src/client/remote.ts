@@ -1,0 +1,116 @@
+import { create } from "@bufbuild/protobuf";
+import { EvaluateRequestSchema, type EvaluateResponse } from "../../gen/flagwire/v1/evaluation_service_pb.js";
+import { type Context, type ErrorCode, fromValue, type JsonValue, type Outcome, type Reason } from "../engine/index.js";
+import { parseAddress } from "./address.js";
+import { type EvaluationDetails, errorDetails, flagTypeOf, toDetails, typeMismatch } from "./details.js";
+import type { TlsOptions } from "./grpc-session.js";
+import { openGrpcTransport } from "./grpc-transport.js";
+import { messageOf } from "./mirror-error.js";
+import { toContextMessage } from "./remote-context.js";
+import { type RemoteTransport, TransportError } from "./transport.js";
+
+/** How to reach a server for single answers. */
+export interface RemoteOptions {
+  /** See MirrorOptions. */
+  readonly address?: string;
+  readonly token?: string | undefined;
+  readonly environment?: string;
+  readonly tls?: TlsOptions | undefined;
+  /** How long an answer may take, in milliseconds. Default 500: whoever waits for a flag keeps somebody waiting. */
+  readonly timeoutMs?: number;
+  /** How to reach the server. Default gRPC at `address`. The remote closes it. */
+  readonly transport?: RemoteTransport;
+}
+
+/** A mirror's methods, answered by the server one call at a time, for callers that must not hold the rules. */
+export interface Remote extends AsyncDisposable {
+  readonly environment: string;
+  /** None of these rejects: without an answer it is the default, and `details` says why. */
+  boolean(key: string, defaultValue: boolean, context?: Context): Promise<boolean>;
+  string(key: string, defaultValue: string, context?: Context): Promise<string>;
+  number(key: string, defaultValue: number, context?: Context): Promise<number>;
+  object<T extends JsonValue>(key: string, defaultValue: T, context?: Context): Promise<T>;
+  /** The error code is GENERAL where the server cannot be reached in time or refuses. */
+  details<T>(key: string, defaultValue: T, context?: Context): Promise<EvaluationDetails<T>>;
+  close(): Promise<void>;
+}
+
+/** Opens a remote client. It connects when first asked, and reconnects by itself. */
+export async function openRemote(options: RemoteOptions = {}): Promise<Remote> {
+  const { address = "127.0.0.1:8013", token, tls, environment = "production", timeoutMs = 500 } = options;
+  const transport = options.transport ?? openGrpcTransport({ url: parseAddress(address), token, tls });
+  return new EvaluateRemote(environment, transport, timeoutMs);
+}
+
+class EvaluateRemote implements Remote {
+  constructor(
+    readonly environment: string,
+    readonly transport: RemoteTransport,
+    readonly timeoutMs: number,
+  ) {}
+
+  async boolean(key: string, defaultValue: boolean, context?: Context): Promise<boolean> {
+    return (await this.details(key, defaultValue, context)).value;
+  }
+
+  async string(key: string, defaultValue: string, context?: Context): Promise<string> {
+    return (await this.details(key, defaultValue, context)).value;
+  }
+
+  async number(key: string, defaultValue: number, context?: Context): Promise<number> {
+    return (await this.details(key, defaultValue, context)).value;
+  }
+
+  async object<T extends JsonValue>(key: string, defaultValue: T, context?: Context): Promise<T> {
+    return (await this.details(key, defaultValue, context)).value;
+  }
+
+  async details<T>(key: string, defaultValue: T, context: Context = {}): Promise<EvaluationDetails<T>> {
+    try {
+      const request = create(EvaluateRequestSchema, {
+        environment: this.environment,
+        flagKey: key,
+        context: toContextMessage(context ?? {}),
+      });
+      const response = await this.transport.evaluate(request, this.timeoutMs);
+      return fromResponse(key, response, defaultValue);
+    } catch (error) {
+      const isUnknown = error instanceof TransportError && error.reason === "FLAG_NOT_FOUND";
+      const code = isUnknown ? "FLAG_NOT_FOUND" : "GENERAL";
+      return errorDetails(key, defaultValue, code, `${this.transport.address}: ${messageOf(error)}`, 0);
+    }
+  }
+
+  close(): Promise<void> {
+    return this.transport.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function fromResponse<T>(key: string, response: EvaluateResponse, defaultValue: T): EvaluationDetails<T> {
+  const revision = Number(response.revision);
+  const value = response.value === undefined ? undefined : fromValue(response.value);
+  const type = flagTypeOf(value);
+  const mismatch = type === undefined ? undefined : typeMismatch(key, type, defaultValue);
+  if (mismatch !== undefined) return errorDetails(key, defaultValue, "TYPE_MISMATCH", mismatch, revision);
+  return toDetails(toOutcome(key, response, value), defaultValue, revision);
+}
+
+/** The server's words for reasons and errors are those of outcomes; newer ones pass through. */
+function toOutcome(flagKey: string, response: EvaluateResponse, value: JsonValue | undefined): Outcome {
+  const { error } = response;
+  return {
+    flagKey,
+    value,
+    variant: response.variant || undefined,
+    reason: response.reason as Reason,
+    ruleId: response.ruleId || undefined,
+    prerequisiteKey: response.prerequisiteKey || undefined,
+    errorCode: error === undefined ? undefined : (error.code as ErrorCode),
+    errorMessage: error?.message,
+    metadata: response.metadata as JsonValue | undefined,
+  };
+}

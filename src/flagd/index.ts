@@ -1,0 +1,3 @@
+export type { Finding } from "./findings.js";
+export type { FlagdImport, FlagdImportOptions, UnreadableFlagdFile } from "./from-flagd-file.js";
+export { fromFlagdFile, isFlagdFile } from "./from-flagd-file.js";

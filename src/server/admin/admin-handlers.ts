@@ -1,0 +1,23 @@
+import type { AdminService } from "../../../gen/flagwire/v1/admin_service_pb.js";
+import type { ServiceHandlers } from "../handlers.js";
+import type { Admin } from "./admin.js";
+import { environmentHandlers } from "./environments.js";
+import { exportHandler } from "./export.js";
+import { flagHandlers } from "./flags.js";
+import { historyHandler } from "./history.js";
+import { importHandler } from "./import.js";
+import { segmentHandlers } from "./segments.js";
+import { targetingHandlers } from "./targetings.js";
+
+/** The handlers of AdminService, whatever the transport. */
+export function adminHandlers(admin: Admin): ServiceHandlers<typeof AdminService> {
+  return {
+    ...flagHandlers(admin),
+    ...targetingHandlers(admin),
+    ...segmentHandlers(admin),
+    ...environmentHandlers(admin),
+    import: importHandler(admin),
+    export: exportHandler(admin),
+    listHistory: historyHandler(admin),
+  };
+}

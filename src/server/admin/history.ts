@@ -1,0 +1,91 @@
+import { clone, create } from "@bufbuild/protobuf";
+import {
+  type AdminService,
+  type ListHistoryRequest,
+  ListHistoryResponseSchema,
+} from "../../../gen/flagwire/v1/admin_service_pb.js";
+import {
+  type Change,
+  ChangeSchema,
+  type HistoryEntry,
+  HistoryEntrySchema,
+} from "../../../gen/flagwire/v1/history_pb.js";
+import { invalidArgument } from "../environment.js";
+import type { ServiceHandlers } from "../handlers.js";
+import { isRefusal, type OrRefusal } from "../refusal.js";
+import type { Admin } from "./admin.js";
+import { ByteBudget, pageSizeOf } from "./page.js";
+
+type Handlers = ServiceHandlers<typeof AdminService>;
+
+/** How many transactions one call looks at, so that a search for a rare flag comes back with a page token in time. */
+const MAX_SCANNED = 5_000;
+
+export function historyHandler(admin: Admin): Handlers["listHistory"] {
+  return async (request) => {
+    const size = pageSizeOf(request.pageSize, 50);
+    if (isRefusal(size)) return size;
+    const before = parsePageToken(request.pageToken);
+    if (isRefusal(before)) return before;
+    const { store } = admin.head;
+    const { revision } = admin.head;
+    const entries: HistoryEntry[] = [];
+    const budget = new ByteBudget();
+    let scanned = 0;
+    let nextPageToken = "";
+    for await (const entry of store.history(before)) {
+      if (entry.revision > revision) continue;
+      if (entries.length === size || scanned++ === MAX_SCANNED) {
+        nextPageToken = String(entry.revision + 1n);
+        break;
+      }
+      if (!concerns(entry, request)) continue;
+      const shown = shorten(entry);
+      if (!budget.take(HistoryEntrySchema, shown)) {
+        nextPageToken = String(entry.revision + 1n);
+        break;
+      }
+      entries.push(shown);
+    }
+    const oldestRevision = store.edges().oldest;
+    return create(ListHistoryResponseSchema, { entries, nextPageToken, oldestRevision, revision });
+  };
+}
+
+function parsePageToken(token: string): OrRefusal<bigint | undefined> {
+  if (token === "") return undefined;
+  if (/^\d{1,19}$/.test(token)) return BigInt(token);
+  return invalidArgument([{ field: "page_token", description: "is not a token that this server gave" }]);
+}
+
+function concerns(entry: HistoryEntry, { flagKey, environment }: ListHistoryRequest): boolean {
+  if (flagKey === "" && environment === "") return true;
+  return entry.changes.some((change) => {
+    if (environment !== "" && change.environment !== environment) return false;
+    return flagKey === "" || flagKeyOf(change) === flagKey;
+  });
+}
+
+function flagKeyOf({ before, after }: Change): string | undefined {
+  const kind = (after ?? before)?.kind;
+  switch (kind?.case) {
+    case "flag":
+    case "reservedKey":
+      return kind.value.key;
+    case "targeting":
+      return kind.value.flagKey;
+    default:
+      return undefined;
+  }
+}
+
+/** An entry with as many of its changes as an answer has room for. */
+function shorten(entry: HistoryEntry): HistoryEntry {
+  const budget = new ByteBudget();
+  const kept = entry.changes.findIndex((change) => !budget.take(ChangeSchema, change));
+  if (kept < 0) return entry;
+  const shown = clone(HistoryEntrySchema, entry);
+  shown.changes = shown.changes.slice(0, kept);
+  shown.omittedChanges = entry.changes.length - kept;
+  return shown;
+}

@@ -1,0 +1,183 @@
+import { createHash } from "node:crypto";
+import { create, toBinary } from "@bufbuild/protobuf";
+import {
+  type AdminService,
+  type ImportRequest,
+  ImportRequestSchema,
+  type ImportResponse,
+  ImportResponseSchema,
+  type RefusedItem,
+  RefusedItemSchema,
+} from "../../../gen/flagwire/v1/admin_service_pb.js";
+import { type FlagFile, FlagFileSchema } from "../../../gen/flagwire/v1/history_pb.js";
+import type { RecordChange } from "../../store/index.js";
+import { authorOf } from "../access.js";
+import { DEFAULT_ENVIRONMENT, environmentNotFound, invalidArgument, resolveEnvironment } from "../environment.js";
+import type { ServiceHandlers } from "../handlers.js";
+import { contractLimits } from "../limits.js";
+import { isRefusal, type OrRefusal, Refusal } from "../refusal.js";
+import type { Catalog } from "../state/catalog.js";
+import { checkChanges, type Finding } from "../validate/change-set.js";
+import type { Admin } from "./admin.js";
+import { culpritOf, draftImport } from "./import-draft.js";
+import { type Draft, differs } from "./writer.js";
+
+type Handlers = ServiceHandlers<typeof AdminService>;
+
+const MAX_FILE_BYTES = 256 * 1_048_576;
+const MAX_NAMED = 100;
+
+export function importHandler(admin: Admin): Handlers["import"] {
+  return async (requests, call) => {
+    const received = await receive(requests);
+    if (isRefusal(received)) return received;
+    const environment = resolveEnvironment(received.first.environment);
+    const run = new ImportRun(admin, received, environment);
+    return admin.writer.write({
+      fields: received.first,
+      fingerprint: received.fingerprint,
+      author: authorOf(call),
+      draft: (catalog) => run.draft(catalog),
+      answer: (_catalog, revision) => run.answer(revision),
+    });
+  };
+}
+
+interface Received {
+  readonly first: ImportRequest;
+  readonly file: FlagFile;
+  readonly fingerprint: string;
+}
+
+async function receive(requests: AsyncIterable<ImportRequest>): Promise<OrRefusal<Received>> {
+  const file = create(FlagFileSchema);
+  const hash = createHash("sha256");
+  let first: ImportRequest | undefined;
+  let bytes = 0;
+  for await (const request of requests) {
+    first ??= request;
+    const encoded = toBinary(ImportRequestSchema, request);
+    hash.update(encoded);
+    bytes += encoded.length;
+    file.flags.push(...(request.file?.flags ?? []));
+    file.targetings.push(...(request.file?.targetings ?? []));
+    file.segments.push(...(request.file?.segments ?? []));
+    file.environments.push(...(request.file?.environments ?? []));
+    if (bytes > MAX_FILE_BYTES || file.flags.length > contractLimits.flags) return tooLarge();
+  }
+  if (first === undefined) return invalidArgument([{ field: "file", description: "at least one message is required" }]);
+  return { first, file, fingerprint: hash.digest("hex") };
+}
+
+/** One import: its draft may be made more than once, and the answer tells of the last. */
+class ImportRun {
+  #refused: readonly RefusedItem[] = [];
+  #created: string[] = [];
+  #updated: string[] = [];
+  #unchanged: string[] = [];
+  #segments: string[] = [];
+
+  constructor(
+    readonly admin: Admin,
+    readonly received: Received,
+    readonly environment: string,
+  ) {}
+
+  draft(catalog: Catalog): OrRefusal<Draft> {
+    const { file, first } = this.received;
+    const isKnown = file.environments.some(({ name }) => name === this.environment);
+    if (!isKnown && catalog.environment(this.environment) === undefined) return environmentNotFound(this.environment);
+    const none: Draft = { changes: [], reads: "all", brokenReason: "IN_USE" };
+    if (first.onlyIfEmpty && !isEmpty(catalog)) return none;
+    const changes = this.#validChanges(catalog);
+    if (isRefusal(changes)) return changes;
+    this.#summarise(catalog, changes);
+    return { ...none, changes };
+  }
+
+  answer(revision: bigint): ImportResponse {
+    return create(ImportResponseSchema, {
+      revision,
+      createdFlags: this.#created,
+      updatedFlags: this.#updated,
+      unchangedFlags: this.#unchanged,
+      changedSegments: this.#segments,
+      refused: [...this.#refused],
+    });
+  }
+
+  /** The changes of the file; with `skip_invalid`, of as much of it as is sound. */
+  #validChanges(catalog: Catalog): OrRefusal<readonly RecordChange[]> {
+    const { file, first } = this.received;
+    const settings = { environment: this.environment, force: first.force };
+    const leftOut = new Set<string>();
+    const refused: RefusedItem[] = [];
+    // Each round leaves something more out, because what was left out may have been needed by the rest.
+    for (;;) {
+      const draft = draftImport(file, settings, catalog, leftOut);
+      const changes = draft.changes.filter(({ id, after }) => differs(catalog.record(id), after));
+      const findings = checkChanges(this.admin.head, changes);
+      const wrong = [...draft.refused.map(fromRefused), ...findings];
+      if (wrong.length === 0) {
+        this.#refused = refused;
+        return changes;
+      }
+      const culprits = wrong.map((finding) => culpritOf(finding, file));
+      if (!first.skipInvalid || culprits.includes(undefined)) return refuseImport(wrong);
+      for (const finding of wrong) refused.push(toRefused(finding));
+      for (const culprit of culprits) if (culprit !== undefined) leftOut.add(culprit);
+    }
+  }
+
+  #summarise(catalog: Catalog, changes: readonly RecordChange[]): void {
+    const touched = new Set<string>();
+    const segments = new Set<string>();
+    for (const { after } of changes) {
+      const kind = after?.kind;
+      if (kind?.case === "flag") touched.add(kind.value.key);
+      if (kind?.case === "targeting") touched.add(kind.value.flagKey);
+      if (kind?.case === "segment") segments.add(kind.value.key);
+    }
+    const { file } = this.received;
+    const refused = new Set(this.#refused.map(({ key }) => key));
+    const named = new Set([...file.flags.map(({ key }) => key), ...file.targetings.map(({ flagKey }) => flagKey)]);
+    const keys = [...named].filter((key) => !refused.has(key)).sort();
+    this.#created = keys.filter((key) => touched.has(key) && catalog.flag(key) === undefined);
+    this.#updated = keys.filter((key) => touched.has(key) && catalog.flag(key) !== undefined);
+    this.#unchanged = keys.filter((key) => !touched.has(key));
+    this.#segments = [...segments].sort();
+  }
+}
+
+function isEmpty(catalog: Catalog): boolean {
+  if (catalog.flagKeys().length > 0) return false;
+  if (catalog.environmentNames().some((name) => name !== DEFAULT_ENVIRONMENT)) return false;
+  return catalog.segmentKeys(DEFAULT_ENVIRONMENT).length === 0;
+}
+
+function fromRefused({ key, field, description }: RefusedItem): Finding {
+  const kind = field.startsWith("segment") ? "segment" : "flag";
+  return { kind, key, field, description, environment: "", touched: true };
+}
+
+function toRefused({ key, field, description }: Finding): RefusedItem {
+  return create(RefusedItemSchema, { key, field, description });
+}
+
+function refuseImport(findings: readonly Finding[]): Refusal {
+  const items = [...new Set(findings.map(({ kind, key }) => `${kind} ${key}`))];
+  const list = items.slice(0, 5).join(", ") + (items.length > 5 ? ` and ${items.length - 5} more` : "");
+  const violations = findings.slice(0, MAX_NAMED).map(({ kind, key, field, description }) => ({
+    field: `${kind}s[${JSON.stringify(key)}].${field}`,
+    description,
+  }));
+  const more = findings.length - violations.length;
+  if (more > 0) violations.push({ field: "", description: `and ${more} more; a dry run with skip_invalid lists all` });
+  const message = `${items.length === 1 ? "an item is" : `${items.length} items are`} refused: ${list}; nothing was changed`;
+  return new Refusal("INVALID_ARGUMENT", "INVALID_FIELDS", message, { violations });
+}
+
+function tooLarge(): Refusal {
+  const message = `the file is too large: ${MAX_FILE_BYTES / 1_048_576} MiB and ${contractLimits.flags} flags are the limits`;
+  return new Refusal("RESOURCE_EXHAUSTED", "FILE_TOO_LARGE", message);
+}

@@ -1,0 +1,158 @@
+import { clone, create } from "@bufbuild/protobuf";
+import {
+  type AdminService,
+  CreateSegmentRequestSchema,
+  CreateSegmentResponseSchema,
+  DeleteSegmentRequestSchema,
+  DeleteSegmentResponseSchema,
+  GetSegmentResponseSchema,
+  ListSegmentsResponseSchema,
+  UpdateSegmentRequestSchema,
+  UpdateSegmentResponseSchema,
+} from "../../../gen/flagwire/v1/admin_service_pb.js";
+import { type Segment, SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
+import { segmentId } from "../../store/index.js";
+import { environmentNotFound, invalidArgument, resolveEnvironment, segmentNotFound } from "../environment.js";
+import type { ServiceHandlers } from "../handlers.js";
+import { contractLimits } from "../limits.js";
+import { isRefusal, type OrRefusal, Refusal } from "../refusal.js";
+import { type Admin, writeFor } from "./admin.js";
+import { mergeFields } from "./field-mask.js";
+import { ByteBudget, pageSizeOf } from "./page.js";
+import { putSegment, remove } from "./records.js";
+
+const EDITABLE = { fields: ["description", "included", "excluded", "condition"] } as const;
+
+type Handlers = ServiceHandlers<typeof AdminService>;
+
+export function segmentHandlers(
+  admin: Admin,
+): Pick<Handlers, "createSegment" | "getSegment" | "listSegments" | "updateSegment" | "deleteSegment"> {
+  return {
+    createSegment: createSegment(admin),
+    getSegment: getSegment(admin),
+    listSegments: listSegments(admin),
+    updateSegment: updateSegment(admin),
+    deleteSegment: deleteSegment(admin),
+  };
+}
+
+function createSegment(admin: Admin): Handlers["createSegment"] {
+  return (request, call) => {
+    const segment = namedSegment(request.segment, request.environment);
+    if (isRefusal(segment)) return segment;
+    const { environment, key } = segment;
+    return writeFor(admin, CreateSegmentRequestSchema, request, call, {
+      draft: (catalog) => {
+        if (catalog.environment(environment) === undefined) return environmentNotFound(environment);
+        if (catalog.segment(environment, key)) return segmentExists(key, environment);
+        return { changes: [putSegment(segment)], reads: "all", brokenReason: "SEGMENT_IN_USE" };
+      },
+      answer: (catalog, revision) =>
+        create(CreateSegmentResponseSchema, { segment: catalog.segment(environment, key) ?? segment, revision }),
+    });
+  };
+}
+
+function getSegment(admin: Admin): Handlers["getSegment"] {
+  return (request) => {
+    const environment = resolveEnvironment(request.environment);
+    const { catalog, revision } = admin.head;
+    if (catalog.environment(environment) === undefined) return environmentNotFound(environment);
+    const segment = catalog.segment(environment, request.key);
+    if (segment === undefined) return segmentNotFound(request.key, environment);
+    return create(GetSegmentResponseSchema, { segment, revision });
+  };
+}
+
+function listSegments(admin: Admin): Handlers["listSegments"] {
+  return (request) => {
+    const environment = resolveEnvironment(request.environment);
+    const { catalog, revision } = admin.head;
+    if (catalog.environment(environment) === undefined) return environmentNotFound(environment);
+    const size = pageSizeOf(request.pageSize, 500);
+    if (isRefusal(size)) return size;
+    const segments: Segment[] = [];
+    const budget = new ByteBudget();
+    for (const key of catalog.segmentKeys(environment)) {
+      const kept = catalog.segment(environment, key);
+      if (key <= request.pageToken || kept === undefined) continue;
+      const segment = withoutKeysIfLarge(kept);
+      if (segments.length === size || !budget.take(SegmentSchema, segment)) {
+        const nextPageToken = segments.at(-1)?.key ?? "";
+        return create(ListSegmentsResponseSchema, { segments, nextPageToken, revision });
+      }
+      segments.push(segment);
+    }
+    return create(ListSegmentsResponseSchema, { segments, revision });
+  };
+}
+
+function withoutKeysIfLarge(segment: Segment): Segment {
+  let length = 0;
+  for (const key of segment.included) length += key.length;
+  for (const key of segment.excluded) length += key.length;
+  if (length * 3 < contractLimits.messageBytes / 4) return segment;
+  const shown = clone(SegmentSchema, segment);
+  shown.included = [];
+  shown.excluded = [];
+  return shown;
+}
+
+function updateSegment(admin: Admin): Handlers["updateSegment"] {
+  return (request, call) => {
+    const segment = namedSegment(request.segment, request.environment);
+    if (isRefusal(segment)) return segment;
+    const { environment, key } = segment;
+    return writeFor(admin, UpdateSegmentRequestSchema, request, call, {
+      draft: (catalog) => {
+        if (catalog.environment(environment) === undefined) return environmentNotFound(environment);
+        const current = catalog.segment(environment, key);
+        if (current === undefined) return segmentNotFound(key, environment);
+        const merged = mergeFields(SegmentSchema, current, segment, request.updateMask, EDITABLE);
+        if (isRefusal(merged)) return merged;
+        return { changes: [putSegment(merged)], reads: "all", brokenReason: "SEGMENT_IN_USE" };
+      },
+      answer: (catalog, revision) =>
+        create(UpdateSegmentResponseSchema, { segment: catalog.segment(environment, key) ?? segment, revision }),
+    });
+  };
+}
+
+function deleteSegment(admin: Admin): Handlers["deleteSegment"] {
+  return (request, call) => {
+    const environment = resolveEnvironment(request.environment);
+    const { key } = request;
+    return writeFor(admin, DeleteSegmentRequestSchema, request, call, {
+      draft: (catalog) => {
+        if (catalog.environment(environment) === undefined) return environmentNotFound(environment);
+        if (catalog.segment(environment, key) === undefined) return segmentNotFound(key, environment);
+        return { changes: [remove(segmentId(environment, key))], reads: "all", brokenReason: "SEGMENT_IN_USE" };
+      },
+      answer: (_catalog, revision) => create(DeleteSegmentResponseSchema, { revision }),
+    });
+  };
+}
+
+/** The segment of a request with its environment filled in. */
+function namedSegment(segment: Segment | undefined, environment: string): OrRefusal<Segment> {
+  if (segment === undefined) return invalidArgument([{ field: "segment", description: "is required" }]);
+  if (environment !== "" && segment.environment !== "" && environment !== segment.environment) {
+    const description = `is ${segment.environment}, but the request's environment is ${environment}`;
+    return invalidArgument([{ field: "segment.environment", description }]);
+  }
+  const named = clone(SegmentSchema, segment);
+  named.environment = resolveEnvironment(segment.environment || environment);
+  return named;
+}
+
+function segmentExists(key: string, environment: string): Refusal {
+  return new Refusal(
+    "ALREADY_EXISTS",
+    "SEGMENT_EXISTS",
+    `there is a segment ${JSON.stringify(key)} in ${environment} already`,
+    {
+      metadata: { segment_key: key, environment },
+    },
+  );
+}

@@ -1,0 +1,71 @@
+import { clone } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type Record, RecordSchema } from "../../../gen/flagwire/v1/history_pb.js";
+import type { RecordChange } from "../../store/index.js";
+import type { Catalog } from "../state/catalog.js";
+
+/** Who changes something, when, and what was there before. */
+export interface StampContext {
+  readonly catalog: Catalog;
+  readonly author: string;
+  readonly timeMs: number;
+}
+
+/** Sets the output-only fields of a change: who created and changed it and when. The store sets the revision. */
+export function stamp(change: RecordChange, { catalog, author, timeMs }: StampContext): RecordChange {
+  if (change.after === undefined) return change;
+  const after = withoutStamps(change.after);
+  const before = catalog.record(change.id)?.kind;
+  const time = timestampFromMs(timeMs);
+  const { kind } = after;
+  switch (kind.case) {
+    case "flag":
+    case "segment": {
+      const kept = before?.case === kind.case ? before.value : undefined;
+      kind.value.createdAt = kept?.createdAt ?? time;
+      kind.value.createdBy = kept?.createdBy ?? author;
+      kind.value.changedAt = time;
+      kind.value.changedBy = author;
+      break;
+    }
+    case "targeting":
+      kind.value.changedAt = time;
+      kind.value.changedBy = author;
+      break;
+    case "environment": {
+      const kept = before?.case === "environment" ? before.value : undefined;
+      kind.value.createdAt = kept?.createdAt ?? time;
+      kind.value.createdBy = kept?.createdBy ?? author;
+      break;
+    }
+    case "reservedKey":
+      kind.value.deletedAt = time;
+      kind.value.deletedBy = author;
+      break;
+    case undefined:
+      break;
+  }
+  return { id: change.id, after };
+}
+
+/** A copy without the output-only fields: what an author decides, nothing else. */
+export function withoutStamps(record: Record): Record {
+  const copy = clone(RecordSchema, record);
+  const { kind } = copy;
+  if (kind.case === undefined) return copy;
+  kind.value.revision = 0n;
+  if (kind.case === "reservedKey") {
+    delete kind.value.deletedAt;
+    kind.value.deletedBy = "";
+    return copy;
+  }
+  if (kind.case !== "targeting") {
+    delete kind.value.createdAt;
+    kind.value.createdBy = "";
+  }
+  if (kind.case !== "environment") {
+    delete kind.value.changedAt;
+    kind.value.changedBy = "";
+  }
+  return copy;
+}

@@ -1,0 +1,181 @@
+import { clone, create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import {
+  type AdminService,
+  GetTargetingResponseSchema,
+  KillFlagsRequestSchema,
+  KillFlagsResponseSchema,
+  ReviveFlagsRequestSchema,
+  ReviveFlagsResponseSchema,
+  UpdateTargetingRequestSchema,
+  UpdateTargetingResponseSchema,
+} from "../../../gen/flagwire/v1/admin_service_pb.js";
+import { KillSchema, type Targeting, TargetingSchema } from "../../../gen/flagwire/v1/targeting_pb.js";
+import { flagId } from "../../store/index.js";
+import { authorOf } from "../access.js";
+import { environmentNotFound, flagNotFound, invalidArgument, resolveEnvironment } from "../environment.js";
+import type { ServiceHandlers } from "../handlers.js";
+import { isRefusal, type OrRefusal, Refusal } from "../refusal.js";
+import type { Catalog } from "../state/catalog.js";
+import { type Admin, writeFor } from "./admin.js";
+import { mergeFields } from "./field-mask.js";
+import { initialTargeting, withRuleIds } from "./initial-targeting.js";
+import { putTargeting } from "./records.js";
+
+const EDITABLE = {
+  fields: ["enabled", "off_variant", "prerequisites", "targets", "rules", "default"],
+} as const;
+
+type Handlers = ServiceHandlers<typeof AdminService>;
+
+export function targetingHandlers(
+  admin: Admin,
+): Pick<Handlers, "getTargeting" | "updateTargeting" | "killFlags" | "reviveFlags"> {
+  return {
+    getTargeting: getTargeting(admin),
+    updateTargeting: updateTargeting(admin),
+    killFlags: killFlags(admin),
+    reviveFlags: reviveFlags(admin),
+  };
+}
+
+function getTargeting(admin: Admin): Handlers["getTargeting"] {
+  return (request) => {
+    const { catalog, revision } = admin.head;
+    const targeting = currentTargeting(catalog, resolveEnvironment(request.environment), request.flagKey);
+    return isRefusal(targeting) ? targeting : create(GetTargetingResponseSchema, { targeting, revision });
+  };
+}
+
+function updateTargeting(admin: Admin): Handlers["updateTargeting"] {
+  return (request, call) => {
+    const { targeting, updateMask } = request;
+    if (targeting === undefined) return invalidArgument([{ field: "targeting", description: "is required" }]);
+    const named = [request.environment, targeting.environment].filter((name) => name !== "");
+    if (named.length === 2 && named[0] !== named[1]) {
+      const description = `is ${named[1]}, but the request's environment is ${named[0]}`;
+      return invalidArgument([{ field: "targeting.environment", description }]);
+    }
+    const environment = resolveEnvironment(named[0] ?? "");
+    return writeFor(admin, UpdateTargetingRequestSchema, request, call, {
+      draft: (catalog) => {
+        const current = currentTargeting(catalog, environment, targeting.flagKey);
+        if (isRefusal(current)) return current;
+        const merged = mergeFields(TargetingSchema, current, targeting, updateMask, EDITABLE);
+        if (isRefusal(merged)) return merged;
+        return {
+          changes: [putTargeting(withRuleIds(merged))],
+          reads: hasReferences(merged) ? "all" : [flagId(targeting.flagKey)],
+          brokenReason: "FLAG_IN_USE",
+        };
+      },
+      answer: (catalog, revision) => {
+        const value = currentTargeting(catalog, environment, targeting.flagKey);
+        return isRefusal(value) ? value : create(UpdateTargetingResponseSchema, { targeting: value, revision });
+      },
+    });
+  };
+}
+
+function killFlags(admin: Admin): Handlers["killFlags"] {
+  return (request, call) => {
+    const { reason } = request;
+    if (reason === "")
+      return invalidArgument([{ field: "reason", description: "is required: say why, for those who look later" }]);
+    if (reason.length > 1_024)
+      return invalidArgument([{ field: "reason", description: "is longer than 1024 characters" }]);
+    const environment = resolveEnvironment(request.environment);
+    const killed = create(KillSchema, {
+      killedAt: timestampFromMs(admin.writer.clock.now()),
+      killedBy: authorOf(call),
+      reason,
+    });
+    return writeFor(admin, KillFlagsRequestSchema, request, call, {
+      draft: (catalog) =>
+        changeKills(catalog, environment, request, (targeting) => {
+          // A flag that is killed stays killed for its first reason.
+          targeting.killed ??= killed;
+        }),
+      answer: (catalog, revision) => {
+        const flagKeys = selectFlags(catalog, environment, request);
+        return isRefusal(flagKeys) ? flagKeys : create(KillFlagsResponseSchema, { flagKeys: [...flagKeys], revision });
+      },
+    });
+  };
+}
+
+function reviveFlags(admin: Admin): Handlers["reviveFlags"] {
+  return (request, call) => {
+    const environment = resolveEnvironment(request.environment);
+    return writeFor(admin, ReviveFlagsRequestSchema, request, call, {
+      draft: (catalog) =>
+        changeKills(catalog, environment, request, (targeting) => {
+          delete targeting.killed;
+        }),
+      answer: (catalog, revision) => {
+        const flagKeys = selectFlags(catalog, environment, request);
+        return isRefusal(flagKeys)
+          ? flagKeys
+          : create(ReviveFlagsResponseSchema, { flagKeys: [...flagKeys], revision });
+      },
+    });
+  };
+}
+
+/** Which flags a kill or revival is about. */
+interface FlagSelection {
+  readonly flagKeys: readonly string[];
+  readonly tag: string;
+}
+
+function changeKills(
+  catalog: Catalog,
+  environment: string,
+  selection: FlagSelection,
+  change: (targeting: Targeting) => void,
+) {
+  const keys = selectFlags(catalog, environment, selection);
+  if (isRefusal(keys)) return keys;
+  const changes = [];
+  for (const key of keys) {
+    const current = currentTargeting(catalog, environment, key);
+    if (isRefusal(current)) return current;
+    const targeting = clone(TargetingSchema, current);
+    change(targeting);
+    changes.push(putTargeting(targeting));
+  }
+  return { changes, reads: keys.map(flagId), brokenReason: "FLAG_IN_USE", unchecked: true } as const;
+}
+
+function selectFlags(
+  catalog: Catalog,
+  environment: string,
+  { flagKeys, tag }: FlagSelection,
+): OrRefusal<readonly string[]> {
+  if (catalog.environment(environment) === undefined) return environmentNotFound(environment);
+  if (flagKeys.length === 0 && tag === "") {
+    return invalidArgument([{ field: "flag_keys", description: "at least one flag, or a tag, is required" }]);
+  }
+  const keys = new Set(flagKeys);
+  for (const key of keys) if (catalog.flag(key) === undefined) return flagNotFound(key);
+  if (tag === "") return [...keys].sort();
+  const tagged = catalog.flagKeys().filter((key) => catalog.flag(key)?.tags.includes(tag));
+  if (tagged.length === 0) {
+    return new Refusal("NOT_FOUND", "TAG_NOT_FOUND", `no flag has the tag ${JSON.stringify(tag)}`, {
+      metadata: { tag },
+    });
+  }
+  for (const key of tagged) keys.add(key);
+  return [...keys].sort();
+}
+
+function currentTargeting(catalog: Catalog, environment: string, flagKey: string): OrRefusal<Targeting> {
+  if (catalog.environment(environment) === undefined) return environmentNotFound(environment);
+  const flag = catalog.flag(flagKey);
+  if (flag === undefined) return flagNotFound(flagKey);
+  return catalog.targeting(environment, flagKey) ?? initialTargeting(flag, environment);
+}
+
+function hasReferences(targeting: Targeting): boolean {
+  return targeting.prerequisites.length > 0 || targeting.rules.length > 0;
+}

@@ -1,0 +1,139 @@
+import { create, fromJson, type JsonObject, type JsonValue } from "@bufbuild/protobuf";
+import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
+import {
+  BulkEvaluateResponseSchema,
+  type EvaluateResponse,
+  EvaluateResponseSchema,
+  EvaluationErrorSchema,
+  type EvaluationService,
+} from "../../gen/flagwire/v1/evaluation_service_pb.js";
+import type { WatchResponse } from "../../gen/flagwire/v1/watch_pb.js";
+import type { Clock } from "../base/index.js";
+import type { Outcome, Snapshot } from "../engine/index.js";
+import type { WatchHub } from "../watch/index.js";
+import { toContext } from "./context.js";
+import { environmentNotFound, flagNotFound, invalidArgument, resolveEnvironment } from "./environment.js";
+import type { Encoded, ServiceHandlers } from "./handlers.js";
+import { contractLimits } from "./limits.js";
+import { isRefusal, type OrRefusal, Refusal } from "./refusal.js";
+import type { Head } from "./state/head.js";
+
+/** What the handlers of EvaluationService work with. */
+export interface Evaluation {
+  readonly head: Head;
+  readonly hub: WatchHub;
+  readonly clock: Clock;
+}
+
+type Handlers = ServiceHandlers<typeof EvaluationService>;
+
+/** The handlers of EvaluationService, whatever the transport. */
+export function evaluationHandlers(evaluation: Evaluation): Handlers {
+  return {
+    evaluate: evaluate(evaluation),
+    bulkEvaluate: bulkEvaluate(evaluation),
+    watch: watch(evaluation),
+  };
+}
+
+function evaluate({ head, clock }: Evaluation): Handlers["evaluate"] {
+  return (request) => {
+    const environment = resolveEnvironment(request.environment);
+    const snapshot = head.snapshot(environment);
+    if (snapshot === undefined) return environmentNotFound(environment);
+    const context = toContext(request.context);
+    if (isRefusal(context)) return context;
+    const flag = snapshot.flag(request.flagKey);
+    if (flag === undefined) {
+      if (request.flagKey === "") return invalidArgument([{ field: "flag_key", description: "is required" }]);
+      return flagNotFound(request.flagKey);
+    }
+    return toResponse(flag.select(context, flag.usesNow ? clock.now() : 0), snapshot);
+  };
+}
+
+function bulkEvaluate({ head, clock }: Evaluation): Handlers["bulkEvaluate"] {
+  return (request) => {
+    const environment = resolveEnvironment(request.environment);
+    const snapshot = head.snapshot(environment);
+    if (snapshot === undefined) return environmentNotFound(environment);
+    const context = toContext(request.context);
+    if (isRefusal(context)) return context;
+    const { flagKeys } = request;
+    if (flagKeys.length > contractLimits.bulkKeys) {
+      const description = `has ${flagKeys.length} entries; ${contractLimits.bulkKeys} is the limit`;
+      return invalidArgument([{ field: "flag_keys", description }]);
+    }
+    const now = clock.now();
+    const evaluations: EvaluateResponse[] = [];
+    if (flagKeys.length === 0) {
+      for (const flag of snapshot.flags()) evaluations.push(toResponse(flag.select(context, now), snapshot));
+    }
+    for (const key of flagKeys) {
+      const flag = snapshot.flag(key);
+      evaluations.push(flag ? toResponse(flag.select(context, now), snapshot) : unknownFlag(key, snapshot));
+    }
+    return create(BulkEvaluateResponseSchema, { evaluations, revision: snapshot.position.revision });
+  };
+}
+
+function watch({ hub }: Evaluation): Handlers["watch"] {
+  return async function* frames(request, call): AsyncGenerator<OrRefusal<WatchResponse | Encoded<WatchResponse>>> {
+    const environment = resolveEnvironment(request.environment);
+    if (request.clientName.length > 256) {
+      yield invalidArgument([{ field: "client_name", description: "is longer than 256 characters" }]);
+      return;
+    }
+    if (!hub.has(environment)) {
+      yield environmentNotFound(environment);
+      return;
+    }
+    const { position } = request;
+    for await (const frame of hub.watch({ environment, position }, call.signal)) yield frame;
+    yield new Refusal("UNAVAILABLE", "STREAM_ENDED", "the stream has ended; reconnect with the last position");
+  };
+}
+
+/**
+ * The response of each outcome at the revision that last asked for it. Outcomes are frozen and live as long as their
+ * snapshot, so what is made of one is made once.
+ */
+const responses = new WeakMap<Outcome, EvaluateResponse>();
+
+function toResponse(outcome: Outcome, { position }: Snapshot): EvaluateResponse {
+  const known = responses.get(outcome);
+  if (known?.revision === position.revision) return known;
+  const response = createResponse(outcome, position.revision);
+  responses.set(outcome, response);
+  return response;
+}
+
+function createResponse(outcome: Outcome, revision: bigint): EvaluateResponse {
+  return create(EvaluateResponseSchema, {
+    flagKey: outcome.flagKey,
+    variant: outcome.variant ?? "",
+    reason: outcome.reason,
+    ruleId: outcome.ruleId ?? "",
+    prerequisiteKey: outcome.prerequisiteKey ?? "",
+    revision,
+    ...(outcome.value !== undefined && { value: toValue(outcome.value) }),
+    ...(outcome.metadata !== undefined && { metadata: outcome.metadata as JsonObject }),
+    ...(outcome.errorCode !== undefined && {
+      error: create(EvaluationErrorSchema, { code: outcome.errorCode, message: outcome.errorMessage ?? "" }),
+    }),
+  });
+}
+
+function unknownFlag(flagKey: string, { position }: Snapshot): EvaluateResponse {
+  const message = `there is no flag ${JSON.stringify(flagKey)}`;
+  return create(EvaluateResponseSchema, {
+    flagKey,
+    reason: "ERROR",
+    revision: position.revision,
+    error: create(EvaluationErrorSchema, { code: "FLAG_NOT_FOUND", message }),
+  });
+}
+
+function toValue(value: Outcome["value"]): Value {
+  return fromJson(ValueSchema, value as JsonValue);
+}

@@ -1,0 +1,50 @@
+import type { Deadline, Metadata } from "@grpc/grpc-js";
+import type { Logger } from "pino";
+import type { Clock } from "../../base/index.js";
+import { CallScope } from "../call-scope.js";
+import type { Call } from "../handlers.js";
+import { cancelledByClient, deadlineExceeded } from "../status.js";
+import type { TransportLimits } from "../transport.js";
+
+/** What grpc-js's four kinds of calls have in common. */
+export interface SurfaceCall {
+  readonly metadata: Metadata;
+  getPeer(): string;
+  getDeadline(): Deadline;
+  once(event: "cancelled", listener: () => void): unknown;
+}
+
+/** What an adapter of one call may use of its server. */
+export interface GrpcHost {
+  readonly limits: TransportLimits;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Destroys the connection of a client that does not read. */
+  cutOff(peer: string, method: string): void;
+}
+
+/** A call that came through grpc-js. */
+export class GrpcCall extends CallScope implements Call {
+  readonly #surface: SurfaceCall;
+
+  constructor(surface: SurfaceCall) {
+    super();
+    this.#surface = surface;
+  }
+
+  get peer(): string {
+    return this.#surface.getPeer();
+  }
+
+  header(name: string): string | undefined {
+    return this.#surface.metadata.get(name)[0]?.toString();
+  }
+
+  /** Aborts with the client, or at its deadline. grpc-js says `cancelled` after a finished call too. */
+  followClient(clock: Clock): void {
+    this.#surface.once("cancelled", () => {
+      const expired = Number(this.#surface.getDeadline()) <= clock.now();
+      this.abort(expired ? deadlineExceeded : cancelledByClient);
+    });
+  }
+}

@@ -1,0 +1,106 @@
+import type { Socket } from "node:net";
+import {
+  logVerbosity,
+  Server,
+  ServerCredentials,
+  setLogVerbosity,
+  type UntypedHandleCall,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import { type BoundMethod, bindMethods } from "../bound-method.js";
+import type { TransportLimits, TransportOptions } from "../transport.js";
+import { bidiHandler, serverStreamHandler } from "./answer-pump.js";
+import { type GrpcMethod, toGrpcMethod } from "./codec.js";
+import type { GrpcHost } from "./grpc-call.js";
+import { clientStreamHandler, unaryHandler } from "./respond-once.js";
+
+/** gRPC over sockets that somebody else accepted. */
+export interface GrpcServer {
+  /** Speaks gRPC on a connection whose first bytes, still unread, are the HTTP/2 preface. */
+  serve(socket: Socket): void;
+  /** How many connections are open. */
+  readonly connections: number;
+  /** Takes no more calls. Resolves when those that run have ended. */
+  drain(): Promise<void>;
+  /** Ends every call and connection now. */
+  destroy(): void;
+}
+
+export function createGrpcServer(options: TransportOptions): GrpcServer {
+  // grpc-js writes to the console what it cannot parse, with its content. The setting is one for the whole process.
+  setLogVerbosity(logVerbosity.NONE);
+  const server = new Server(toServerOptions(options.limits));
+  const sockets = new Map<string, Socket>();
+  const host: GrpcHost = { ...options, cutOff: (peer, method) => cutOff(sockets, peer, method, options) };
+  for (const served of options.services) {
+    const methods = bindMethods(served);
+    const definition: Record<string, GrpcMethod> = {};
+    const implementation: UntypedServiceImplementation = {};
+    for (const bound of methods) {
+      definition[bound.method.localName] = toGrpcMethod(bound);
+      implementation[bound.method.localName] = toImplementation(bound, host);
+    }
+    server.addService(definition, implementation);
+  }
+  // TLS ends at the listener, so its sockets are "insecure" here.
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  return {
+    serve(socket) {
+      const peer = toPeer(socket);
+      sockets.set(peer, socket);
+      socket.once("close", () => sockets.delete(peer));
+      injector.injectConnection(socket);
+    },
+    get connections() {
+      return sockets.size;
+    },
+    drain: () => new Promise((resolve) => server.tryShutdown(() => resolve())),
+    destroy() {
+      server.forceShutdown();
+      for (const socket of sockets.values()) socket.destroy();
+    },
+  };
+}
+
+function toServerOptions(limits: TransportLimits): ConstructorParameters<typeof Server>[0] {
+  return {
+    "grpc.max_concurrent_streams": limits.maxConcurrentStreams,
+    "grpc.max_receive_message_length": limits.maxMessageBytes,
+    "grpc.keepalive_time_ms": limits.pingIntervalMs,
+    "grpc.keepalive_timeout_ms": limits.pingTimeoutMs,
+    "grpc.max_connection_idle_ms": limits.maxConnectionIdleMs,
+    // On by default, costs time per call, and has leaked.
+    "grpc.enable_channelz": 0,
+  };
+}
+
+function toImplementation(bound: BoundMethod, host: GrpcHost): UntypedHandleCall {
+  switch (bound.kind) {
+    case "unary":
+      return unaryHandler(bound, bound.handle, host) as UntypedHandleCall;
+    case "client_streaming":
+      return clientStreamHandler(bound, bound.handle, host) as UntypedHandleCall;
+    case "server_streaming":
+      return serverStreamHandler(bound, bound.handle, host) as UntypedHandleCall;
+    case "bidi_streaming":
+      return bidiHandler(bound, bound.handle, host) as UntypedHandleCall;
+  }
+}
+
+/** The name that grpc-js's `getPeer` gives to a connection. */
+function toPeer(socket: Socket): string {
+  return `${socket.remoteAddress}:${socket.remotePort}`;
+}
+
+// The only public way to be rid of a call whose client does not read: ending, destroying or failing it all wait behind
+// flow control. It costs the client its other calls on this connection too.
+function cutOff(sockets: ReadonlyMap<string, Socket>, peer: string, method: string, options: TransportOptions): void {
+  const socket = sockets.get(peer);
+  if (socket === undefined) return;
+  options.log.warn(
+    { peer, method, stallTimeoutMs: options.limits.stallTimeoutMs },
+    "cut off a client that did not read",
+  );
+  options.onStalled();
+  socket.destroy();
+}

@@ -1,0 +1,29 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import { refuseAccess } from "./access.js";
+import type { Call, Handler, ServedService } from "./handlers.js";
+import type { Refusal } from "./refusal.js";
+
+/** The same service, for those who may call it. */
+export function guardService({ service, handlers }: ServedService): ServedService {
+  const guarded: Record<string, Handler<DescMethod>> = {};
+  for (const method of service.methods) {
+    const handler = handlers[method.localName];
+    if (handler !== undefined) guarded[method.localName] = guardHandler(method, handler);
+  }
+  return { service, handlers: guarded };
+}
+
+function guardHandler(method: DescMethod, handler: Handler<DescMethod>): Handler<DescMethod> {
+  const answer = handler as (request: unknown, call: Call) => unknown;
+  const streams = method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming";
+  const guarded = (request: unknown, call: Call) => {
+    const refusal = refuseAccess(call);
+    if (refusal === undefined) return answer(request, call);
+    return streams ? only(refusal) : refusal;
+  };
+  return guarded as Handler<DescMethod>;
+}
+
+async function* only(refusal: Refusal): AsyncGenerator<Refusal> {
+  yield refusal;
+}

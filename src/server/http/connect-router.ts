@@ -1,0 +1,81 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { DescService } from "@bufbuild/protobuf";
+import { Code, ConnectError, createConnectRouter, createContextValues, type ServiceImpl } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { compressionBrotli, compressionGzip, universalRequestFromNodeRequest } from "@connectrpc/connect-node";
+import { bindMethods } from "../bound-method.js";
+import type { TransportOptions } from "../transport.js";
+import { peerKey } from "./connect-call.js";
+import { toConnectHandler } from "./connect-handlers.js";
+import { json, send } from "./routes.js";
+import { writeResponse } from "./write-response.js";
+
+// A timer of Node's that is longer fires at once.
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** Answers a call by Connect, gRPC-Web or plain JSON; false where the path is no method. */
+export type ConnectRouter = (request: IncomingMessage, response: ServerResponse) => boolean;
+
+/**
+ * The handlers on HTTP/1.1. Built of connect-node's parts and not by its `connectNodeAdapter`, which answers on Node 20
+ * with a writer that hangs (see `writeResponse`), throws at hosts that are no hosts, and logs to the console.
+ */
+export function createConnectHandlers(options: TransportOptions): ConnectRouter {
+  const handlers = new Map<string, UniversalHandler>();
+  for (const handler of createRouter(options).handlers) handlers.set(handler.requestPath, handler);
+  return (request, response) => {
+    const handler = handlers.get(request.url?.split("?", 1)[0] ?? "");
+    if (handler !== undefined) answer(handler, request, response, options);
+    return handler !== undefined;
+  };
+}
+
+function createRouter(options: TransportOptions): ReturnType<typeof createConnectRouter> {
+  const router = createConnectRouter({
+    // gRPC proper needs HTTP/2, which this server never sees.
+    grpc: false,
+    acceptCompression: [compressionGzip, compressionBrotli],
+    jsonOptions: { ignoreUnknownFields: false },
+    readMaxBytes: options.limits.maxMessageBytes,
+    maxTimeoutMs: MAX_TIMER_MS,
+  });
+  for (const served of options.services) {
+    const bound = bindMethods(served).map((b) => [b.method.localName, toConnectHandler(b, options)]);
+    router.service(served.service, Object.fromEntries(bound) as Partial<ServiceImpl<DescService>>);
+  }
+  return router;
+}
+
+function answer(
+  handler: UniversalHandler,
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: TransportOptions,
+): void {
+  const peer = `${request.socket.remoteAddress}:${request.socket.remotePort}`;
+  const method = handler.requestPath.slice(1);
+  let universal: ReturnType<typeof universalRequestFromNodeRequest>;
+  try {
+    const values = createContextValues().set(peerKey, peer);
+    universal = universalRequestFromNodeRequest(request, response, undefined, values);
+  } catch {
+    // An HTTP/1.0 request without a host, or a host that is no host.
+    send(request, response, json(400, "invalid_argument", "the request's host is missing or malformed"));
+    return;
+  }
+  const onStalled = () => {
+    options.log.warn(
+      { peer, method, stallTimeoutMs: options.limits.stallTimeoutMs },
+      "cut off a client that did not read",
+    );
+    options.onStalled();
+    request.socket.destroy();
+  };
+  const bounds = { clock: options.clock, stallTimeoutMs: options.limits.stallTimeoutMs, onStalled };
+  handler(universal)
+    .then((from) => writeResponse(from, response, bounds))
+    .catch((thrown: unknown) => {
+      if (ConnectError.from(thrown).code !== Code.Aborted) options.log.error({ err: thrown, method }, "answer failed");
+      response.destroy();
+    });
+}

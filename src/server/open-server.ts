@@ -1,0 +1,139 @@
+import { create } from "@bufbuild/protobuf";
+import type { Logger } from "pino";
+import { AdminService } from "../../gen/flagwire/v1/admin_service_pb.js";
+import { EnvironmentSchema } from "../../gen/flagwire/v1/environment_pb.js";
+import { EvaluationService } from "../../gen/flagwire/v1/evaluation_service_pb.js";
+import { GoodbyeReason } from "../../gen/flagwire/v1/watch_pb.js";
+import { type Clock, type Random, systemClock, systemRandom } from "../base/index.js";
+import { environmentId, type Store, type StoreFailure } from "../store/index.js";
+import { createWatchHub, type WatchHub, type WatchLimits } from "../watch/index.js";
+import { adminHandlers } from "./admin/admin-handlers.js";
+import { putEnvironment } from "./admin/records.js";
+import { stamp } from "./admin/stamp.js";
+import { Writer } from "./admin/writer.js";
+import { DEFAULT_ENVIRONMENT } from "./environment.js";
+import { evaluationHandlers } from "./evaluation.js";
+import { guardService } from "./guard.js";
+import { serveService } from "./handlers.js";
+import { createHealthState, type HealthState } from "./health.js";
+import { type Listener, type ListenerStats, ListenProblem, openListener } from "./listener.js";
+import { Catalog } from "./state/catalog.js";
+import { Head } from "./state/head.js";
+import type { TransportLimits } from "./transport.js";
+
+/** What a server is made of. It does not own the store: close that after the server has stopped. */
+export interface ServerOptions {
+  readonly store: Store;
+  /** Port 0: any that is free. */
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly log: Logger;
+  /** Default: the system's. */
+  readonly clock?: Clock;
+  /** Default: the runtime's. */
+  readonly random?: Random;
+  /** Default: see TransportLimits. */
+  readonly limits?: Partial<TransportLimits>;
+  /** Default: see WatchLimits. */
+  readonly watch?: Partial<WatchLimits>;
+}
+
+/** A server that answers. */
+export interface FlagwireServer extends AsyncDisposable {
+  readonly address: { readonly host: string; readonly port: number };
+  /** Resolves if the store fails: the server has stopped serving by then; stop it and exit. */
+  readonly failed: Promise<StoreFailure>;
+  stats(): ListenerStats;
+  /**
+   * Drains: reports NOT_SERVING, says goodbye on every stream, lets calls finish for `deadlineMs` (default 5 s), then cuts
+   * off what is left.
+   */
+  stop(deadlineMs?: number): Promise<void>;
+}
+
+const DRAIN_DEADLINE_MS = 5_000;
+const RECONNECT_AFTER_MS = 1_000;
+
+/** Loads the store's state and serves it on one port, or says why it cannot. */
+export async function openServer(options: ServerOptions): Promise<FlagwireServer | ListenProblem> {
+  const { store, log } = options;
+  const clock = options.clock ?? systemClock;
+  const hub = createWatchHub({ ...options.watch, clock, random: options.random ?? systemRandom });
+  const health = createHealthState();
+  await createDefaultEnvironment(store, clock);
+  const head = await Head.open(store, hub, (error) => {
+    log.error({ err: error }, "the store can no longer be followed");
+    health.set("not-serving");
+  });
+  const writer = new Writer(head, clock);
+  const services = [
+    serveService(EvaluationService, evaluationHandlers({ head, hub, clock })),
+    serveService(AdminService, adminHandlers({ head, writer })),
+  ].map(guardService);
+  const { host, port } = options.listen;
+  const listener = await openListener({ host, port, services, health, log, clock, limits: options.limits ?? {} });
+  if (listener instanceof ListenProblem) {
+    await head.close();
+    return listener;
+  }
+  health.set("serving");
+  return new RunningServer(listener, head, hub, health);
+}
+
+class RunningServer implements FlagwireServer {
+  readonly failed: Promise<StoreFailure>;
+  #stopped: Promise<void> | undefined;
+
+  constructor(
+    readonly listener: Listener,
+    readonly head: Head,
+    readonly hub: WatchHub,
+    readonly health: HealthState,
+  ) {
+    this.failed = head.store.failed.then((failure) => {
+      health.set("not-serving");
+      return failure;
+    });
+  }
+
+  get address() {
+    return this.listener.address;
+  }
+
+  stats(): ListenerStats {
+    return this.listener.stats();
+  }
+
+  stop(deadlineMs: number = DRAIN_DEADLINE_MS): Promise<void> {
+    this.#stopped ??= this.#drain(deadlineMs);
+    return this.#stopped;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #drain(deadlineMs: number): Promise<void> {
+    this.health.set("not-serving");
+    this.hub.goodbye(GoodbyeReason.SHUTDOWN, RECONNECT_AFTER_MS);
+    await this.listener.stop(deadlineMs);
+    await this.head.close();
+  }
+}
+
+/** `production` exists from the first start. */
+async function createDefaultEnvironment(store: Store, clock: Clock): Promise<void> {
+  const { records } = await store.load();
+  const id = environmentId(DEFAULT_ENVIRONMENT);
+  if (records.has(id)) return;
+  const author = "flagwire";
+  const timeMs = clock.now();
+  const change = putEnvironment(create(EnvironmentSchema, { name: DEFAULT_ENVIRONMENT }));
+  // A conflict means that somebody else created it, and anything else shows when the server is used.
+  await store.commit({
+    timeMs,
+    author,
+    comment: "first start",
+    changes: [stamp(change, { catalog: Catalog.of(records), author, timeMs })],
+    preconditions: [{ kind: "absent", id }],
+  });
+}

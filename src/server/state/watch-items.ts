@@ -1,0 +1,76 @@
+import { create } from "@bufbuild/protobuf";
+import { type Flag, FlagSchema } from "../../../gen/flagwire/v1/flag_pb.js";
+import type { Record } from "../../../gen/flagwire/v1/history_pb.js";
+import { type FlagState, FlagStateSchema, type WatchItem, WatchItemSchema } from "../../../gen/flagwire/v1/watch_pb.js";
+import type { Catalog } from "./catalog.js";
+
+/** A record that a transaction created, changed or deleted: one of the two is there, or both. */
+export interface ChangedRecord {
+  readonly before?: Record | undefined;
+  readonly after?: Record | undefined;
+}
+
+/** Everything that one environment holds. */
+export function allItems(catalog: Catalog, environment: string): WatchItem[] {
+  const flags = catalog.flagKeys().map((key) => flagItem(catalog, environment, key));
+  return [...flags, ...catalog.segmentKeys(environment).map((key) => segmentItem(catalog, environment, key))];
+}
+
+/**
+ * What a transaction means to each of some environments, one item for each flag and segment that it touches, in the state
+ * of `catalog`, which is after the transaction. An environment that it does not touch has no items.
+ */
+export function changedItems(
+  catalog: Catalog,
+  environments: readonly string[],
+  changes: readonly ChangedRecord[],
+): ReadonlyMap<string, WatchItem[]> {
+  const flags = new Map(environments.map((name) => [name, new Set<string>()]));
+  const segments = new Map(environments.map((name) => [name, new Set<string>()]));
+  for (const { before, after } of changes) {
+    const kind = (after ?? before)?.kind;
+    if (kind?.case === "flag") for (const keys of flags.values()) keys.add(kind.value.key);
+    else if (kind?.case === "targeting") flags.get(kind.value.environment)?.add(kind.value.flagKey);
+    else if (kind?.case === "segment") segments.get(kind.value.environment)?.add(kind.value.key);
+  }
+  return new Map(
+    environments.map((name) => [
+      name,
+      [
+        ...[...(flags.get(name) ?? [])].map((key) => flagItem(catalog, name, key)),
+        ...[...(segments.get(name) ?? [])].map((key) => segmentItem(catalog, name, key)),
+      ],
+    ]),
+  );
+}
+
+function flagItem(catalog: Catalog, environment: string, key: string): WatchItem {
+  const flag = catalog.flag(key);
+  if (flag === undefined) return create(WatchItemSchema, { kind: { case: "deletedFlagKey", value: key } });
+  return create(WatchItemSchema, { kind: { case: "flag", value: flagState(catalog, environment, flag) } });
+}
+
+function flagState(catalog: Catalog, environment: string, flag: Flag): FlagState {
+  const targeting = catalog.targeting(environment, flag.key);
+  return create(FlagStateSchema, { flag: forEvaluation(flag), ...(targeting && { targeting }) });
+}
+
+/** A flag without what only people read: mirrors neither need it nor should hold it. */
+function forEvaluation(flag: Flag): Flag {
+  return create(FlagSchema, {
+    key: flag.key,
+    type: flag.type,
+    variants: flag.variants,
+    kind: flag.kind,
+    revision: flag.revision,
+    ...(flag.expiresAt && { expiresAt: flag.expiresAt }),
+    ...(flag.metadata && { metadata: flag.metadata }),
+  });
+}
+
+function segmentItem(catalog: Catalog, environment: string, key: string): WatchItem {
+  const segment = catalog.segment(environment, key);
+  return create(WatchItemSchema, {
+    kind: segment ? { case: "segment", value: segment } : { case: "deletedSegmentKey", value: key },
+  });
+}

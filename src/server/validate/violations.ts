@@ -1,0 +1,53 @@
+import type { FieldViolation } from "../refusal.js";
+
+/** Keys of flags and segments, names of environments, ids of rules. */
+const KEY = /^[A-Za-z0-9._-]{1,128}$/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it refuses.
+const CONTROL = /[\u0000-\u001f\u007f]/;
+
+/** Collects every offending field of a request. */
+export class Violations {
+  readonly #list: FieldViolation[] = [];
+
+  get list(): readonly FieldViolation[] {
+    return this.#list;
+  }
+
+  add(field: string, description: string): void {
+    this.#list.push({ field, description });
+  }
+
+  key(field: string, key: string): void {
+    if (key === "") this.add(field, "is required");
+    else if (!KEY.test(key)) this.add(field, "must be 1 to 128 characters of A-Z a-z 0-9 . _ -");
+  }
+
+  /** Free text of limited length. */
+  text(field: string, text: string, maxLength: number): void {
+    if (text.length > maxLength) this.add(field, `is longer than ${maxLength} characters`);
+  }
+
+  /** A short label on one line. */
+  label(field: string, label: string, maxLength = 128): void {
+    if (label === "") this.add(field, "is empty");
+    else if (label.length > maxLength) this.add(field, `is longer than ${maxLength} characters`);
+    else if (CONTROL.test(label)) this.add(field, "contains a control character");
+  }
+
+  count(field: string, count: number, max: number): void {
+    if (count > max) this.add(field, `has ${count} entries; ${max} is the limit`);
+  }
+
+  /** Reports each repeated value once. */
+  unique(field: string, values: readonly string[]): void {
+    const seen = new Set<string>();
+    const reported = new Set<string>();
+    for (const value of values) {
+      if (seen.has(value) && !reported.has(value)) {
+        this.add(field, `${JSON.stringify(value)} is there twice`);
+        reported.add(value);
+      }
+      seen.add(value);
+    }
+  }
+}

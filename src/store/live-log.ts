@@ -1,0 +1,118 @@
+import type { HistoryEntry } from "../../gen/flagwire/v1/history_pb.js";
+import { HistoryCompacted, type HistoryEdges } from "./store.js";
+
+/** How much of the newest history is held in memory, shared by all tails. */
+export interface WindowBounds {
+  /** How many transactions. Default 1,024. */
+  readonly maxEntries: number;
+  /** Their size, in bytes. Default 8 MiB. */
+  readonly maxBytes: number;
+}
+
+/** An entry that is durable, with the edges of history after it. */
+export interface Acknowledged {
+  readonly entry: HistoryEntry;
+  readonly sizeBytes: number;
+  readonly edges: HistoryEdges;
+}
+
+/**
+ * What is known to be durable: the edges of history and its newest entries. Tails are cursors into it, never queues; one
+ * that is behind the window reads storage, one entry at a time.
+ */
+export class LiveLog {
+  readonly #bounds: WindowBounds;
+  readonly #read: (revision: bigint) => HistoryEntry | undefined;
+  readonly #waiting = new Set<() => void>();
+  #edges: HistoryEdges;
+  #window: Acknowledged[] = [];
+  #windowBytes = 0;
+  #closed = false;
+
+  constructor(
+    edges: HistoryEdges,
+    bounds: WindowBounds,
+    /** Reads storage. Undefined: not kept. */
+    read: (revision: bigint) => HistoryEntry | undefined,
+  ) {
+    this.#edges = edges;
+    this.#bounds = bounds;
+    this.#read = read;
+  }
+
+  get edges(): HistoryEdges {
+    return this.#edges;
+  }
+
+  /** Shows an entry to all tails. Its revision is the one after the newest. */
+  publish(acknowledged: Acknowledged): void {
+    this.#edges = acknowledged.edges;
+    this.#window.push(acknowledged);
+    this.#windowBytes += acknowledged.sizeBytes;
+    while (this.#window.length > this.#bounds.maxEntries || this.#windowBytes > this.#bounds.maxBytes) {
+      this.#windowBytes -= this.#window.shift()?.sizeBytes ?? 0;
+      if (this.#window.length === 0) break;
+    }
+    this.#wake();
+  }
+
+  /** Ends all tails. */
+  close(): void {
+    this.#closed = true;
+    this.#window = [];
+    this.#wake();
+  }
+
+  /** See Store.tail. */
+  async *tail(revision: bigint, signal: AbortSignal): AsyncGenerator<HistoryEntry, void, undefined> {
+    let next = revision + 1n;
+    while (!signal.aborted && !this.#closed) {
+      if (next > this.#edges.newest) await this.#moved(signal);
+      else yield this.#entry(next++);
+    }
+  }
+
+  /** See Store.history. */
+  async *history(before: bigint | undefined): AsyncGenerator<HistoryEntry, void, undefined> {
+    const { newest } = this.#edges;
+    let revision = before !== undefined && before <= newest ? before - 1n : newest;
+    for (; revision >= this.#edges.oldest; revision--) {
+      const entry = this.#inWindow(revision) ?? this.#read(revision);
+      // Trimmed a moment ago, and with it all before it.
+      if (!entry) return;
+      yield entry;
+    }
+  }
+
+  #entry(revision: bigint): HistoryEntry {
+    const { oldest } = this.#edges;
+    if (revision < oldest) throw new HistoryCompacted(revision, oldest);
+    const entry = this.#inWindow(revision) ?? this.#read(revision);
+    // Trimmed by a commit that is durable but not yet acknowledged: that one's edge is not known here.
+    if (!entry) throw new HistoryCompacted(revision, oldest > revision ? oldest : revision + 1n);
+    return entry;
+  }
+
+  #inWindow(revision: bigint): HistoryEntry | undefined {
+    const first = this.#window[0];
+    if (!first || revision < first.entry.revision) return undefined;
+    return this.#window[Number(revision - first.entry.revision)]?.entry;
+  }
+
+  /** Resolves at the next entry, at the end of the log, or when `signal` aborts. */
+  #moved(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        this.#waiting.delete(wake);
+        signal.removeEventListener("abort", wake);
+        resolve();
+      };
+      this.#waiting.add(wake);
+      signal.addEventListener("abort", wake);
+    });
+  }
+
+  #wake(): void {
+    for (const wake of [...this.#waiting]) wake();
+  }
+}

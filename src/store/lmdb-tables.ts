@@ -1,0 +1,194 @@
+import { statfsSync } from "node:fs";
+import { type Database, open, type RootDatabase } from "lmdb";
+import { checkDataFile, otherFormat, padDataFile } from "./data-file.js";
+import { fromTextKey, toTextKey } from "./keys.js";
+import { FORMAT_VERSION, META } from "./store-data.js";
+import { damaged, type OrStoreProblem, StoreProblem, toStoreProblem } from "./store-problem.js";
+import type { Table, Tables } from "./tables.js";
+
+type Root = RootDatabase<Uint8Array, Uint8Array>;
+
+/** The names of the databases inside the file. */
+const DATABASES = {
+  meta: "meta",
+  records: "records",
+  history: "history",
+  idempotency: "idempotency",
+  idempotencyOrder: "idempotency-order",
+  deletions: "deletions",
+} as const;
+
+const BINARY = { encoding: "binary", keyEncoding: "binary" } as const;
+
+/**
+ * - `overlappingSync: false`: with true, a write can be read, and survives, although its sync failed and its promise was
+ *   rejected.
+ * - `eventTurnBatching: false`: with true, a failed commit raises an unhandled rejection of lmdb's own.
+ * - `noSubdir: false`: else a directory with a dot in its name is taken for a file.
+ * - `mapSize`: address space, not disk, and far beyond the bounds of history, so that it never has to be mapped anew.
+ * The rest that lmdb offers (cache, compression, useWritemap, noSync and the like) stays off.
+ */
+const LMDB_OPTIONS = {
+  ...BINARY,
+  noSubdir: false,
+  overlappingSync: false,
+  eventTurnBatching: false,
+  mapSize: 4 * 2 ** 30,
+  maxDbs: 16,
+  maxReaders: 126,
+} as const;
+
+export interface LmdbTablesOptions {
+  /** Never writes; fails where there is no store. Else one is created if there is none: see `created`. */
+  readonly readOnly: boolean;
+}
+
+export interface OpenedTables {
+  readonly tables: Tables;
+  /** There was no store: the tables are empty, and not yet initialized. */
+  readonly created: boolean;
+}
+
+/** Opens the tables in a directory that exists, and that is this process's own unless `readOnly`. */
+export async function openLmdbTables(path: string, options: LmdbTablesOptions): Promise<OrStoreProblem<OpenedTables>> {
+  const found = await checkDataFile(path);
+  if (found instanceof StoreProblem) return found;
+  if (found === "absent" && options.readOnly) return noStore(path);
+  let root: Root | undefined;
+  try {
+    root = open<Uint8Array, Uint8Array>({ path, ...LMDB_OPTIONS, readOnly: options.readOnly });
+    const { lastPageNumber, pageSize } = root.getStats() as { lastPageNumber: number; pageSize: number };
+    if (found === "present" && (await padDataFile(path, (lastPageNumber + 1) * pageSize))) {
+      await root.close();
+      root = undefined;
+      root = open<Uint8Array, Uint8Array>({ path, ...LMDB_OPTIONS, readOnly: options.readOnly });
+    }
+    const opened = openDatabases(path, root, options);
+    if (opened instanceof StoreProblem) await root.close();
+    return opened;
+  } catch (cause) {
+    await root?.close();
+    return toStoreProblem(path, cause);
+  }
+}
+
+function openDatabases(path: string, root: Root, { readOnly }: LmdbTablesOptions): OrStoreProblem<OpenedTables> {
+  const format = readFormat(root);
+  if (format !== undefined && format !== FORMAT_VERSION) {
+    return otherFormat(path, `data of format ${format}`, `format ${FORMAT_VERSION}`);
+  }
+  const known: readonly string[] = Object.values(DATABASES);
+  for (const key of root.getKeys()) {
+    // LMDB ends the names of its databases with a NUL.
+    const name = fromTextKey(key).replace(/\0$/, "");
+    if (format === undefined && !known.includes(name))
+      return otherFormat(path, "another program's database", "its own");
+  }
+  if (format === undefined && readOnly) return noStore(path);
+  const tables = {} as { -readonly [K in keyof typeof DATABASES]: Table };
+  for (const table of Object.keys(DATABASES) as (keyof typeof DATABASES)[]) {
+    const database = root.openDB<Uint8Array, Uint8Array>(DATABASES[table], BINARY) as LmdbDatabase | undefined;
+    if (!database) return damaged(path, `its table "${table}" is missing`);
+    tables[table] = new LmdbTable(database);
+  }
+  return { tables: new LmdbTables(path, root, tables), created: format === undefined };
+}
+
+function readFormat(root: Root): string | undefined {
+  // `create` is an option of lmdb that its types do not know.
+  const options = { ...BINARY, create: false };
+  const meta = root.openDB<Uint8Array, Uint8Array>(DATABASES.meta, options) as LmdbDatabase | undefined;
+  const format = meta?.getBinary(toTextKey(META.format));
+  return format && fromTextKey(format);
+}
+
+function noStore(path: string): StoreProblem {
+  return new StoreProblem("not-found", `${path} holds no data: check the path.`);
+}
+
+type LmdbDatabase = Database<Uint8Array, Uint8Array>;
+
+class LmdbTables implements Tables {
+  readonly meta: Table;
+  readonly records: Table;
+  readonly history: Table;
+  readonly idempotency: Table;
+  readonly idempotencyOrder: Table;
+  readonly deletions: Table;
+  readonly #path: string;
+  readonly #root: Root;
+
+  constructor(path: string, root: Root, tables: { readonly [K in keyof typeof DATABASES]: Table }) {
+    this.#path = path;
+    this.#root = root;
+    this.meta = tables.meta;
+    this.records = tables.records;
+    this.history = tables.history;
+    this.idempotency = tables.idempotency;
+    this.idempotencyOrder = tables.idempotencyOrder;
+    this.deletions = tables.deletions;
+  }
+
+  async transact<T>(action: () => T): Promise<T> {
+    try {
+      // Only a child transaction is rolled back when `action` throws. lmdb runs all that wait in one transaction, in
+      // order, and syncs once for them.
+      return await this.#root.childTransaction(action);
+    } catch (cause) {
+      throw await commitError(cause);
+    }
+  }
+
+  refresh(): void {
+    this.#root.resetReadTxn();
+  }
+
+  freeBytes(): number {
+    const { bavail, bsize } = statfsSync(this.#path);
+    return bavail * bsize;
+  }
+
+  close(): Promise<void> {
+    return this.#root.close();
+  }
+}
+
+class LmdbTable implements Table {
+  readonly #database: LmdbDatabase;
+
+  constructor(database: LmdbDatabase) {
+    this.#database = database;
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    return this.#database.getBinary(key);
+  }
+
+  // Inside a transaction both are done when they return, so their promises say nothing.
+  put(key: Uint8Array, value: Uint8Array): void {
+    void this.#database.put(key, value);
+  }
+
+  remove(key: Uint8Array): void {
+    void this.#database.remove(key);
+  }
+
+  entries(): Iterable<{ key: Uint8Array; value: Uint8Array }> {
+    return this.#database.getRange();
+  }
+}
+
+/**
+ * The reason behind lmdb's "Commit failed". It hangs on the error as a promise that rejects; if nobody takes that, it is an
+ * unhandled rejection.
+ */
+async function commitError(error: unknown): Promise<unknown> {
+  if (typeof error !== "object" || error === null || !("commitError" in error)) return error;
+  const reason = Promise.resolve(error.commitError).then(
+    () => error,
+    (cause: unknown) => cause,
+  );
+  // It rejects in the same turn or never.
+  const turn = new Promise<unknown>((resolve) => setImmediate(() => resolve(error)));
+  return Promise.race([reason, turn]);
+}

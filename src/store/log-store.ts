@@ -1,0 +1,214 @@
+import type { HistoryEntry } from "../../gen/flagwire/v1/history_pb.js";
+import { invariant } from "../base/index.js";
+import { type CommitPlan, checkTransaction, planCommit } from "./commit-plan.js";
+import { type Acknowledged, LiveLog, type WindowBounds } from "./live-log.js";
+import type {
+  CommitResult,
+  HistoryEdges,
+  IdempotentWrite,
+  Store,
+  StoreFailure,
+  StoreState,
+  Transaction,
+} from "./store.js";
+import { StoreUnavailable } from "./store.js";
+import { META, StoreData } from "./store-data.js";
+import { messageOf } from "./store-problem.js";
+import type { Tables } from "./tables.js";
+import { encodeCommit, type HistoryBounds, writeCommit } from "./write-commit.js";
+
+export interface LogStoreOptions {
+  readonly history: HistoryBounds;
+  readonly window: WindowBounds;
+  /** A commit that would leave less than this is refused. */
+  readonly minFreeBytes: number;
+  readonly readOnly: boolean;
+  /** Runs last, after the tables were closed. */
+  readonly release: () => Promise<void>;
+}
+
+/** What a transaction's run inside the tables came to. */
+type Outcome =
+  | { readonly kind: "written"; readonly acknowledged: Acknowledged }
+  | Exclude<CommitPlan, { kind: "write" }>
+  | Extract<CommitResult, { kind: "low-disk" | "unavailable" }>;
+
+/** A Store on ordered tables. */
+export class LogStore implements Store {
+  readonly epoch: string;
+  readonly failed: Promise<StoreFailure>;
+  readonly #options: LogStoreOptions;
+  readonly #data: StoreData;
+  readonly #log: LiveLog;
+  readonly #resolveFailed: (failure: StoreFailure) => void;
+  readonly #accepted = new Set<Promise<CommitResult>>();
+  /** Written, in order, and not yet known to be durable. */
+  #unacknowledged: Acknowledged[] = [];
+  /** The newest revision that was given out. */
+  #assigned: bigint;
+  /**
+   * Set once a write was refused underneath. Nothing is acknowledged from then on: what a later write would find could
+   * differ from what was promised.
+   */
+  #failure: StoreFailure | undefined;
+  #closing: Promise<void> | undefined;
+  /** The tables may not be touched any more. */
+  #closed = false;
+  /** What opening has read already, for the first `load`. */
+  #opened: StoreState | undefined;
+
+  /** `tables` hold a store of this format; `opened` is what they hold, if it was read. */
+  constructor(tables: Tables, options: LogStoreOptions, opened?: StoreState) {
+    this.#options = options;
+    this.#data = new StoreData(tables);
+    const epoch = this.#data.meta(META.epoch);
+    invariant(epoch, "the store has no epoch");
+    this.epoch = epoch;
+    this.#assigned = this.#data.head;
+    this.#opened = opened;
+    this.#log = new LiveLog(this.#data.edges, options.window, (revision) => this.#read(revision));
+    let resolveFailed: (failure: StoreFailure) => void = () => undefined;
+    this.failed = new Promise((resolve) => {
+      resolveFailed = resolve;
+    });
+    this.#resolveFailed = resolveFailed;
+  }
+
+  async load(): Promise<StoreState> {
+    this.#checkReadable();
+    const opened = this.#opened;
+    this.#opened = undefined;
+    if (opened?.revision === this.#assigned) return opened;
+    try {
+      this.#data.tables.refresh();
+      return this.#data.state();
+    } catch (cause) {
+      throw new StoreUnavailable(`the store cannot be read: ${messageOf(cause)}`, { cause });
+    }
+  }
+
+  async commit(transaction: Transaction): Promise<CommitResult> {
+    checkTransaction(transaction);
+    const refusal = this.#refusal();
+    if (refusal) return refusal;
+    const accepted = this.#commit(transaction);
+    this.#accepted.add(accepted);
+    try {
+      return await accepted;
+    } finally {
+      this.#accepted.delete(accepted);
+    }
+  }
+
+  tail(revision: bigint, signal: AbortSignal): AsyncIterable<HistoryEntry> {
+    return this.#log.tail(revision, signal);
+  }
+
+  history(before?: bigint): AsyncIterable<HistoryEntry> {
+    return this.#log.history(before);
+  }
+
+  edges(): HistoryEdges {
+    return this.#log.edges;
+  }
+
+  async findIdempotent(key: string): Promise<IdempotentWrite | undefined> {
+    this.#checkReadable();
+    this.#data.tables.refresh();
+    return this.#data.idempotentWrite(key);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #commit(transaction: Transaction): Promise<CommitResult> {
+    try {
+      const outcome = await this.#data.tables.transact(() => this.#run(transaction));
+      return outcome.kind === "written" ? this.#acknowledge(outcome.acknowledged) : outcome;
+    } catch (cause) {
+      return this.#fail(cause);
+    }
+  }
+
+  /** Runs inside the tables' transaction. All that may fail comes before the first put. */
+  #run(transaction: Transaction): Outcome {
+    if (this.#failure) return unavailable(this.#failure.message, false);
+    const head = this.#data.head;
+    // An earlier transaction was lost underneath, and its promise has not told us yet: this one must not take its place.
+    if (head !== this.#assigned) throw new Error(`revision ${this.#assigned} was lost, the head is ${head}`);
+    const plan = planCommit(this.#data, transaction);
+    if (plan.kind !== "write") return plan;
+    const commit = encodeCommit(plan.entry, transaction.idempotency);
+    const freeBytes = this.#data.tables.freeBytes();
+    const neededBytes = this.#options.minFreeBytes + commit.sizeBytes;
+    if (freeBytes < neededBytes) return { kind: "low-disk", freeBytes, neededBytes };
+    const edges = writeCommit(this.#data, commit, this.#options.history);
+    const acknowledged = { entry: commit.entry, sizeBytes: commit.sizeBytes, edges };
+    this.#assigned = edges.newest;
+    this.#unacknowledged.push(acknowledged);
+    return { kind: "written", acknowledged };
+  }
+
+  /** Shows a durable transaction, and with it those before it: they are in the same or in an earlier write. */
+  #acknowledge(acknowledged: Acknowledged): CommitResult {
+    if (this.#failure) return unavailable(this.#failure.message, true);
+    const { revision } = acknowledged.entry;
+    for (let next = this.#unacknowledged[0]; next && next.entry.revision <= revision; next = this.#unacknowledged[0]) {
+      this.#unacknowledged.shift();
+      this.#log.publish(next);
+    }
+    this.#opened = undefined;
+    return { kind: "committed", revision };
+  }
+
+  #fail(cause: unknown): CommitResult {
+    if (!this.#failure) {
+      const message = `a write failed (${messageOf(cause)}): nothing is accepted any more. Mend the disk and restart.`;
+      this.#failure = { message, cause };
+      this.#resolveFailed(this.#failure);
+    }
+    return unavailable(this.#failure.message, true);
+  }
+
+  #refusal(): CommitResult | undefined {
+    if (this.#closing) return unavailable("the store is closed", false);
+    if (this.#failure) return unavailable(this.#failure.message, false);
+    if (this.#options.readOnly) return unavailable("the store was opened for reading only", false);
+    return undefined;
+  }
+
+  #read(revision: bigint): HistoryEntry | undefined {
+    this.#checkReadable();
+    this.#data.tables.refresh();
+    try {
+      return this.#data.historyEntry(revision);
+    } catch (cause) {
+      throw new StoreUnavailable(`history cannot be read: ${messageOf(cause)}`, { cause });
+    }
+  }
+
+  #checkReadable(): void {
+    if (this.#closed) throw new StoreUnavailable("the store is closed");
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all(this.#accepted);
+    this.#log.close();
+    this.#closed = true;
+    try {
+      await this.#data.tables.close();
+    } finally {
+      await this.#options.release();
+    }
+  }
+}
+
+function unavailable(message: string, uncertain: boolean): Extract<CommitResult, { kind: "unavailable" }> {
+  return { kind: "unavailable", uncertain, message };
+}

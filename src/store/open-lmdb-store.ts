@@ -1,0 +1,95 @@
+import { randomUUID } from "node:crypto";
+import { mkdir, open, stat } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { type Clock, systemClock } from "../base/index.js";
+import { claimDirectory } from "./directory-claim.js";
+import { initializeTables } from "./initialize-tables.js";
+import { openLmdbTables } from "./lmdb-tables.js";
+import { LogStore } from "./log-store.js";
+import type { Store } from "./store.js";
+import { StoreData } from "./store-data.js";
+import { type BoundsOptions, resolveBounds } from "./store-options.js";
+import { damaged, isStoreProblem, messageOf, type OrStoreProblem, toStoreProblem } from "./store-problem.js";
+
+export interface LmdbStoreOptions extends BoundsOptions {
+  /** The data directory, on a local file system. Created if it is missing. */
+  readonly path: string;
+  /** Default: the machine's. Bounds the wait for another process that holds the directory. */
+  readonly clock?: Clock | undefined;
+  /**
+   * A commit that would leave less free disk space than this is refused, in bytes. Default 64 MiB: a full disk is fatal to
+   * a store, and has crashed LMDB.
+   */
+  readonly minFreeBytes?: number | undefined;
+  /**
+   * Reads beside a running server: takes no ownership, creates nothing, commits nothing, and `tail` shows no commits of
+   * that server. Default false.
+   */
+  readonly readOnly?: boolean | undefined;
+}
+
+const DEFAULT_MIN_FREE_BYTES = 64 * 2 ** 20;
+
+/** Opens the store in a data directory, and owns that directory until closed. */
+export async function openLmdbStore(options: LmdbStoreOptions): Promise<OrStoreProblem<Store>> {
+  const path = resolve(options.path);
+  const readOnly = options.readOnly ?? false;
+  try {
+    const created = readOnly ? undefined : await mkdir(path, { recursive: true });
+    if (!(await stat(path)).isDirectory()) return toStoreProblem(path, { code: "ENOTDIR" });
+    const claim = readOnly ? undefined : await claimDirectory(path, options.clock ?? systemClock);
+    if (isStoreProblem(claim)) return claim;
+    const release = async () => claim?.release();
+    const store = await openClaimed(path, created, options, release);
+    if (isStoreProblem(store)) await release();
+    return store;
+  } catch (cause) {
+    return toStoreProblem(path, cause);
+  }
+}
+
+async function openClaimed(
+  path: string,
+  firstCreated: string | undefined,
+  options: LmdbStoreOptions,
+  release: () => Promise<void>,
+): Promise<OrStoreProblem<Store>> {
+  const readOnly = options.readOnly ?? false;
+  const opened = await openLmdbTables(path, { readOnly });
+  if (isStoreProblem(opened)) return opened;
+  const { tables, created } = opened;
+  try {
+    if (created) {
+      await initializeTables(tables, randomUUID());
+      await syncDirectories(path, firstCreated);
+    }
+    tables.refresh();
+    // All of it, now: what cannot be read has to be known before anything is promised.
+    const state = new StoreData(tables).state();
+    const minFreeBytes = options.minFreeBytes ?? DEFAULT_MIN_FREE_BYTES;
+    return new LogStore(tables, { ...resolveBounds(options), minFreeBytes, readOnly, release }, state);
+  } catch (cause) {
+    await tables.close();
+    const problem = toStoreProblem(path, cause);
+    return problem.kind === "unsupported" ? damaged(path, messageOf(cause), cause) : problem;
+  }
+}
+
+/**
+ * Makes the directory's entries durable, its own and those of the directories that were made on the way to it: LMDB syncs
+ * its file, but not the name of the file.
+ */
+async function syncDirectories(path: string, firstCreated: string | undefined): Promise<void> {
+  // Windows cannot open a directory, and does not need to.
+  if (process.platform === "win32") return;
+  const last = dirname(firstCreated ?? path);
+  for (let directory = path; ; directory = dirname(directory)) {
+    const handle = await open(directory, "r");
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    if (directory === last || directory === dirname(directory)) return;
+  }
+}

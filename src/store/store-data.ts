@@ -1,0 +1,123 @@
+import { fromBinary } from "@bufbuild/protobuf";
+import type { HistoryEntry, Record } from "../../gen/flagwire/v1/history_pb.js";
+import { HistoryEntrySchema, RecordSchema } from "../../gen/flagwire/v1/history_pb.js";
+import type { StateView } from "./commit-plan.js";
+import { fromRevisionKey, fromTextKey, toIdempotencyKey, toRevisionKey, toTextKey } from "./keys.js";
+import { type RecordId, recordId } from "./record.js";
+import type { HistoryEdges, IdempotentWrite, StoreState } from "./store.js";
+import type { Tables } from "./tables.js";
+
+/** The layout of the tables. One that has changed needs a new number, and a way to convert. */
+export const FORMAT_VERSION = "1";
+
+/** The keys of the meta table. Values are text; numbers are in decimal. */
+export const META = {
+  format: "format",
+  epoch: "epoch",
+  head: "head",
+  oldest: "oldest",
+  historyBytes: "history-bytes",
+} as const;
+
+/** Typed reading of the tables. Throws for what cannot be decoded. */
+export class StoreData implements StateView {
+  constructor(readonly tables: Tables) {}
+
+  meta(name: string): string | undefined {
+    const value = this.tables.meta.get(toTextKey(name));
+    return value && fromTextKey(value);
+  }
+
+  putMeta(name: string, value: string | bigint | number): void {
+    this.tables.meta.put(toTextKey(name), toTextKey(String(value)));
+  }
+
+  get head(): bigint {
+    return this.#number(META.head);
+  }
+
+  get edges(): HistoryEdges {
+    return { oldest: this.#number(META.oldest), newest: this.head };
+  }
+
+  /** Size of all kept history entries, in bytes. */
+  get historyBytes(): number {
+    return Number(this.#number(META.historyBytes));
+  }
+
+  record(id: RecordId): Record | undefined {
+    const bytes = this.tables.records.get(toTextKey(id));
+    return bytes && decodeRecord(id, bytes);
+  }
+
+  deletedAt(id: RecordId): bigint | undefined {
+    const key = this.tables.deletions.get(toTextKey(id));
+    return key && fromRevisionKey(key);
+  }
+
+  idempotentWrite(key: string): IdempotentWrite | undefined {
+    const bytes = this.tables.idempotency.get(toIdempotencyKey(key));
+    return bytes && decodeIdempotentWrite(bytes);
+  }
+
+  historyEntry(revision: bigint): HistoryEntry | undefined {
+    const bytes = this.tables.history.get(toRevisionKey(revision));
+    return bytes && decodeHistoryEntry(revision, bytes);
+  }
+
+  /** Everything, at one revision, if called within one turn after `refresh`. */
+  state(): StoreState {
+    const records = new Map<RecordId, Record>();
+    for (const { key, value } of this.tables.records.entries()) {
+      const id = fromTextKey(key);
+      records.set(id, decodeRecord(id, value));
+    }
+    return { revision: this.head, records };
+  }
+
+  #number(name: string): bigint {
+    const text = this.meta(name);
+    if (text === undefined || !/^\d{1,20}$/.test(text)) throw new Error(`its entry "${name}" is ${text ?? "missing"}`);
+    return BigInt(text);
+  }
+}
+
+/** Throws if `bytes` are not the record `id`. */
+export function decodeRecord(id: RecordId, bytes: Uint8Array): Record {
+  const record = decode(`record ${id}`, () => fromBinary(RecordSchema, bytes));
+  const found = recordId(record);
+  if (found !== id) throw new Error(`record ${id} holds ${found ?? "no record that this version knows"}`);
+  return record;
+}
+
+/** Throws if `bytes` are not the entry of `revision`. */
+export function decodeHistoryEntry(revision: bigint, bytes: Uint8Array): HistoryEntry {
+  const entry = decode(`history entry ${revision}`, () => fromBinary(HistoryEntrySchema, bytes));
+  if (entry.revision !== revision) throw new Error(`history entry ${revision} says that it is ${entry.revision}`);
+  return entry;
+}
+
+export function encodeIdempotentWrite(write: IdempotentWrite): Uint8Array {
+  const { key, fingerprint, revision } = write;
+  return Buffer.from(JSON.stringify({ key, fingerprint, revision: String(revision) }), "utf8");
+}
+
+/** Throws if `bytes` are not such a write. */
+export function decodeIdempotentWrite(bytes: Uint8Array): IdempotentWrite {
+  const json: unknown = decode("idempotency key", () => JSON.parse(fromTextKey(bytes)));
+  if (typeof json === "object" && json !== null && "key" in json && "fingerprint" in json && "revision" in json) {
+    const { key, fingerprint, revision } = json;
+    if (typeof key === "string" && typeof fingerprint === "string" && /^\d{1,20}$/.test(String(revision))) {
+      return { key, fingerprint, revision: BigInt(String(revision)) };
+    }
+  }
+  throw new Error("idempotency key cannot be decoded");
+}
+
+function decode<T>(what: string, action: () => T): T {
+  try {
+    return action();
+  } catch (cause) {
+    throw new Error(`${what} cannot be decoded`, { cause });
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * What a store is kept in: a few ordered tables and one atomic, durable way to change them. It is all that an adapter of
+ * an embedded engine has to provide; see LogStore for what is built on it.
+ */
+export interface Tables {
+  readonly meta: Table;
+  /** Record id to Record. */
+  readonly records: Table;
+  /** Revision to HistoryEntry. */
+  readonly history: Table;
+  /** Digest of an idempotency key to the write. */
+  readonly idempotency: Table;
+  /** Revision to digest of its idempotency key, so that keys leave together with their history. */
+  readonly idempotencyOrder: Table;
+  /** Id of a record that is absent to the kept revision that deleted it. */
+  readonly deletions: Table;
+  /**
+   * Runs `action` when all transactions asked for earlier have run, and resolves with its result after everything that it
+   * and they put is durable. Inside, reads see the puts of earlier transactions even before those are durable. If `action`
+   * throws, nothing of it is put. A rejection for any other reason leaves open whether it is durable.
+   */
+  transact<T>(action: () => T): Promise<T>;
+  /** Lets reads outside a transaction see everything that is durable by now, until the end of this turn. */
+  refresh(): void;
+  /** Free space for this process's user, in bytes. */
+  freeBytes(): number;
+  /** Nothing may be read or written from then on. */
+  close(): Promise<void>;
+}
+
+/** Ordered by key, bytewise. What `get` and `entries` give is the receiver's own. */
+export interface Table {
+  get(key: Uint8Array): Uint8Array | undefined;
+  /** Only inside a transaction. */
+  put(key: Uint8Array, value: Uint8Array): void;
+  /** Only inside a transaction. */
+  remove(key: Uint8Array): void;
+  /** Finish it within the turn: it would keep old pages from being reused. */
+  entries(): Iterable<TableEntry>;
+}
+
+export interface TableEntry {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}

@@ -1,0 +1,118 @@
+import { toBinary } from "@bufbuild/protobuf";
+import type { HistoryEntry } from "../../gen/flagwire/v1/history_pb.js";
+import { HistoryEntrySchema, RecordSchema } from "../../gen/flagwire/v1/history_pb.js";
+import { changedId } from "./commit-plan.js";
+import { toIdempotencyKey, toRevisionKey, toTextKey } from "./keys.js";
+import type { RecordId } from "./record.js";
+import type { HistoryEdges, Idempotency } from "./store.js";
+import { decodeHistoryEntry, encodeIdempotentWrite, META, type StoreData } from "./store-data.js";
+import type { Tables } from "./tables.js";
+
+/** How much history is kept. The newest transaction is kept whatever its size. */
+export interface HistoryBounds {
+  /** How many transactions. Default 100,000: weeks of edits, and far more than a mirror misses while it is away. */
+  readonly maxEntries: number;
+  /** Their size, in bytes. Default 256 MiB: so that imports of large files do not fill a disk. */
+  readonly maxBytes: number;
+}
+
+/** A commit in its stored form: all that may throw has been done. */
+export interface EncodedCommit {
+  readonly entry: HistoryEntry;
+  readonly entryBytes: Uint8Array;
+  /** Undefined: deleted. */
+  readonly records: ReadonlyMap<RecordId, Uint8Array | undefined>;
+  readonly idempotency: { readonly digest: Uint8Array; readonly write: Uint8Array } | undefined;
+  /** Size of all that will be put, in bytes. */
+  readonly sizeBytes: number;
+}
+
+/** Trimming more at once would make a commit slow after a bound was lowered: that takes effect over several commits. */
+const MAX_TRIMMED_PER_COMMIT = 1_000;
+
+export function encodeCommit(entry: HistoryEntry, idempotency: Idempotency | undefined): EncodedCommit {
+  const entryBytes = toBinary(HistoryEntrySchema, entry);
+  let sizeBytes = entryBytes.length;
+  const records = new Map<RecordId, Uint8Array | undefined>();
+  for (const change of entry.changes) {
+    const id = changedId(change);
+    if (id === undefined) continue;
+    const bytes = change.after && toBinary(RecordSchema, change.after);
+    records.set(id, bytes);
+    sizeBytes += bytes?.length ?? 0;
+  }
+  const { revision } = entry;
+  const encodedKey = idempotency && {
+    digest: toIdempotencyKey(idempotency.key),
+    write: encodeIdempotentWrite({ ...idempotency, revision }),
+  };
+  return { entry, entryBytes, records, idempotency: encodedKey, sizeBytes };
+}
+
+/** Puts a commit and trims history, within a transaction. Gives the edges of history after it. */
+export function writeCommit(data: StoreData, commit: EncodedCommit, bounds: HistoryBounds): HistoryEdges {
+  const { tables } = data;
+  const newest = commit.entry.revision;
+  const historyBytes = data.historyBytes + commit.entryBytes.length;
+  const trim = planTrim(data, newest, historyBytes, bounds);
+  const key = toRevisionKey(newest);
+  for (const [id, bytes] of commit.records) {
+    const idKey = toTextKey(id);
+    if (bytes) {
+      tables.records.put(idKey, bytes);
+      tables.deletions.remove(idKey);
+    } else {
+      tables.records.remove(idKey);
+      tables.deletions.put(idKey, key);
+    }
+  }
+  tables.history.put(key, commit.entryBytes);
+  if (commit.idempotency) {
+    tables.idempotency.put(commit.idempotency.digest, commit.idempotency.write);
+    tables.idempotencyOrder.put(key, commit.idempotency.digest);
+  }
+  for (const entry of trim.entries) forget(tables, entry);
+  data.putMeta(META.head, newest);
+  data.putMeta(META.oldest, trim.oldest);
+  data.putMeta(META.historyBytes, trim.historyBytes);
+  return { oldest: trim.oldest, newest };
+}
+
+interface Trim {
+  readonly entries: readonly HistoryEntry[];
+  readonly oldest: bigint;
+  readonly historyBytes: number;
+}
+
+/** Which entries are to go so that history is within its bounds with `newest`, which is yet to be put. */
+function planTrim(data: StoreData, newest: bigint, sizeBytes: number, bounds: HistoryBounds): Trim {
+  const entries: HistoryEntry[] = [];
+  let { oldest } = data.edges;
+  let historyBytes = sizeBytes;
+  while (oldest < newest && entries.length < MAX_TRIMMED_PER_COMMIT) {
+    if (newest - oldest < BigInt(bounds.maxEntries) && historyBytes <= bounds.maxBytes) break;
+    const bytes = data.tables.history.get(toRevisionKey(oldest));
+    if (!bytes) throw new Error(`history entry ${oldest} is missing`);
+    entries.push(decodeHistoryEntry(oldest, bytes));
+    historyBytes -= bytes.length;
+    oldest++;
+  }
+  return { entries, oldest, historyBytes };
+}
+
+function forget(tables: Tables, entry: HistoryEntry): void {
+  const key = toRevisionKey(entry.revision);
+  tables.history.remove(key);
+  const digest = tables.idempotencyOrder.get(key);
+  if (digest) {
+    tables.idempotency.remove(digest);
+    tables.idempotencyOrder.remove(key);
+  }
+  for (const change of entry.changes) {
+    const id = change.after ? undefined : changedId(change);
+    if (id === undefined) continue;
+    const idKey = toTextKey(id);
+    const deletedAt = tables.deletions.get(idKey);
+    if (deletedAt && Buffer.compare(deletedAt, key) === 0) tables.deletions.remove(idKey);
+  }
+}

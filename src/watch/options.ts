@@ -1,0 +1,42 @@
+import type { Clock, Random } from "../base/index.js";
+
+/** Settings of a hub. */
+export interface WatchHubOptions extends Partial<WatchLimits> {
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** The numbers a hub works with. */
+export interface WatchLimits {
+  /**
+   * How many changed ids an environment remembers for watchers that are behind. Default 10,000: under 1 MB, and more
+   * than a day of edits. Whoever is further behind gets everything.
+   */
+  readonly retainedIds: number;
+  /** The largest message, in bytes. Default 1 MiB: clients of gRPC take 4 MiB unless told otherwise. */
+  readonly maxMessageBytes: number;
+  /** The time between heartbeats, give or take a quarter. Default 10 s, so that one comes every 15 s at the latest. */
+  readonly heartbeatMs: number;
+  /**
+   * How long a position may stay unsent when a revision changed nothing in the environment. Default 200 ms: a burst of
+   * edits elsewhere wakes the watchers once.
+   */
+  readonly bookmarkDelayMs: number;
+  /** When a stream is recycled, give or take a tenth. Default 1 h, so that watchers spread over servers again. */
+  readonly maxAgeMs: number;
+}
+
+export function resolveLimits(options: Partial<WatchLimits>): WatchLimits {
+  return {
+    retainedIds: options.retainedIds ?? 10_000,
+    maxMessageBytes: options.maxMessageBytes ?? 1_048_576,
+    heartbeatMs: options.heartbeatMs ?? 10_000,
+    bookmarkDelayMs: options.bookmarkDelayMs ?? 200,
+    maxAgeMs: options.maxAgeMs ?? 3_600_000,
+  };
+}
+
+/** `value`, give or take `share` of it. */
+export function jitter(value: number, share: number, random: Random): number {
+  return value * (1 - share + 2 * share * random());
+}

@@ -1,0 +1,82 @@
+import { describe, expect, it } from "vitest";
+import { initializeTables } from "../../src/store/initialize-tables.js";
+import { LogStore } from "../../src/store/log-store.js";
+import { createMemoryTables } from "../../src/store/memory-tables.js";
+import { resolveBounds } from "../../src/store/store-options.js";
+import type { Tables } from "../../src/store/tables.js";
+import { put, transaction } from "./fixtures.js";
+
+/** A store whose writes become durable, or fail, when the test says so. */
+async function openHeldStore() {
+  const memory = createMemoryTables();
+  await initializeTables(memory, "epoch");
+  const held: { readonly sync: () => void; readonly fail: (cause: Error) => void }[] = [];
+  const tables: Tables = {
+    ...memory,
+    async transact(action) {
+      const result = action();
+      await new Promise<void>((resolve, reject) => held.push({ sync: resolve, fail: reject }));
+      return result;
+    },
+  };
+  const release = async () => undefined;
+  const store = new LogStore(tables, { ...resolveBounds({}), minFreeBytes: 0, readOnly: false, release });
+  return { store, held };
+}
+
+const idle = () => new Promise((resolve) => setImmediate(resolve));
+
+describe("a store whose disk is slow", () => {
+  it("shows nothing before it is durable", async () => {
+    const { store, held } = await openHeldStore();
+    const stop = new AbortController();
+    const next = store.tail(0n, stop.signal)[Symbol.asyncIterator]().next();
+    const seen: string[] = [];
+    void next.then(() => seen.push("tail"));
+    const committed = store.commit(transaction([put("a")]));
+    void committed.then(() => seen.push("commit"));
+    await idle();
+    expect(seen).toEqual([]);
+    expect(store.edges().newest).toBe(0n);
+    held[0]?.sync();
+    expect(await committed).toEqual({ kind: "committed", revision: 1n });
+    expect((await next).value?.revision).toBe(1n);
+    expect(store.edges().newest).toBe(1n);
+  });
+
+  it("shows transactions in order even where a later one is acknowledged first", async () => {
+    const { store, held } = await openHeldStore();
+    const commits = [store.commit(transaction([put("a")])), store.commit(transaction([put("b")]))];
+    held[1]?.sync();
+    await commits[1];
+    expect(store.edges().newest).toBe(2n);
+    held[0]?.sync();
+    expect(await Promise.all(commits)).toEqual([
+      { kind: "committed", revision: 1n },
+      { kind: "committed", revision: 2n },
+    ]);
+    const stop = new AbortController();
+    const revisions: bigint[] = [];
+    for await (const entry of store.tail(0n, stop.signal)) {
+      revisions.push(entry.revision);
+      if (entry.revision === 2n) stop.abort();
+    }
+    expect(revisions).toEqual([1n, 2n]);
+  });
+});
+
+describe("a store whose disk fails", () => {
+  it("acknowledges nothing any more, and says so", async () => {
+    const { store, held } = await openHeldStore();
+    const first = store.commit(transaction([put("a")]));
+    const second = store.commit(transaction([put("b")]));
+    held[0]?.fail(new Error("EIO"));
+    expect(await first).toMatchObject({ kind: "unavailable", uncertain: true });
+    expect(await store.failed).toMatchObject({ message: expect.stringContaining("EIO") });
+    held[1]?.sync();
+    expect(await second).toMatchObject({ kind: "unavailable", uncertain: true });
+    expect(await store.commit(transaction([put("c")]))).toMatchObject({ kind: "unavailable", uncertain: false });
+    expect(store.edges().newest).toBe(0n);
+    await store.close();
+  });
+});

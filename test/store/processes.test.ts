@@ -1,0 +1,143 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import type { HistoryEntry } from "../../gen/flagwire/v1/history_pb.js";
+import { isStoreProblem, verifyStore } from "../../src/store/index.js";
+import { type Build, buildChildren } from "./build.js";
+import { type Child, type ChildLine, startChild } from "./child-process.js";
+import { commit, historyOf, openProblem, openStore, put, tailed, temporaryDirectory } from "./fixtures.js";
+
+let build: Build;
+beforeAll(async () => {
+  build = await buildChildren();
+});
+afterAll(() => build.remove());
+
+function startWriter(path: string, run: string, writers = 1, sizeBytes = 0): Child {
+  return startChild(process.execPath, [build.child("writer"), path, run, String(writers), String(sizeBytes)]);
+}
+
+async function untilAcknowledged(child: Child, count: number): Promise<void> {
+  await vi.waitFor(() => expect(acknowledged(child)).toSatisfy((lines: unknown[]) => lines.length >= count), {
+    timeout: 10_000,
+    interval: 5,
+  });
+}
+
+const acknowledged = (child: Child): ChildLine[] => child.lines.filter((line) => "revision" in line);
+
+describe("a data directory of another process", () => {
+  it("is refused, and its owner is named", async () => {
+    const path = await temporaryDirectory();
+    const writer = startWriter(path, "owner");
+    await untilAcknowledged(writer, 1);
+    const problem = await openProblem({ path });
+    expect(problem.kind).toBe("in-use");
+    expect(problem.message).toMatch(/in use by process \d+ on /);
+  });
+
+  it("is refused while that process is stopped", async () => {
+    const path = await temporaryDirectory();
+    const writer = startWriter(path, "owner");
+    await untilAcknowledged(writer, 1);
+    writer.kill("SIGSTOP");
+    expect((await openProblem({ path })).kind).toBe("in-use");
+  });
+
+  it("can be read and verified beside it", async () => {
+    const path = await temporaryDirectory();
+    const writer = startWriter(path, "owner", 4);
+    await untilAcknowledged(writer, 20);
+    const store = await openStore(path, { readOnly: true });
+    expect((await store.load()).revision).toBeGreaterThanOrEqual(20n);
+    const report = await verifyStore(path);
+    expect(report).toMatchObject({ problems: [] });
+    await untilAcknowledged(writer, acknowledged(writer).length + 20);
+  });
+});
+
+describe("kill -9", () => {
+  it("loses no acknowledged write and leaves a consistent store, round after round", async () => {
+    const seed = Math.floor(Math.random() * 2 ** 31);
+    console.log(`kill -9: seed ${seed}`);
+    const random = mulberry32(seed);
+    const path = await temporaryDirectory();
+    const all: ChildLine[] = [];
+    for (let round = 0; round < 8; round++) {
+      const writers = 1 + Math.floor(random() * 16);
+      const writer = startWriter(path, `round-${round}`, writers);
+      await untilAcknowledged(writer, Math.floor(random() * 120));
+      writer.kill("SIGKILL");
+      await writer.ended;
+      all.push(...acknowledged(writer));
+      await checkRound(path, all, acknowledged(writer), writers);
+    }
+    expect(all.length).toBeGreaterThan(0);
+  }, 60_000);
+});
+
+/** Reopens the directory and compares it with what was acknowledged. */
+async function checkRound(path: string, all: ChildLine[], round: ChildLine[], writers: number): Promise<void> {
+  const report = await verifyStore(path);
+  if (isStoreProblem(report)) {
+    // Killed before anything was created.
+    expect(report.kind).toBe("not-found");
+    return;
+  }
+  expect(report.problems).toEqual([]);
+  const store = await openStore(path, { history: { maxEntries: 500 } });
+  const byRevision = new Map<bigint, HistoryEntry>();
+  for (const entry of await historyOf(store)) byRevision.set(entry.revision, entry);
+  const { oldest, newest } = store.edges();
+  expect(newest).toBe((await store.load()).revision);
+  for (const { revision, key, name } of all) {
+    const number = BigInt(String(revision));
+    expect(number).toBeLessThanOrEqual(newest);
+    if (number < oldest) continue;
+    expect(byRevision.get(number)?.comment).toBe(name);
+    expect(byRevision.get(number)?.changes[0]?.key).toBe(key);
+    expect(await store.findIdempotent(String(name))).toMatchObject({ revision: number });
+  }
+  const last = round.reduce(
+    (max, { revision }) => (BigInt(String(revision)) > max ? BigInt(String(revision)) : max),
+    0n,
+  );
+  // What a killed process had in flight may be there or not.
+  if (last > 0n) expect(Number(newest - last)).toBeLessThanOrEqual(2 * writers);
+  expect(await commit(store, [put("between-rounds")])).toBe(newest + 1n);
+  expect(await tailed(store, newest, 1)).toHaveLength(1);
+  await store.close();
+}
+
+describe.skipIf(process.platform === "win32")("a write that the operating system refuses", () => {
+  it("stops the store for good, without losing what was acknowledged", async () => {
+    const path = await temporaryDirectory();
+    // A limit on the size of files, in blocks of 512 bytes: LMDB's writes beyond it fail.
+    const limited = `ulimit -f 2000; exec "$0" "$@"`;
+    const args = [process.execPath, build.child("writer"), path, "limited", "4", "20000"];
+    const writer = startChild("/bin/sh", ["-c", limited, ...args]);
+    await writer.ended;
+    const { lines } = writer;
+    expect(lines.filter((line) => "unhandled" in line)).toEqual([]);
+    expect(lines.filter((line) => "failed" in line)).toHaveLength(1);
+    const refused = lines.filter((line) => "refused" in line);
+    expect(refused).toHaveLength(4);
+    for (const line of refused) expect(line.refused).toMatchObject({ kind: "unavailable" });
+    expect(refused.some((line) => (line.refused as { uncertain: boolean }).uncertain)).toBe(true);
+    expect(lines.find((line) => "after" in line)?.after).toMatchObject({ kind: "unavailable", uncertain: false });
+    expect(lines.at(-1)).toEqual({ closed: true });
+    expect(await verifyStore(path)).toMatchObject({ problems: [] });
+    const store = await openStore(path);
+    const last = acknowledged(writer).at(-1);
+    expect(await store.findIdempotent(String(last?.name))).toMatchObject({ revision: BigInt(String(last?.revision)) });
+  });
+});
+
+/** A small seeded generator (mulberry32), so that a failing round can be run again. */
+function mulberry32(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
