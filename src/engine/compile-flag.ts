@@ -1,13 +1,14 @@
 import type { Prerequisite, Rule, Targeting } from "../../gen/flagwire/v1/targeting_pb.js";
 import type { FlagState } from "../../gen/flagwire/v1/watch_pb.js";
 import { targetingKey } from "./attribute.js";
-import { type ConditionScope, compileCondition, type TestContext } from "./condition.js";
+import type { CompiledSegment, TestContext } from "./compiled-segment.js";
+import { type ConditionScope, compileCondition } from "./condition.js";
 import type { Context } from "./context.js";
 import { engineLimits } from "./limits.js";
 import type { Outcome } from "./outcome.js";
 import { OutcomeMaker } from "./outcome-maker.js";
 import { type Problem, Problems } from "./problem.js";
-import { type CompiledSegment, checkComparisons } from "./segment.js";
+import { checkComparisons } from "./segment.js";
 import { compileServe, type SelectOutcome } from "./serve.js";
 import type { CompiledFlag } from "./snapshot.js";
 

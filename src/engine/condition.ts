@@ -2,14 +2,10 @@ import type { Condition, Match } from "../../gen/flagwire/v1/condition_pb.js";
 import type { RolloutCondition } from "../../gen/flagwire/v1/rollout_pb.js";
 import { compileAttribute, NOW_ATTRIBUTE, toAttributeValue } from "./attribute.js";
 import { checkTotalWeight, compileHash, hashesBelow } from "./bucket.js";
-import type { Context } from "./context.js";
+import type { CompiledSegment, TestContext } from "./compiled-segment.js";
 import { engineLimits } from "./limits.js";
 import { compileOperator } from "./operators/compile-operator.js";
 import type { Problems } from "./problem.js";
-import type { CompiledSegment } from "./segment.js";
-
-/** Whether something holds for a context. Never throws. */
-export type TestContext = (context: Context, now: number) => boolean;
 
 /** Where a condition stands, and what compiling it adds up. */
 export interface ConditionScope {

@@ -8,11 +8,12 @@ import {
   WatchItemSchema,
 } from "../../gen/flagwire/v1/watch_pb.js";
 import { compileFlag, type FlagEntry } from "./compile-flag.js";
+import type { CompiledSegment } from "./compiled-segment.js";
 import { Digest } from "./digest.js";
 import { componentsInOrder, withDependents } from "./graph.js";
 import type { Problem } from "./problem.js";
 import { prerequisitesOf, segmentsOfCondition, segmentsOfTargeting } from "./references.js";
-import { type CompiledSegment, compileSegment } from "./segment.js";
+import { compileSegment } from "./segment.js";
 import type { CompiledFlag, Snapshot } from "./snapshot.js";
 
 /** A snapshot without flags, at revision 0 of no epoch: what a mirror starts from. */

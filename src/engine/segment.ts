@@ -1,20 +1,9 @@
 import type { Segment } from "../../gen/flagwire/v1/segment_pb.js";
 import { targetingKey } from "./attribute.js";
-import { type ConditionScope, compileCondition, type TestContext } from "./condition.js";
+import type { CompiledSegment, TestContext } from "./compiled-segment.js";
+import { type ConditionScope, compileCondition } from "./condition.js";
 import { engineLimits } from "./limits.js";
-import { type Problem, Problems } from "./problem.js";
-
-/** A segment ready to be asked. */
-export interface CompiledSegment {
-  readonly contains: TestContext;
-  readonly usesNow: boolean;
-  /** See ConditionScope. */
-  readonly comparisons: number;
-  /** How deep it uses other segments: 1 where it uses none. */
-  readonly depth: number;
-  /** Empty, or why nothing that uses the segment can be answered. */
-  readonly problems: readonly Problem[];
-}
+import { Problems } from "./problem.js";
 
 /** What a segment is compiled among: the segments that it uses, compiled before it. */
 export interface SegmentScope {
