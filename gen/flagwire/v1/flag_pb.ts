@@ -30,8 +30,9 @@ export type Flag = Message<"flagwire.v1.Flag"> & {
   key: string;
 
   /**
-   * The type of every variant's value. Required. It cannot change while the
-   * flag exists: callers have compiled it in.
+   * The type of every variant's value. Required. UpdateFlag cannot change it,
+   * because callers have compiled it in; only an import, which replaces flags
+   * whole, can.
    *
    * @generated from field: flagwire.v1.FlagType type = 2;
    */

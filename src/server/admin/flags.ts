@@ -162,7 +162,7 @@ function keyReserved(key: string): Refusal {
   });
 }
 
-export function typeChanged(key: string): Refusal {
+function typeChanged(key: string): Refusal {
   const message = `the type of flag ${JSON.stringify(key)} cannot change: callers have compiled it in`;
   return new Refusal("FAILED_PRECONDITION", "TYPE_CHANGED", message, {
     violations: [{ field: "flag.type", description: "cannot change while the flag exists" }],

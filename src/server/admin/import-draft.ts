@@ -80,8 +80,6 @@ class Draft {
     const reserved = this.catalog.reservedKey(key) !== undefined;
     if (this.#changes.has(change.id)) {
       this.#refuse(key, "flag.key", "is in the file twice");
-    } else if (current !== undefined && current.type !== flag.type) {
-      this.#refuse(key, "flag.type", "cannot change while the flag exists");
     } else if (reserved && !this.settings.force) {
       this.#refuse(key, "flag.key", "is the key of a deleted flag; force takes it all the same");
     } else {

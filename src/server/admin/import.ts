@@ -76,6 +76,7 @@ class ImportRun {
   #updated: string[] = [];
   #unchanged: string[] = [];
   #segments: string[] = [];
+  #retyped: string[] = [];
 
   constructor(
     readonly admin: Admin,
@@ -102,6 +103,7 @@ class ImportRun {
       updatedFlags: this.#updated,
       unchangedFlags: this.#unchanged,
       changedSegments: this.#segments,
+      retypedFlags: this.#retyped,
       refused: [...this.#refused],
     });
   }
@@ -146,6 +148,8 @@ class ImportRun {
     this.#updated = keys.filter((key) => touched.has(key) && catalog.flag(key) !== undefined);
     this.#unchanged = keys.filter((key) => !touched.has(key));
     this.#segments = [...segments].sort();
+    const retyped = file.flags.filter(({ key, type }) => (catalog.flag(key)?.type ?? type) !== type);
+    this.#retyped = retyped.map(({ key }) => key).filter((key) => !refused.has(key)).sort();
   }
 }
 

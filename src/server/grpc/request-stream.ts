@@ -34,7 +34,7 @@ export class RequestStream implements AsyncIterableIterator<Message, undefined> 
     this.#host = host;
     this.#maxPauseMs = maxPauseMs;
     source.on("readable", () => this.#serve());
-    source.once("end", () => this.#settle({ kind: "ended" }));
+    source.once("end", () => this.#confirmEnd());
     call.onAbort((why) => this.#settle({ kind: "failed", why }));
   }
 
@@ -55,6 +55,12 @@ export class RequestStream implements AsyncIterableIterator<Message, undefined> 
   return(): Promise<Result> {
     this.#settle({ kind: "ended" });
     return Promise.resolve({ done: true, value: undefined });
+  }
+
+  // Node's clients cancel by ending the stream and then resetting it, in two writes. So an end counts only when the
+  // sockets were looked at once more. A reset that comes later still is too late, as for any other call.
+  #confirmEnd(): void {
+    setImmediate(() => setImmediate(() => this.#settle({ kind: "ended" })));
   }
 
   #settle(state: State): void {

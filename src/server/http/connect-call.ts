@@ -3,8 +3,15 @@ import { CallScope } from "../call-scope.js";
 import type { Call } from "../handlers.js";
 import { cancelledByClient, deadlineExceeded } from "../status.js";
 
-/** The client's address. Connect itself does not know it. */
-export const peerKey = createContextKey("unknown", { description: "the client's address" });
+/** One HTTP request and its answer, as far as Connect cannot tell. */
+export interface Exchange {
+  /** The client's address. */
+  readonly peer: string;
+  /** Whether the handler gave an answer: an error after that is one of encoding it. */
+  answered: boolean;
+}
+
+export const exchangeKey = createContextKey<Exchange>({ peer: "unknown", answered: false });
 
 /** A call that came through Connect. */
 export class ConnectCall extends CallScope implements Call {
@@ -20,7 +27,11 @@ export class ConnectCall extends CallScope implements Call {
   }
 
   get peer(): string {
-    return this.#context.values.get(peerKey);
+    return this.#context.values.get(exchangeKey).peer;
+  }
+
+  answered(): void {
+    this.#context.values.get(exchangeKey).answered = true;
   }
 
   header(name: string): string | undefined {

@@ -45,6 +45,7 @@ async function answerOnce(
   try {
     const answer = await Promise.race([open(call), aborted]);
     if (isRefusal(answer)) throw answer;
+    call.answered();
     return answer;
   } catch (thrown) {
     throw toError(thrown, method, options);

@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError, createConnectRouter, createContextValues, type ServiceImpl } from "@connectrpc/connect";
-import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import type { UniversalHandler, UniversalServerRequest, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { compressionBrotli, compressionGzip, universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import { bindMethods } from "../bound-method.js";
 import type { TransportOptions } from "../transport.js";
-import { peerKey } from "./connect-call.js";
+import { checkBody } from "./checked-body.js";
+import { type Exchange, exchangeKey } from "./connect-call.js";
 import { toConnectHandler } from "./connect-handlers.js";
 import { json, send } from "./routes.js";
 import { writeResponse } from "./write-response.js";
@@ -52,30 +53,47 @@ function answer(
   response: ServerResponse,
   options: TransportOptions,
 ): void {
+  const { limits, log, clock } = options;
   const peer = `${request.socket.remoteAddress}:${request.socket.remotePort}`;
   const method = handler.requestPath.slice(1);
-  let universal: ReturnType<typeof universalRequestFromNodeRequest>;
-  try {
-    const values = createContextValues().set(peerKey, peer);
-    universal = universalRequestFromNodeRequest(request, response, undefined, values);
-  } catch {
-    // An HTTP/1.0 request without a host, or a host that is no host.
+  const exchange: Exchange = { peer, answered: false };
+  const universal = toUniversal(request, response, exchange);
+  if (universal === undefined) {
     send(request, response, json(400, "invalid_argument", "the request's host is missing or malformed"));
     return;
   }
   const onStalled = () => {
-    options.log.warn(
-      { peer, method, stallTimeoutMs: options.limits.stallTimeoutMs },
-      "cut off a client that did not read",
-    );
+    log.warn({ peer, method, stallTimeoutMs: limits.stallTimeoutMs }, "cut off a client that did not read");
     options.onStalled();
     request.socket.destroy();
   };
-  const bounds = { clock: options.clock, stallTimeoutMs: options.limits.stallTimeoutMs, onStalled };
-  handler(universal)
-    .then((from) => writeResponse(from, response, bounds))
+  const write = async (from: UniversalServerResponse): Promise<void> => {
+    if (exchange.answered && from.status !== 200) {
+      // Connect's error would blame the client, and quote the message.
+      log.error({ method }, "the handler's answer cannot be encoded");
+      send(request, response, json(500, "internal", "internal error; the server's log has the cause"));
+      return;
+    }
+    await writeResponse(from, response, { clock, stallTimeoutMs: limits.stallTimeoutMs, onStalled });
+  };
+  handler(checkBody(universal, handler.method.input, limits.maxMessageBytes))
+    .then(write)
     .catch((thrown: unknown) => {
-      if (ConnectError.from(thrown).code !== Code.Aborted) options.log.error({ err: thrown, method }, "answer failed");
+      if (ConnectError.from(thrown).code !== Code.Aborted) log.error({ err: thrown, method }, "answer failed");
       response.destroy();
     });
+}
+
+/** Undefined for an HTTP/1.0 request without a host, or a host that is no host. */
+function toUniversal(
+  request: IncomingMessage,
+  response: ServerResponse,
+  exchange: Exchange,
+): UniversalServerRequest | undefined {
+  try {
+    const values = createContextValues().set(exchangeKey, exchange);
+    return universalRequestFromNodeRequest(request, response, undefined, values);
+  } catch {
+    return undefined;
+  }
 }
