@@ -42,17 +42,17 @@ export class SnapshotFlags implements Flags {
     if (!this.#follower.hasData) {
       return errorDetails(key, defaultValue, "PROVIDER_NOT_READY", "no flags came from the server yet", revision);
     }
-    const flag = this.#follower.snapshot.flag(key);
-    if (flag === undefined) {
-      return errorDetails(key, defaultValue, "FLAG_NOT_FOUND", `there is no flag ${key}`, revision);
-    }
     try {
+      const flag = this.#follower.snapshot.flag(key);
+      if (flag === undefined) {
+        return errorDetails(key, defaultValue, "FLAG_NOT_FOUND", `there is no flag ${key}`, revision);
+      }
       const outcome = flag.select(context ?? NO_CONTEXT, flag.usesNow ? this.#clock.now() : 0);
       const mismatch = outcome.errorCode === undefined ? typeMismatch(key, flag.type, defaultValue) : undefined;
       if (mismatch !== undefined) return errorDetails(key, defaultValue, "TYPE_MISMATCH", mismatch, revision);
       return toDetails(outcome, defaultValue, revision);
     } catch {
-      return errorDetails(key, defaultValue, "GENERAL", "the context threw while it was read", revision);
+      return errorDetails(key, defaultValue, "GENERAL", "the context or the key threw while it was read", revision);
     }
   }
 

@@ -159,7 +159,7 @@ describe("a mirror", () => {
     const { proxy: revoked, revoke } = Proxy.revocable({}, {});
     revoke();
     const cyclic: Record<string, unknown> = { plan: "free" };
-    cyclic["self"] = cyclic;
+    cyclic.self = cyclic;
     const odd: unknown[] = [
       null,
       undefined,
@@ -180,6 +180,10 @@ describe("a mirror", () => {
       expect(mirror.details("rule", false, context as Context).value).toBe(false);
     }
     expect(mirror.details("rule", true, hostile)).toMatchObject({ value: true, reason: "ERROR", errorCode: "GENERAL" });
+    for (const key of [Symbol("s"), Object.create(null)]) {
+      expect(mirror.boolean(key, true)).toBe(true);
+      expect(mirror.details(key, true)).toMatchObject({ value: true, reason: "ERROR" });
+    }
     for (const key of [undefined, null, 1, {}, "__proto__", "constructor"]) {
       expect(mirror.boolean(key as string, true)).toBe(true);
       expect(mirror.details(key as string, true).errorCode).toBe("FLAG_NOT_FOUND");
@@ -280,7 +284,7 @@ describe("a remote", () => {
 
   it("answers the default for a context that cannot be sent", async () => {
     const cyclic: Record<string, unknown> = {};
-    cyclic["self"] = cyclic;
+    cyclic.self = cyclic;
     expect(await remote.details("f", 1, cyclic)).toMatchObject({ value: 1, errorCode: "GENERAL" });
     expect(requests).toHaveLength(0);
   });

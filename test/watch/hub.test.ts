@@ -68,6 +68,13 @@ describe("the first update", () => {
     expect(await storyFrom(hub, position(3))).toEqual(["delta[-segment:s]@4"]);
   });
 
+  it("does not hold what was deleted before", async () => {
+    const hub = createHub();
+    const publisher = new Publisher(hub, [booleanFlag("a", 1), booleanFlag("b", 1), segment("s", 1)]);
+    publisher.commit(deletedFlag("a"), deletedSegment("s"));
+    expect(await storyFrom(hub)).toEqual(["full[b]@2"]);
+  });
+
   it("is a delta without items where only other environments changed since", async () => {
     const hub = createHub();
     const publisher = new Publisher(hub, [booleanFlag("a", 1)]);
@@ -282,6 +289,8 @@ describe("a large update", () => {
     );
     new Publisher(hub, [booleanFlag("a", 1), large, segment("z", 1)]);
     expect(await storyFrom(hub)).toEqual(["full[a]…", "…[segment:large]…", "…[segment:z]@1"]);
+    new Publisher(hub, [large], 2);
+    expect(await storyFrom(hub)).toEqual(["full[segment:large]@2"]);
   });
 
   it("is finished at its own revision although there is a newer one", async () => {
