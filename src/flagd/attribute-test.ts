@@ -10,6 +10,9 @@ export type Literal = string | number | boolean;
 /** The attribute that is the targeting key. It is text and not empty, or it is missing. */
 export const TARGETING_KEY = "targetingKey";
 
+/** A pattern that any text but the empty one matches. */
+export const SOME_TEXT = "(?s).";
+
 export function match(attribute: string, operator: Operator, values: readonly Literal[]): Formula {
   const value = { attribute, operator, values: values.map(toLiteralValue) };
   return leaf(create(ConditionSchema, { kind: { case: "match", value } }));

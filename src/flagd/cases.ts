@@ -32,6 +32,12 @@ export interface Case {
   readonly place: Place;
 }
 
+/**
+ * How many cases one expression may have. A rule of 256 branches with a few nested ones stays below; beyond, nesting
+ * multiplies.
+ */
+export const MAX_CASES = 1_024;
+
 /** An expression, as cases in order. The last always applies. */
 export type Cases = readonly Case[];
 

@@ -1,6 +1,6 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { Operator } from "../../gen/flagwire/v1/condition_pb.js";
-import { exists, isHashable, isIn, type Literal, match, TARGETING_KEY } from "./attribute-test.js";
+import { exists, isHashable, isIn, type Literal, match, SOME_TEXT, TARGETING_KEY } from "./attribute-test.js";
 import type { Term } from "./cases.js";
 import { isLess, isTruthy, looselyEqual, strictlyEqual, toNumber } from "./constant.js";
 import type { Findings } from "./findings.js";
@@ -164,7 +164,7 @@ export class Comparisons {
       isIn(attribute, [true]),
       match(attribute, Operator.LESS, [0]),
       match(attribute, Operator.GREATER, [0]),
-      match(attribute, Operator.MATCHES, ["(?s)."]),
+      match(attribute, Operator.MATCHES, [SOME_TEXT]),
     );
   }
 

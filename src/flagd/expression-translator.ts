@@ -5,6 +5,7 @@ import {
   casesWhen,
   constantCases,
   holdsFor,
+  MAX_CASES,
   onlyConstant,
   untilAlways,
   withoutSplits,
@@ -19,8 +20,7 @@ import { isTestOperator, translateTest } from "./test-operator.js";
 import type { Translator } from "./translator.js";
 import { translateVariable } from "./variable.js";
 
-// A rule of 256 branches with a few nested ones stays below; beyond, nesting multiplies.
-const MAX_CASES = 1_024;
+const TOO_MANY_CASES = `branches into more than ${MAX_CASES} cases`;
 
 /** Translates the JsonLogic of one flag. Whatever cannot be translated is refused in `findings`, and work goes on. */
 export class ExpressionTranslator implements Translator {
@@ -112,11 +112,12 @@ export class ExpressionTranslator implements Translator {
     for (let index = 0; index < argument.length; index += 2) {
       const isElse = index === argument.length - 1;
       const branch = isElse ? index : index + 1;
+      const refusals = this.findings.refused.length;
       const when = isElse ? ALWAYS : this.truth(argument[index] ?? null, place.element(index));
-      // A branch that can never be taken may hold what cannot be expressed.
-      if (when === NEVER) continue;
+      // A branch that can never be taken may hold what cannot be expressed; one whose condition was refused is looked at.
+      if (when === NEVER && this.findings.refused.length === refusals) continue;
       result.push(...casesWhen(when, this.cases(argument[branch] ?? null, place.element(branch))));
-      if (result.length > MAX_CASES) return this.refuse(place, `branches into more than ${MAX_CASES} cases`);
+      if (result.length > MAX_CASES) return this.refuse(place, TOO_MANY_CASES);
       if (when === ALWAYS) return result;
     }
     return [...result, ...constantCases(null, place)];
@@ -134,14 +135,15 @@ export class ExpressionTranslator implements Translator {
         continue;
       }
       const rest = result;
+      const firsts = withoutSplits(cases);
+      if (firsts.length * rest.length > MAX_CASES) return this.refuse(place, TOO_MANY_CASES);
       result = untilAlways(
-        withoutSplits(cases).flatMap((c) => {
+        firsts.flatMap((c) => {
           const truthy = this.comparisons.truthy(c.term, c.place);
           const goesOn = all(c.when, operator === "and" ? truthy : not(truthy));
           return goesOn === NEVER ? [c] : [...casesWhen(goesOn, rest), c];
         }),
       );
-      if (result.length > MAX_CASES) return this.refuse(place, `branches into more than ${MAX_CASES} cases`);
     }
     return result;
   }

@@ -39,19 +39,19 @@ export function not(part: Formula): Formula {
 
 function join(kind: "all" | "any", parts: readonly Formula[]): Formula {
   const neutral = kind === "all";
-  const kept: Formula[] = [];
+  const kept = new Set<Formula>();
   for (const part of parts) {
     if (part.kind === "constant") {
       if (part.holds !== neutral) return part;
     } else if (part.kind === kind) {
-      for (const inner of part.parts) if (!kept.includes(inner)) kept.push(inner);
-    } else if (!kept.includes(part)) {
-      kept.push(part);
+      for (const inner of part.parts) kept.add(inner);
+    } else {
+      kept.add(part);
     }
   }
   const [only] = kept;
   if (only === undefined) return constantFormula(neutral);
-  return kept.length === 1 ? only : { kind, parts: kept };
+  return kept.size === 1 ? only : { kind, parts: [...kept] };
 }
 
 /** What a formula would be as a condition. */

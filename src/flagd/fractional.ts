@@ -2,7 +2,16 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import { Operator } from "../../gen/flagwire/v1/condition_pb.js";
 import { murmur3 } from "../engine/index.js";
 import { exists, type HashInput, isHashable, match, TARGETING_KEY } from "./attribute-test.js";
-import { type Cases, casesWhen, constantCases, onlyConstant, shareCases, type Term, untilAlways } from "./cases.js";
+import {
+  type Cases,
+  casesWhen,
+  constantCases,
+  MAX_CASES,
+  onlyConstant,
+  shareCases,
+  type Term,
+  untilAlways,
+} from "./cases.js";
 import { ALWAYS, all, type Formula, not } from "./formula.js";
 import { isJsonObject, quote } from "./json.js";
 import type { Place } from "./place.js";
@@ -63,6 +72,8 @@ function distribute(
     return nullCases(place, `has weights of ${totalWeight} in total`, translator);
   }
   if (valid.length > MAX_SHARES) return translator.refuse(place, `has more than ${MAX_SHARES} entries`);
+  const caseCount = valid.reduce((sum, entry) => sum + entry.cases.length, 0) * sources.length;
+  if (caseCount > MAX_CASES) return translator.refuse(place, `branches into more than ${MAX_CASES} cases`);
   const cases = sources.flatMap(({ when, input }) => casesWhen(when, distributeOver(input, valid, totalWeight, place)));
   return untilAlways([...cases, ...constantCases(null, place)]);
 }

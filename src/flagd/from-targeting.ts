@@ -1,4 +1,4 @@
-import { create, type JsonValue } from "@bufbuild/protobuf";
+import { create, type JsonObject, type JsonValue } from "@bufbuild/protobuf";
 import { RolloutAlgorithm, type Share, ShareSchema } from "../../gen/flagwire/v1/rollout_pb.js";
 import { type Rule, RuleSchema, type Serve, ServeSchema } from "../../gen/flagwire/v1/targeting_pb.js";
 import { toBucketing } from "./attribute-test.js";
@@ -18,7 +18,7 @@ export interface TargetingScope {
   readonly flagKey: string;
   readonly variants: ReadonlySet<string>;
   /** The file's `$evaluators`. */
-  readonly evaluators: Readonly<Record<string, JsonValue>>;
+  readonly evaluators: JsonObject;
   readonly findings: Findings;
 }
 
@@ -28,10 +28,11 @@ export interface TargetingScope {
  */
 export function fromTargeting(targeting: JsonValue, place: Place, scope: TargetingScope): Rule[] {
   if (isJsonObject(targeting) && Object.keys(targeting).length === 0) return [];
-  const translator = new ExpressionTranslator(scope.flagKey, { ...scope.evaluators }, scope.findings);
+  const translator = new ExpressionTranslator(scope.flagKey, scope.evaluators, scope.findings);
   const cases = withoutTrailingNulls(servable(translator.cases(targeting, place)));
-  if (cases.length > MAX_RULES) {
-    scope.findings.refuse(place, `needs ${cases.length} rules; a flag has at most ${MAX_RULES}`);
+  const ruleCount = cases.filter((c) => !isNull(c)).length;
+  if (ruleCount > MAX_RULES) {
+    scope.findings.refuse(place, `needs ${ruleCount} rules; a flag has at most ${MAX_RULES}`);
     return [];
   }
   const rules: Rule[] = [];

@@ -1,3 +1,5 @@
 export type { Finding } from "./findings.js";
 export type { FlagdImport, FlagdImportOptions, UnreadableFlagdFile } from "./from-flagd-file.js";
 export { fromFlagdFile, isFlagdFile } from "./from-flagd-file.js";
+export type { FlagdExport } from "./to-flagd-file.js";
+export { toFlagdFile } from "./to-flagd-file.js";

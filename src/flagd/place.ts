@@ -1,5 +1,5 @@
 /** Deeper expressions are refused: translating is recursive, and no rule that people write comes near. */
-export const MAX_DEPTH = 64;
+export const MAX_DEPTH = 200;
 
 /** Where something stands in a flagd file, such as `flags.header-color.targeting.if[1].cat[0]`. */
 export class Place {

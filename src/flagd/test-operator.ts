@@ -1,7 +1,7 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { Operator } from "../../gen/flagwire/v1/condition_pb.js";
 import { match } from "./attribute-test.js";
-import { type Cases, holdsFor, onlyConstant, type Term, withoutSplits } from "./cases.js";
+import { type Cases, holdsFor, MAX_CASES, onlyConstant, type Term, withoutSplits } from "./cases.js";
 import type { OrderOperator } from "./comparison.js";
 import { ALWAYS, all, type Formula, NEVER, not } from "./formula.js";
 import { quote } from "./json.js";
@@ -81,6 +81,10 @@ function compare(operator: CompareOperator, argument: JsonValue, place: Place, t
 }
 
 function comparePair(operator: CompareOperator, a: Cases, b: Cases, place: Place, translator: Translator): Formula {
+  if (a.length * b.length > MAX_CASES) {
+    translator.refuse(place, `branches into more than ${MAX_CASES} cases`);
+    return NEVER;
+  }
   return holdsFor(a, (left) => holdsFor(b, (right) => compareTerms(operator, left, right, place, translator)));
 }
 

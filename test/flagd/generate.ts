@@ -16,7 +16,18 @@ const SECONDS = 1_700_000_000;
 
 const v = (name: string): Json => ({ var: name });
 const text = fc.constantFrom("", "a", "ab", "abc", "sm", "lg", "18", "user@faas.com", "x@example.com");
-const version = fc.constantFrom("1.2.3", "v1.2.4", "V2.0.0", "2.0.0-rc.1", "1", "1.3", "0.9.0", "1.2.3+b1", "nonsense", "2.0.0.0");
+const version = fc.constantFrom(
+  "1.2.3",
+  "v1.2.4",
+  "V2.0.0",
+  "2.0.0-rc.1",
+  "1",
+  "1.3",
+  "0.9.0",
+  "1.2.3+b1",
+  "nonsense",
+  "2.0.0.0",
+);
 const anyName = fc.constantFrom("s1", "s2", "n1", "b1", "mixed", "nested.s3");
 
 const equality = fc.oneof(
@@ -33,7 +44,12 @@ const equality = fc.oneof(
 const orderOperator = fc.constantFrom("<", "<=", ">", ">=");
 const order = fc.oneof(
   fc
-    .tuple(orderOperator, fc.constantFrom("n1", "b1", "mixed"), fc.constantFrom<Json>(5, 18, -3, 2.5, 1, true), fc.boolean())
+    .tuple(
+      orderOperator,
+      fc.constantFrom("n1", "b1", "mixed"),
+      fc.constantFrom<Json>(5, 18, -3, 2.5, 1, true),
+      fc.boolean(),
+    )
     .map(([op, name, limit, isMirrored]) => ({ [op]: isMirrored ? [limit, v(name)] : [v(name), limit] })),
   fc
     .tuple(orderOperator, fc.constantFrom("n1", "mixed"), fc.constantFrom(-3, 1, 5), fc.constantFrom(5, 18, 2.5))
@@ -146,7 +162,8 @@ export const targeting: fc.Arbitrary<Json> = fc.oneof(
   { weight: 3, arbitrary: ifOf(condition, result) },
 );
 
-const optional = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(arbitrary, { nil: undefined });
+const optional = <T>(arbitrary: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+  fc.option(arbitrary, { nil: undefined });
 
 /** A context for it. */
 export const context = fc

@@ -1,0 +1,79 @@
+import type { JsonValue } from "@bufbuild/protobuf";
+import type { Rollout } from "../../gen/flagwire/v1/rollout_pb.js";
+import type { Rule, Serve, Targeting } from "../../gen/flagwire/v1/targeting_pb.js";
+import { TARGETING_KEY } from "./attribute-test.js";
+import type { ExportScope } from "./export-scope.js";
+import { quote } from "./json.js";
+import { isHashTest } from "./lookup.js";
+import { Place } from "./place.js";
+import { isListed, textAttributesOf, toFlagdCondition } from "./to-condition.js";
+import { toFlagdHash } from "./to-hash.js";
+
+/** What flagd evaluates an enabled flag by. */
+export interface FlagdTargeting {
+  /** Null: the caller's own default. */
+  readonly defaultVariant: string | null;
+  readonly targeting?: JsonValue;
+}
+
+/** Targets, rules and default as one `if`. Leaves the flag out, in the scope's findings, where that cannot be exact. */
+export function toFlagdTargeting(targeting: Targeting, scope: ExportScope): FlagdTargeting {
+  const place = new Place("targeting");
+  if (targeting.prerequisites.length > 0) scope.leave(place.member("prerequisites"), "flagd has no prerequisites");
+  const branches: JsonValue[] = [];
+  for (const [index, { variant, targetingKeys }] of targeting.targets.entries()) {
+    const target = place.member("targets").element(index);
+    branches.push(isListed(targetingKeys), toResult(variant, target.member("variant"), scope));
+  }
+  for (const [index, rule] of targeting.rules.entries()) {
+    const at = place.member("rules").element(index);
+    if (!rule.condition || !rule.serve) continue;
+    const condition = toFlagdCondition(rule.condition, at.member("condition"), scope);
+    if (condition === false) continue;
+    const inside = scope.withText(textAttributesOf(rule.condition));
+    branches.push(condition, toFlagdServe(rule.serve, at.member("serve"), inside));
+  }
+  const fallback = targeting.default;
+  if (fallback?.kind.case === "variant" && targeting.rules.every(alwaysServes)) {
+    const defaultVariant = fallback.kind.value;
+    return branches.length === 0 ? { defaultVariant } : { defaultVariant, targeting: { if: branches } };
+  }
+  // A fractional with nothing to hash is null, and so gives the default variant. There must be none then: here that is an
+  // error, and the caller's own default. The default becomes the last branch instead.
+  if (fallback !== undefined) branches.push(toFlagdServe(fallback, place.member("default"), scope));
+  return branches.length === 0 ? { defaultVariant: null } : { defaultVariant: null, targeting: { if: branches } };
+}
+
+/** Whether a rule, where it holds, has something to hash if it needs it. */
+function alwaysServes({ condition, serve }: Rule): boolean {
+  if (serve?.kind.case !== "rollout") return true;
+  const attribute = serve.kind.value.bucketBy || TARGETING_KEY;
+  const parts = condition?.kind.case === "all" ? condition.kind.value.conditions : condition ? [condition] : [];
+  return parts.some((part) => isHashTest(part, attribute));
+}
+
+function toFlagdServe({ kind }: Serve, place: Place, scope: ExportScope): JsonValue {
+  switch (kind.case) {
+    case "variant":
+      return toResult(kind.value, place.member("variant"), scope);
+    case "rollout":
+      return toFractional(kind.value, place.member("rollout"), scope);
+    case undefined:
+      return scope.leave(place, "is of a kind that this version does not know");
+  }
+}
+
+function toFractional(rollout: Rollout, place: Place, scope: ExportScope): JsonValue {
+  const { input, guard } = toFlagdHash(rollout, place, scope);
+  const shares = rollout.shares.map(({ variant, weight }, index): JsonValue => {
+    return [toResult(variant, place.member("shares").element(index), scope), weight];
+  });
+  const fractional = { fractional: input === undefined ? shares : [input, ...shares] };
+  return guard === undefined ? fractional : { if: [guard, fractional, null] };
+}
+
+// The Go daemon writes the result as JSON, where <, > and & are escaped too, and takes the quotes away.
+function toResult(variant: string, place: Place, scope: ExportScope): JsonValue {
+  if (!/["\\<>&\u2028\u2029]/.test(variant)) return variant;
+  return scope.leave(place, `flagd cannot find the variant ${quote(variant)}, whose name JSON escapes`);
+}

@@ -1,0 +1,332 @@
+import { fromJson, type JsonObject } from "@bufbuild/protobuf";
+import { describe, expect, test } from "vitest";
+import { FlagFileSchema } from "../../gen/flagwire/v1/history_pb.js";
+import { toFlagdFile } from "../../src/flagd/index.js";
+import { evaluate, flagdFile, importFile } from "./evaluate.js";
+
+type Json = Parameters<typeof fromJson>[1];
+
+const variants = { on: "ON", off: "OFF", red: "RED" };
+
+function exportFlag(targeting: JsonObject, segments: JsonObject[] = [], flag: JsonObject = {}) {
+  const file = {
+    flags: [{ key: "f", type: "FLAG_TYPE_STRING", kind: "FLAG_KIND_OPERATIONAL", variants, ...flag }],
+    targetings: [{ flagKey: "f", ...targeting }],
+    segments,
+  };
+  const result = toFlagdFile(fromJson(FlagFileSchema, file), "production");
+  const flags = result.json.flags as JsonObject;
+  return { ...result, flag: flags.f as JsonObject | undefined };
+}
+
+function exportCondition(condition: Json, segments: JsonObject[] = []): Json {
+  const rules = [{ id: "r", condition, serve: { variant: "on" } }];
+  const { flag, left } = exportFlag({ enabled: true, rules, default: { variant: "off" } }, segments);
+  expect(left).toEqual([]);
+  return ((flag?.targeting as JsonObject | undefined)?.if as Json[] | undefined)?.[0] ?? null;
+}
+
+function leftBy(targeting: JsonObject): string[] {
+  const { flag, left } = exportFlag({ enabled: true, ...targeting });
+  expect(flag).toBeUndefined();
+  return left.map(({ key, path, description }) => `${key} ${path}: ${description}`);
+}
+
+const match = (attribute: string, operator: string, ...values: Json[]): JsonObject => {
+  return { match: { attribute, operator: `OPERATOR_${operator}`, values } };
+};
+const textOf = (attribute: string) => ({ "!!": [{ starts_with: [{ var: attribute }, ""] }] });
+const a = { var: "a" };
+
+describe("flags", () => {
+  test("a flag without rules has its values, its default variant and what people and callers read of it", () => {
+    const { json, left, warnings } = exportFlag({ enabled: true, default: { variant: "on" } }, [], {
+      description: "For a test",
+      metadata: { team: "x" },
+    });
+    expect({ left, warnings }).toEqual({ left: [], warnings: [] });
+    expect(json).toEqual({
+      $schema: "https://flagd.dev/schema/v0/flags.json",
+      flags: {
+        f: { state: "ENABLED", variants, description: "For a test", metadata: { team: "x" }, defaultVariant: "on" },
+      },
+    });
+  });
+
+  test.each([
+    ["boolean", { on: true, off: false }],
+    ["number", { on: 1, off: 0.5 }],
+    ["object", { on: { a: [1, null] }, off: {} }],
+  ])("%s variants keep their values", (type, values) => {
+    const { flag } = exportFlag({ enabled: true, default: { variant: "on" } }, [], {
+      type: `FLAG_TYPE_${type.toUpperCase()}`,
+      variants: values,
+    });
+    expect(flag?.variants).toEqual(values);
+  });
+
+  test("without a default there is no default variant", () => {
+    expect(exportFlag({ enabled: true }).flag).toMatchObject({ state: "ENABLED", defaultVariant: null });
+  });
+
+  test("a flag that is off answers its off variant as an enabled flag without rules", () => {
+    const rules = [{ id: "r", condition: match("a", "MATCHES", "x"), serve: { variant: "on" } }];
+    const off = { state: "ENABLED", variants, defaultVariant: "off" };
+    expect(exportFlag({ offVariant: "off", rules, default: { variant: "on" } }).flag).toEqual(off);
+    expect(exportFlag({ enabled: true, killed: { reason: "x" }, offVariant: "off" }).flag).toEqual(off);
+  });
+
+  test("a flag that is off without an off variant is a disabled flag, with its rules where flagd has them", () => {
+    const rule = { id: "r", condition: match("a", "IN", "x"), serve: { variant: "on" } };
+    expect(exportFlag({ rules: [rule], default: { variant: "off" } }).flag).toEqual({
+      state: "DISABLED",
+      variants,
+      defaultVariant: "off",
+      targeting: { if: [{ "===": [a, "x"] }, "on"] },
+    });
+    const odd = exportFlag({ killed: {}, rules: [{ ...rule, condition: match("a", "MATCHES", "x") }] });
+    expect(odd.flag).toEqual({ state: "DISABLED", variants, defaultVariant: null });
+    expect(odd.warnings.map(({ path }) => path)).toContain("targeting.rules[0].condition.match");
+  });
+
+  test("a flag without settings in the environment is disabled", () => {
+    const file = fromJson(FlagFileSchema, {
+      flags: [{ key: "f", type: "FLAG_TYPE_STRING", variants }],
+      targetings: [{ flagKey: "f", environment: "staging", enabled: true, default: { variant: "on" } }],
+    });
+    expect(toFlagdFile(file, "production").json.flags).toMatchObject({ f: { state: "DISABLED" } });
+    expect(toFlagdFile(file, "staging").json.flags).toMatchObject({ f: { state: "ENABLED", defaultVariant: "on" } });
+  });
+
+  test("a malformed flag is left, and the others are exported", () => {
+    const file = fromJson(FlagFileSchema, {
+      flags: ["bad", "good"].map((key) => ({ key, type: "FLAG_TYPE_STRING", variants })),
+      targetings: ["bad", "good"].map((flagKey) => ({
+        flagKey,
+        enabled: true,
+        default: { variant: flagKey === "bad" ? "blue" : "on" },
+      })),
+    });
+    const { json, left } = toFlagdFile(file, "production");
+    expect(Object.keys(json.flags as JsonObject)).toEqual(["good"]);
+    expect(left).toEqual([
+      { key: "bad", path: "targeting.default.variant", description: 'the flag has no variant "blue"' },
+    ]);
+  });
+});
+
+describe("rules", () => {
+  test("targets, rules and the default follow each other", () => {
+    const { flag } = exportFlag({
+      enabled: true,
+      targets: [{ variant: "red", targetingKeys: ["u1", "u2"] }],
+      rules: [{ id: "r", condition: match("a", "EXISTS"), serve: { variant: "on" } }],
+      default: { variant: "off" },
+    });
+    expect(flag).toMatchObject({
+      defaultVariant: "off",
+      targeting: { if: [{ in: [{ var: "targetingKey" }, ["u1", "u2"]] }, "red", { "!==": [a, null] }, "on"] },
+    });
+  });
+
+  test("a default rollout is the last branch, and without a key the caller's own default applies", () => {
+    const rollout = {
+      shares: [
+        { variant: "on", weight: 25 },
+        { variant: "off", weight: 75 },
+      ],
+    };
+    expect(exportFlag({ enabled: true, default: { rollout } }).flag).toMatchObject({
+      defaultVariant: null,
+      targeting: {
+        if: [
+          {
+            fractional: [
+              ["on", 25],
+              ["off", 75],
+            ],
+          },
+        ],
+      },
+    });
+    const salted = exportFlag({ enabled: true, default: { rollout: { ...rollout, salt: "s" } } }).flag;
+    expect(salted?.targeting).toEqual({
+      if: [
+        {
+          if: [
+            { "!!": [{ var: "targetingKey" }] },
+            { fractional: [{ cat: ["s", { var: "targetingKey" }] }, ["on", 25], ["off", 75]] },
+            null,
+          ],
+        },
+      ],
+    });
+  });
+
+  test("a rollout by another attribute comes with a warning about values that are no text", () => {
+    const rollout = { shares: [{ variant: "on", weight: 1 }], bucketBy: "account" };
+    const { warnings, flag } = exportFlag({ enabled: true, default: { rollout } });
+    expect(warnings.map(({ path }) => path)).toEqual(["targeting.default.rollout"]);
+    expect(JSON.stringify(flag?.targeting)).toContain('{"cat":[{"var":"$flagd.flagKey"},{"var":"account"}]}');
+  });
+
+  test("what flagd does not have leaves the flag out, by name and place", () => {
+    const rule = (condition: Json, serve: Json = { variant: "on" }) => ({
+      rules: [{ id: "r", condition, serve }] as Json[],
+    });
+    expect(leftBy(rule(match("a", "MATCHES", "^x")))).toEqual([
+      "f targeting.rules[0].condition.match: flagd has no regular expressions",
+    ]);
+    expect(leftBy(rule(match("a", "IN_CIDR", "10.0.0.0/8")))).toEqual([
+      "f targeting.rules[0].condition.match: flagd has nothing like IN_CIDR",
+    ]);
+    expect(leftBy(rule(match("a", "AFTER", "2026-01-01T00:00:00Z")))).toEqual([
+      "f targeting.rules[0].condition.match: flagd has nothing like AFTER",
+    ]);
+    const ignoring = { match: { attribute: "a", operator: "OPERATOR_IN", values: ["x"], ignoreCase: true } };
+    expect(leftBy(rule({ all: { conditions: [{ not: ignoring }] } }))).toEqual([
+      "f targeting.rules[0].condition.all.conditions[0].not.match: flagd cannot ignore case",
+    ]);
+    expect(leftBy(rule(match("roles.0", "EXISTS")))).toEqual([
+      'f targeting.rules[0].condition.match: flagd reads the attribute "roles.0" otherwise',
+    ]);
+    expect(leftBy(rule(match("$now", "LESS", 1500)))).toEqual([
+      "f targeting.rules[0].condition.match.values[0]: flagd knows the time to the second only",
+    ]);
+    expect(leftBy({ prerequisites: [{ flagKey: "g", variants: ["on"] }] })).toEqual([
+      "f targeting.prerequisites: flagd has no prerequisites",
+    ]);
+    expect(leftBy({ default: { rollout: { salt: " s", shares: [{ variant: "on", weight: 1 }] } } })).toEqual([
+      "f targeting.default.rollout: flagd's Go daemon drops a blank at the start of a salt",
+    ]);
+  });
+
+  test("a variant whose name flagd would not find again is left", () => {
+    const { left } = exportFlag(
+      { enabled: true, rules: [{ id: "r", condition: { all: {} }, serve: { variant: "<b>" } }] },
+      [],
+      { variants: { "<b>": "x" } },
+    );
+    expect(left.map(({ path }) => path)).toEqual(["targeting.rules[0].serve.variant"]);
+  });
+});
+
+describe("conditions", () => {
+  test.each([
+    [match("a", "IN", "x"), { "===": [a, "x"] }],
+    [match("a", "IN", 1, 2), { in: [a, [1, 2]] }],
+    [match("a", "IN", "x", "y"), { and: [textOf("a"), { in: [a, ["x", "y"]] }] }],
+    [match("a", "IN", "x", 1, true), { or: [{ "===": [a, "x"] }, { "===": [a, 1] }, { "===": [a, true] }] }],
+    [match("targetingKey", "IN", "x", "y"), { in: [{ var: "targetingKey" }, ["x", "y"]] }],
+    [match("a", "CONTAINS", "x"), { and: [textOf("a"), { in: ["x", a] }] }],
+    [match("a", "STARTS_WITH", "x"), { starts_with: [a, "x"] }],
+    [match("a", "ENDS_WITH", "x", "y"), { or: [{ ends_with: [a, "x"] }, { ends_with: [a, "y"] }] }],
+    [match("a", "EQUAL", 5), { "===": [a, 5] }],
+    [match("a", "GREATER", 5), { and: [{ "!": [{ starts_with: [a, ""] }] }, { ">": [a, 5] }] }],
+    [
+      match("a", "LESS", 5),
+      {
+        and: [
+          { "!==": [a, null] },
+          { "!==": [a, false] },
+          { "!==": [a, true] },
+          { "!": [{ starts_with: [a, ""] }] },
+          { "<": [a, 5] },
+        ],
+      },
+    ],
+    [match("a", "SEMVER_LESS", "v1.2"), { and: [textOf("a"), { "!!": [{ sem_ver: [a, "<", "1.2.0"] }] }] }],
+    [match("$now", "GREATER_OR_EQUAL", 5000), { ">=": [{ var: "$flagd.timestamp" }, 5] }],
+    [match("$now", "BEFORE", "1970-01-01T00:00:09Z"), { "<": [{ var: "$flagd.timestamp" }, 9] }],
+    [{ all: {} }, true],
+    [{ not: { any: {} } }, true],
+    [{ not: match("a", "EXISTS") }, { "!": [{ "!==": [a, null] }] }],
+    [
+      { rollout: { start: 10, weight: 20, totalWeight: 100 } },
+      {
+        fractional: [
+          [false, 10],
+          [true, 20],
+          [false, 70],
+        ],
+      },
+    ],
+    [{ rollout: { weight: 100000 } }, { "!!": [{ var: "targetingKey" }] }],
+  ] as [Json, Json][])("%j becomes %j", (condition, expected) => {
+    expect(exportCondition(condition)).toEqual(expected);
+  });
+
+  test("a condition that never holds has no branch", () => {
+    expect(exportCondition({ any: {} })).toBeNull();
+  });
+
+  test("a segment is written out, with its own key as the salt", () => {
+    const segments = [
+      { key: "staff", included: ["u1"], excluded: ["u2"], condition: { segment: "half" } },
+      { key: "half", condition: { rollout: { weight: 1, totalWeight: 2 } } },
+    ];
+    const key = { var: "targetingKey" };
+    expect(exportCondition({ segment: "staff" }, segments)).toEqual({
+      or: [
+        { in: [key, ["u1"]] },
+        {
+          and: [
+            { "!": [{ in: [key, ["u2"]] }] },
+            { "!!": [key] },
+            { "!!": [{ fractional: [{ cat: ["half", key] }, [true, 1], [false, 1]] }] },
+          ],
+        },
+      ],
+    });
+  });
+});
+
+describe("there and back", () => {
+  const fromFlagd = (targeting: unknown) => {
+    const imported = importFile(flagdFile(targeting));
+    expect(imported.refused).toEqual([]);
+    return toFlagdFile(imported.file, "production");
+  };
+
+  test("an `in` on an attribute stays one, for text and lists alike", () => {
+    const { json, left } = fromFlagd({
+      if: [{ in: ["admin", { var: "roles" }] }, "on", { in: [5, { var: "ids" }] }, "off"],
+    });
+    expect(left).toEqual([]);
+    const targeting = { if: [{ in: ["admin", { var: "roles" }] }, "on", { in: [5, { var: "ids" }] }, "off"] };
+    expect(json.flags).toMatchObject({ f: { targeting, defaultVariant: "default" } });
+  });
+
+  test("the shorthand keeps its default variant for callers without a key", () => {
+    const { json } = fromFlagd({
+      fractional: [
+        ["on", 1],
+        ["off", 3],
+      ],
+    });
+    expect(json.flags).toMatchObject({
+      f: {
+        defaultVariant: "default",
+        targeting: {
+          if: [
+            { "!!": [{ var: "targetingKey" }] },
+            {
+              fractional: [
+                ["on", 1],
+                ["off", 3],
+              ],
+            },
+          ],
+        },
+      },
+    });
+  });
+
+  test("an attribute as a condition comes back with the same meaning", () => {
+    const { json, left } = fromFlagd({ if: [{ var: "beta" }, "on"] });
+    expect(left).toEqual([]);
+    const again = importFile(json);
+    const found = [true, false, "x", "", 1, 0, undefined].map((beta) => evaluate(again, "f", { beta }).variant);
+    expect(found).toEqual(["on", "default", "on", "default", "on", "default", "default"]);
+  });
+});
