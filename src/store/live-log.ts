@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { HistoryEntry } from "../../gen/flagwire/v1/history_pb.js";
 import { HistoryCompacted, type HistoryEdges } from "./store.js";
 
@@ -8,6 +9,9 @@ export interface WindowBounds {
   /** Their size, in bytes. Default 8 MiB. */
   readonly maxBytes: number;
 }
+
+/** A consumer that never waits would keep the process from anything else while it reads all of history. */
+const READS_PER_TURN = 128n;
 
 /** An entry that is durable, with the edges of history after it. */
 export interface Acknowledged {
@@ -69,6 +73,7 @@ export class LiveLog {
     while (!signal.aborted && !this.#closed) {
       if (next > this.#edges.newest) await this.#moved(signal);
       else yield this.#entry(next++);
+      if (next % READS_PER_TURN === 0n) await nextTurn();
     }
   }
 
@@ -81,6 +86,7 @@ export class LiveLog {
       // Trimmed a moment ago, and with it all before it.
       if (!entry) return;
       yield entry;
+      if (revision % READS_PER_TURN === 0n) await nextTurn();
     }
   }
 

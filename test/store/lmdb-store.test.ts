@@ -1,8 +1,8 @@
-import { access, mkdir, readdir, stat, truncate, writeFile } from "node:fs/promises";
+import { access, chmod, mkdir, readdir, stat, truncate, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { flagId, isStoreProblem, openLmdbStore, recordRevision } from "../../src/store/index.js";
+import { flagId, isStoreProblem, openLmdbStore, recordRevision, type Store } from "../../src/store/index.js";
 import { editTables } from "./edit-tables.js";
 import {
   commit,
@@ -19,7 +19,7 @@ import {
 
 describe("opening a data directory", () => {
   it("creates it, with the directories on the way", async () => {
-    const path = join(await temporaryDirectory(), "a", "b.d", "data");
+    const path = join(await temporaryDirectory(), "a", "b", "data.d");
     const store = await openStore(path);
     expect(await commit(store, [put("a")])).toBe(1n);
     await access(join(path, "data.mdb"));
@@ -95,7 +95,7 @@ describe("owning a data directory", () => {
   it("lets exactly one of many have it", async () => {
     const path = await temporaryDirectory();
     const attempts = await Promise.all(Array.from({ length: 12 }, () => openLmdbStore({ path })));
-    const stores = attempts.filter((attempt) => !isStoreProblem(attempt));
+    const stores = attempts.filter((attempt): attempt is Store => !isStoreProblem(attempt));
     expect(stores).toHaveLength(1);
     for (const attempt of attempts) if (isStoreProblem(attempt)) expect(attempt.kind).toBe("in-use");
     await Promise.all(stores.map((store) => store.close()));
@@ -256,10 +256,10 @@ describe("a data directory that cannot be used", () => {
 
 describe("a disk that is nearly full", () => {
   it("refuses commits and changes nothing", async () => {
-    const store = await openStore(await temporaryDirectory(), { minFreeBytes: 2 ** 60 });
+    const store = await openStore(await temporaryDirectory(), { minFreeBytes: 2 ** 50 });
     const result = await store.commit(transaction([put("a")]));
     if (result.kind !== "low-disk") throw new Error(result.kind);
-    expect(result.neededBytes).toBeGreaterThan(2 ** 60);
+    expect(result.neededBytes).toBeGreaterThan(2 ** 50);
     expect(result.freeBytes).toBeLessThan(result.neededBytes);
     expect(store.edges().newest).toBe(0n);
     expect((await store.load()).records.size).toBe(0);
@@ -271,14 +271,13 @@ describe("a disk that is nearly full", () => {
     const first = await openStore(path);
     await first.commit(transaction([{ id: flagId("a"), after: flagRecord("a") }], { idempotency }));
     await first.close();
-    const second = await openStore(path, { minFreeBytes: 2 ** 60 });
+    const second = await openStore(path, { minFreeBytes: 2 ** 50 });
     expect(await second.commit(transaction([put("a")], { idempotency }))).toMatchObject({ kind: "repeated" });
   });
 });
 
 /** Runs `action` as a user who may not use `path`: root may use everything, so it becomes another user for the time. */
 async function asOrdinaryUser<T>(path: string, action: () => Promise<T>): Promise<T> {
-  const { chmod } = await import("node:fs/promises");
   const isRoot = process.geteuid?.() === 0;
   await chmod(path, 0);
   if (isRoot) process.seteuid?.(65_534);

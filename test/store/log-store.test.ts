@@ -21,7 +21,7 @@ async function openHeldStore() {
   };
   const release = async () => undefined;
   const store = new LogStore(tables, { ...resolveBounds({}), minFreeBytes: 0, readOnly: false, release });
-  return { store, held };
+  return { store, held, memory };
 }
 
 const idle = () => new Promise((resolve) => setImmediate(resolve));
@@ -78,5 +78,16 @@ describe("a store whose disk fails", () => {
     expect(await store.commit(transaction([put("c")]))).toMatchObject({ kind: "unavailable", uncertain: false });
     expect(store.edges().newest).toBe(0n);
     await store.close();
+  });
+
+  it("puts nothing in the place of a transaction that was lost", async () => {
+    const { store, held, memory } = await openHeldStore();
+    const lost = store.commit(transaction([put("a")]));
+    // What a failed write leaves behind before its promise tells of it.
+    memory.meta.put(Buffer.from("head"), Buffer.from("0"));
+    expect(await store.commit(transaction([put("b")]))).toMatchObject({ kind: "unavailable" });
+    held[0]?.fail(new Error("EIO"));
+    expect(await lost).toMatchObject({ kind: "unavailable", uncertain: true });
+    expect(memory.records.get(Buffer.from("flag/b"))).toBeUndefined();
   });
 });

@@ -7,7 +7,7 @@ import { type CommitResult, flagId, isStoreProblem, openLmdbStore } from "../../
 // commit is refused. Arguments: directory, name of this run, writers, size of a flag in bytes.
 const [path = "", run = "", writers = "1", sizeBytes = "0"] = process.argv.slice(2);
 
-const print = (line: unknown) => process.stdout.write(`${JSON.stringify(line)}\n`);
+const print = (line: unknown): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
 process.on("unhandledRejection", (cause) => print({ unhandled: String(cause) }));
 
 const store = await openLmdbStore({ path, history: { maxEntries: 500 } });
