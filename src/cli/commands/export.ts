@@ -1,0 +1,96 @@
+import { writeFile } from "node:fs/promises";
+import { create, type JsonValue, toJson } from "@bufbuild/protobuf";
+import { type Command, Option } from "commander";
+import { stringify } from "yaml";
+import { type FlagFile, FlagFileSchema } from "../../../gen/flagwire/v1/history_pb.js";
+import { type Finding, toFlagdFile } from "../../flagd/index.js";
+import type { CommandRunner } from "../command-runner.js";
+import { ExitCode, usageFailure } from "../failure.js";
+import { counted } from "../printable.js";
+import type { Session } from "../session.js";
+
+interface ExportOptions {
+  readonly format: "native" | "flagd";
+  readonly yaml?: boolean;
+  readonly output?: string;
+}
+
+/** Everything may be much; that the server can be reached is made sure of before. */
+const exportBudgetMs = 120_000;
+
+export function addExportCommand(program: Command, run: CommandRunner): void {
+  program
+    .command("export")
+    .description("everything as a file on standard output; of all environments unless --env names one")
+    .addOption(new Option("--format <format>", "the format").choices(["native", "flagd"]).default("native"))
+    .addOption(new Option("--yaml", "as YAML (native: the default, unless FILE ends with .json)"))
+    .option("-o, --output <file>", "write to a file instead")
+    .action(run(exportFlags))
+    .addHelpText(
+      "after",
+      `
+flagd knows one environment, and not everything: what it cannot express is left
+out and named on standard error, and the exit code is then 1.
+
+Examples:
+  flagwire export > flags.yaml
+  flagwire export --env staging --json -o staging.json
+  flagwire export --format flagd -o demo.flagd.json`,
+    );
+}
+
+async function exportFlags(session: Session, options: ExportOptions): Promise<ExitCode> {
+  if (options.yaml && session.output.json) throw usageFailure("--yaml and --json exclude each other");
+  const { environment, environmentNamed } = session.options;
+  const flagd = options.format === "flagd";
+  const { file, revision } = await fetchFile(session, flagd || environmentNamed ? environment : "");
+  const converted = flagd ? toFlagdFile(file, environment) : undefined;
+  const json = converted === undefined ? toJson(FlagFileSchema, file) : converted.json;
+  await write(session, render(json, session, options), options.output);
+  const left = converted?.left ?? [];
+  if (options.output !== undefined) {
+    const written = file.flags.length - new Set(left.map(({ key }) => key)).size;
+    session.output.note(`wrote ${counted(written, "flag")} to ${options.output} (revision ${revision})`);
+  }
+  for (const warning of converted?.warnings ?? []) session.output.note(`warning: ${describe(warning)}`);
+  for (const one of left) session.output.note(`left out: ${describe(one)}`);
+  return left.length === 0 ? ExitCode.done : ExitCode.no;
+}
+
+function describe({ key, path, description }: Finding): string {
+  return [key, path, description].filter((part) => part !== "").join(": ");
+}
+
+async function fetchFile(session: Session, environment: string): Promise<{ file: FlagFile; revision: bigint }> {
+  const remote = session.remote();
+  await remote.reach();
+  return remote.call(async (options) => {
+    const file = create(FlagFileSchema);
+    let revision = 0n;
+    for await (const part of remote.admin.export({ environment }, options)) {
+      revision = part.revision;
+      for (const flag of part.file?.flags ?? []) file.flags.push(flag);
+      for (const targeting of part.file?.targetings ?? []) file.targetings.push(targeting);
+      for (const segment of part.file?.segments ?? []) file.segments.push(segment);
+      for (const one of part.file?.environments ?? []) file.environments.push(one);
+    }
+    return { file, revision };
+  }, exportBudgetMs);
+}
+
+function render(json: JsonValue, session: Session, options: ExportOptions): string {
+  const asJson =
+    session.output.json || (!options.yaml && (options.format === "flagd" || options.output?.endsWith(".json")));
+  if (asJson) return `${JSON.stringify(json, undefined, 2)}\n`;
+  // Readers of YAML 1.1 take a bare `on` for true, so such words are quoted; long lines are not folded, so that they diff.
+  return stringify(json, { compat: "yaml-1.1", aliasDuplicateObjects: false, lineWidth: 0 });
+}
+
+async function write(session: Session, text: string, path: string | undefined): Promise<void> {
+  if (path === undefined) return session.output.raw(text);
+  try {
+    await writeFile(path, text);
+  } catch (error) {
+    throw usageFailure(`the file cannot be written: ${(error as Error).message}`);
+  }
+}

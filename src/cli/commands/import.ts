@@ -1,0 +1,104 @@
+import { create } from "@bufbuild/protobuf";
+import type { Command } from "commander";
+import {
+  type ImportResponse,
+  ImportResponseSchema,
+  RefusedItemSchema,
+} from "../../../gen/flagwire/v1/admin_service_pb.js";
+import type { CommandRunner } from "../command-runner.js";
+import { CliFailure, ExitCode } from "../failure.js";
+import type { RefusedFileItem } from "../files/decode-flag-file.js";
+import { readFlagFile } from "../files/read-flag-file.js";
+import { sendFlagFile } from "../files/send-flag-file.js";
+import { counted } from "../printable.js";
+import { toDocument } from "../response-document.js";
+import type { Session } from "../session.js";
+import { addWriteOptions, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
+
+interface ImportOptions extends WriteOptions {
+  readonly skipInvalid?: boolean;
+  readonly force?: boolean;
+}
+
+const formats = "native YAML or JSON, or flagd's format, which is detected";
+
+/** `import FILE` and `apply -f FILE`: the same under the two names that people look for. */
+export function addImportCommands(program: Command, run: CommandRunner): void {
+  const importCommand = program
+    .command("import <file>")
+    .description(`take a file over in one transaction: ${formats}; "-" is standard input`);
+  addImportOptions(importCommand).action(run(importFile));
+  importCommand.addHelpText("after", examples("import "));
+  const apply = program
+    .command("apply")
+    .description(`make what a file holds so, in one transaction: ${formats}`)
+    .requiredOption("-f, --file <file>", 'the file; "-" is standard input');
+  addImportOptions(apply).action(
+    run((session, options: ImportOptions & { readonly file: string }) => importFile(session, options.file, options)),
+  );
+  apply.addHelpText("after", examples("apply -f "));
+}
+
+function addImportOptions(command: Command): Command {
+  return addWriteOptions(
+    command
+      .option("--skip-invalid", "import what is valid although something is not")
+      .option("--force", "take the keys of deleted flags all the same"),
+  );
+}
+
+function examples(command: string): string {
+  return `
+What the file does not hold stays. Whatever is refused is named; without
+--skip-invalid nothing is changed then (exit code 3).
+
+Examples:
+  flagwire ${command}flags.yaml --dry-run
+  flagwire ${command}demo.flagd.json --env staging --skip-invalid`;
+}
+
+async function importFile(session: Session, path: string, options: ImportOptions): Promise<void> {
+  const { environment } = session.options;
+  const content = await readFlagFile(path, session.io.stdin, environment);
+  for (const warning of content.warnings) session.output.note(`warning: ${warning}`);
+  if (content.refused.length > 0 && !options.skipInvalid) throw refuse(content.refused);
+  const response = await sendFlagFile(session.remote(), session.io.stderr, content.file, {
+    environment,
+    skipInvalid: options.skipInvalid ?? false,
+    force: options.force ?? false,
+    ...toWriteFields(session, options),
+  });
+  for (const item of content.refused) response.refused.push(create(RefusedItemSchema, item));
+  for (const item of response.refused) session.output.note(`left out: ${describeRefused(item)}`);
+  if (session.output.json) {
+    return session.output.document(toDocument(ImportResponseSchema, response, { whole: true }));
+  }
+  await session.output.line(`${summarize(response)} ${revisionNote(response.revision, options)}`);
+}
+
+function refuse(refused: readonly RefusedFileItem[]): CliFailure {
+  const keys = new Set(refused.map(({ key }) => key)).size;
+  return new CliFailure(
+    ExitCode.refused,
+    `${counted(keys, "item")} of the file cannot be imported, so nothing was changed; mend the file, or add --skip-invalid to import the rest`,
+    refused.map(describeRefused),
+  );
+}
+
+function describeRefused({ key, field, description }: RefusedFileItem): string {
+  return [key, field, description].filter((part) => part !== "").join(": ");
+}
+
+/** Such as `12 flags: 2 created, 1 updated, 9 unchanged`. */
+export function summarize(response: ImportResponse): string {
+  const { createdFlags, updatedFlags, unchangedFlags, changedSegments, refused } = response;
+  const total = createdFlags.length + updatedFlags.length + unchangedFlags.length;
+  const parts = [
+    `${createdFlags.length} created`,
+    `${updatedFlags.length} updated`,
+    `${unchangedFlags.length} unchanged`,
+    ...(changedSegments.length > 0 ? [`${counted(changedSegments.length, "segment")} changed`] : []),
+    ...(refused.length > 0 ? [`${counted(new Set(refused.map(({ key }) => key)).size, "item")} left out`] : []),
+  ];
+  return `${counted(total, "flag")}: ${parts.join(", ")}`;
+}

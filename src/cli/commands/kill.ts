@@ -1,0 +1,76 @@
+import type { Command } from "commander";
+import { KillFlagsResponseSchema, ReviveFlagsResponseSchema } from "../../../gen/flagwire/v1/admin_service_pb.js";
+import type { CommandRunner } from "../command-runner.js";
+import { usageFailure } from "../failure.js";
+import { printable } from "../printable.js";
+import { toResponseDocument } from "../response-document.js";
+import type { Session } from "../session.js";
+import { addWriteOptions, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
+
+interface ReviveOptions extends WriteOptions {
+  readonly tag?: string;
+}
+
+interface KillOptions extends ReviveOptions {
+  readonly reason: string;
+}
+
+/** `kill` and `revive`. */
+export function addKillCommands(program: Command, run: CommandRunner): void {
+  const kill = program
+    .command("kill [keys...]")
+    .description("the panic button: the flags answer their off variant at once")
+    .requiredOption("--reason <text>", "why; shown to everyone who looks at the flag")
+    .option("--tag <tag>", "all flags with this tag");
+  addWriteOptions(kill).action(run(killFlags));
+  kill.addHelpText(
+    "after",
+    `
+Examples:
+  flagwire kill new-checkout --reason "payments fail, INC-42"
+  flagwire kill --tag payments --reason "payments fail, INC-42"`,
+  );
+  const revive = program
+    .command("revive [keys...]")
+    .description("undo kill; all other settings are as they were")
+    .option("--tag <tag>", "all flags with this tag");
+  addWriteOptions(revive).action(run(reviveFlags));
+}
+
+async function killFlags(session: Session, keys: string[], options: KillOptions): Promise<void> {
+  const remote = session.remote();
+  const request = { ...toSelection(session, keys, options, "kill"), reason: options.reason };
+  const response = await remote.call((call) => remote.admin.killFlags(request, call));
+  if (session.output.json) return session.output.document(toResponseDocument(KillFlagsResponseSchema, response));
+  await sayWhich(session, "killed", response, options);
+}
+
+async function reviveFlags(session: Session, keys: string[], options: ReviveOptions): Promise<void> {
+  const remote = session.remote();
+  const request = toSelection(session, keys, options, "revive");
+  const response = await remote.call((call) => remote.admin.reviveFlags(request, call));
+  if (session.output.json) return session.output.document(toResponseDocument(ReviveFlagsResponseSchema, response));
+  await sayWhich(session, "revived", response, options);
+}
+
+function toSelection(session: Session, keys: readonly string[], options: ReviveOptions, verb: string) {
+  if (keys.length === 0 && !options.tag) {
+    throw usageFailure(`name the flags to ${verb}, or give --tag TAG; see "flagwire ${verb} --help"`);
+  }
+  return {
+    environment: session.options.environment,
+    flagKeys: [...keys],
+    tag: options.tag ?? "",
+    ...toWriteFields(session, options),
+  };
+}
+
+async function sayWhich(
+  session: Session,
+  done: string,
+  { flagKeys, revision }: { readonly flagKeys: readonly string[]; readonly revision: bigint },
+  options: WriteOptions,
+): Promise<void> {
+  const names = flagKeys.map(printable).join(", ");
+  await session.output.line(`${done} in ${session.options.environment}: ${names} ${revisionNote(revision, options)}`);
+}

@@ -1,0 +1,110 @@
+import { createInterface } from "node:readline";
+import type { Command } from "commander";
+import { type EvaluationDetails, type Mirror, MirrorError, openMirror } from "../../client/index.js";
+import { type Answer, describeAnswer } from "../answer.js";
+import type { CommandRunner } from "../command-runner.js";
+import { CliFailure, ExitCode } from "../failure.js";
+import { parseContext } from "../parse-context.js";
+import { callBudgetMs } from "../remote.js";
+import type { Session } from "../session.js";
+
+const maximumKeysNamed = 10;
+
+export function addMirrorCommand(program: Command, run: CommandRunner): void {
+  program
+    .command("mirror [keys...]")
+    .description("keep a mirror and evaluate keys read from standard input, with no network; ends with the input")
+    .action(run(runMirror))
+    .addHelpText(
+      "after",
+      `
+Each line is a key, and a context in JSON if one is wanted. Answers go to
+standard output; changes of the mirror to standard error.
+
+Examples:
+  flagwire mirror
+  echo 'new-checkout {"targetingKey":"user-1"}' | flagwire mirror --json`,
+    );
+}
+
+async function runMirror(session: Session, keys: readonly string[]): Promise<ExitCode> {
+  const mirror = await open(session);
+  try {
+    follow(session, mirror);
+    for (const key of keys) await answerLine(session, mirror, key);
+    await answerInput(session, mirror);
+    return ExitCode.done;
+  } finally {
+    await mirror.close();
+  }
+}
+
+async function open(session: Session): Promise<Mirror> {
+  const { address, environment, token } = session.options;
+  const options = { address, environment, token, signal: session.signal, clock: session.io.clock };
+  try {
+    return await openMirror({ ...options, clientName: "flagwire mirror", connectTimeoutMs: callBudgetMs });
+  } catch (error) {
+    if (!(error instanceof MirrorError)) throw error;
+    throw new CliFailure(ExitCode.refused, error.message);
+  }
+}
+
+/** Says what happens to the mirror on standard error, so that standard output has one line for each line of input. */
+function follow(session: Session, mirror: Mirror): void {
+  const { output } = session;
+  output.note(
+    `the mirror of ${mirror.environment} is ready with ${mirror.keys().length} flags at revision ${mirror.revision}`,
+  );
+  mirror.on("change", ({ keys, revision }) => {
+    const further = keys.length > maximumKeysNamed ? ` and ${keys.length - maximumKeysNamed} more` : "";
+    output.note(`revision ${revision}: ${keys.slice(0, maximumKeysNamed).join(", ")}${further}`);
+  });
+  mirror.on("stale", ({ revision }) => output.note(`the server is silent; answers are of revision ${revision}`));
+  mirror.on("ready", ({ revision }) => output.note(`in step with the server again at revision ${revision}`));
+  mirror.on("error", (error) => output.note(error.message));
+}
+
+async function answerInput(session: Session, mirror: Mirror): Promise<void> {
+  const lines = createInterface({ input: session.io.stdin, crlfDelay: Number.POSITIVE_INFINITY });
+  const close = () => lines.close();
+  session.signal.addEventListener("abort", close);
+  if (session.signal.aborted) close();
+  try {
+    for await (const line of lines) {
+      if (line.trim() !== "") await answerLine(session, mirror, line.trim());
+    }
+  } finally {
+    session.signal.removeEventListener("abort", close);
+  }
+}
+
+/** A line that cannot be read is no reason to end: somebody is trying things. */
+async function answerLine(session: Session, mirror: Mirror, line: string): Promise<void> {
+  const [, key = "", contextText] = /^(\S+)(?:\s+(.*))?$/.exec(line) ?? [];
+  let context = {};
+  try {
+    if (contextText !== undefined) context = parseContext(contextText, "the context");
+  } catch (error) {
+    if (!(error instanceof CliFailure)) throw error;
+    return session.output.note(error.message);
+  }
+  const answer = fromDetails(mirror.details(key, undefined, context));
+  await (session.output.json ? session.output.jsonLine(answer) : session.output.line(describeAnswer(answer)));
+}
+
+/** The same document that `eval --json` prints. */
+function fromDetails(details: EvaluationDetails<unknown>): Answer {
+  const { flagKey, value, variant, reason, ruleId, errorCode, errorMessage, revision, metadata } = details;
+  const { prerequisiteKey } = details;
+  return {
+    flagKey,
+    ...(variant === undefined ? {} : { value: value as NonNullable<Answer["value"]>, variant }),
+    reason,
+    ...(ruleId === undefined ? {} : { ruleId }),
+    ...(errorCode === undefined ? {} : { error: { code: errorCode, message: errorMessage ?? "" } }),
+    revision: String(revision),
+    ...(metadata === undefined ? {} : { metadata: metadata as NonNullable<Answer["metadata"]> }),
+    ...(prerequisiteKey === undefined ? {} : { prerequisiteKey }),
+  };
+}

@@ -1,0 +1,74 @@
+import { create, toJson } from "@bufbuild/protobuf";
+import type { Command } from "commander";
+import { stringify } from "yaml";
+import {
+  DeleteSegmentResponseSchema,
+  GetSegmentResponseSchema,
+  type ListSegmentsResponse,
+  ListSegmentsResponseSchema,
+} from "../../../gen/flagwire/v1/admin_service_pb.js";
+import { SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
+import type { CommandRunner } from "../command-runner.js";
+import { toTable } from "../printable.js";
+import { toDocument, toResponseDocument } from "../response-document.js";
+import type { Session } from "../session.js";
+import { addWriteOptions, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
+
+export function addSegmentsCommands(program: Command, run: CommandRunner): void {
+  const segments = program
+    .command("segments")
+    .description("list, show and delete segments; files create and change them (see apply)");
+  segments.command("list").description("all segments of the environment").action(run(listSegments));
+  segments.command("get <key>").description("one segment").action(run(getSegment));
+  addWriteOptions(segments.command("delete <key>").description("delete a segment that nothing uses")).action(
+    run(deleteSegment),
+  );
+}
+
+async function listSegments(session: Session): Promise<void> {
+  const all = await fetchSegments(session);
+  if (session.output.json) {
+    const { nextPageToken: _, ...document } = toDocument(ListSegmentsResponseSchema, all, { whole: true });
+    return session.output.document(document);
+  }
+  if (all.segments.length === 0) {
+    session.output.note(
+      `there are no segments in ${session.options.environment}; a file can bring some: flagwire apply -f FILE`,
+    );
+    return;
+  }
+  const rows = all.segments.map((one) => [one.key, one.condition === undefined ? "no" : "yes", one.description]);
+  await session.output.raw(toTable(["KEY", "CONDITION", "DESCRIPTION"], rows));
+}
+
+async function fetchSegments(session: Session): Promise<ListSegmentsResponse> {
+  const remote = session.remote();
+  const all = create(ListSegmentsResponseSchema);
+  let pageToken = "";
+  do {
+    const request = { environment: session.options.environment, pageSize: 1000, pageToken };
+    const page = await remote.call((options) => remote.admin.listSegments(request, options));
+    for (const segment of page.segments) all.segments.push(segment);
+    all.revision = page.revision;
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+  return all;
+}
+
+async function getSegment(session: Session, key: string): Promise<void> {
+  const remote = session.remote();
+  const request = { environment: session.options.environment, key };
+  const response = await remote.call((options) => remote.admin.getSegment(request, options));
+  if (session.output.json) return session.output.document(toResponseDocument(GetSegmentResponseSchema, response));
+  // A condition is a tree, and YAML is how people write it.
+  if (response.segment !== undefined) await session.output.raw(stringify(toJson(SegmentSchema, response.segment)));
+}
+
+async function deleteSegment(session: Session, key: string, options: WriteOptions): Promise<void> {
+  const remote = session.remote();
+  const { environment } = session.options;
+  const request = { environment, key, ...toWriteFields(session, options) };
+  const response = await remote.call((call) => remote.admin.deleteSegment(request, call));
+  if (session.output.json) return session.output.document(toResponseDocument(DeleteSegmentResponseSchema, response));
+  await session.output.line(`deleted the segment ${key} of ${environment} ${revisionNote(response.revision, options)}`);
+}

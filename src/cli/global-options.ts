@@ -1,0 +1,44 @@
+import { type Command, Option } from "commander";
+import { defaultAddress, toBaseUrl } from "./address.js";
+import { usageFailure } from "./failure.js";
+
+/** Options that every command takes, before or after its name, or from the environment. */
+export interface GlobalOptions {
+  readonly address: string;
+  readonly environment: string;
+  /** Whether the environment was named, rather than being the default. */
+  readonly environmentNamed: boolean;
+  readonly token: string | undefined;
+  readonly json: boolean;
+}
+
+// The defaults are not given to commander: it would not tell an option from its default, and its `env()` reads the process.
+export function addGlobalOptions(program: Command): void {
+  program
+    .option("--address <host:port>", `the server (FLAGWIRE_ADDRESS; default ${defaultAddress})`)
+    .option("--env <name>", "the environment (FLAGWIRE_ENV; default production)")
+    .option("--token <token>", "an access token (FLAGWIRE_TOKEN)")
+    .addOption(new Option("--json", "print JSON, and nothing else, on standard output"));
+}
+
+/** Resolves them once: option, else environment variable, else default. An empty variable counts as unset. */
+export function resolveGlobalOptions(
+  program: Command,
+  env: Readonly<Record<string, string | undefined>>,
+): GlobalOptions {
+  const given: { address?: string; env?: string; token?: string; json?: boolean } = program.opts();
+  const environment = given.env ?? (env.FLAGWIRE_ENV || undefined);
+  const address = given.address ?? (env.FLAGWIRE_ADDRESS || defaultAddress);
+  toBaseUrl(address);
+  const token = given.token ?? (env.FLAGWIRE_TOKEN || undefined);
+  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token)) {
+    throw usageFailure("the token has characters that no token has; pass it whole and without spaces");
+  }
+  return {
+    address,
+    environment: environment ?? "production",
+    environmentNamed: environment !== undefined,
+    token,
+    json: given.json ?? false,
+  };
+}

@@ -1,0 +1,40 @@
+import { readFile } from "node:fs/promises";
+import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
+import type { ContextSchema } from "../../gen/flagwire/v1/evaluation_service_pb.js";
+import { usageFailure } from "./failure.js";
+import { isJsonObject } from "./response-document.js";
+
+const example = `'{"targetingKey":"user-1","country":"NO"}'`;
+
+/** Reads a flat context: a JSON object with `targetingKey` among its attributes. `what` names it in a complaint. */
+export function parseContext(text: string, what = "--context"): JsonObject {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw usageFailure(`${what} is not JSON (${(error as Error).message}); give an object such as ${example}`);
+  }
+  if (!isJsonObject(json)) throw usageFailure(`${what} is not a JSON object; give one such as ${example}`);
+  return json;
+}
+
+/** Reads the option's value: JSON, or `@FILE` that holds it. */
+export async function readContext(option: string | undefined): Promise<JsonObject> {
+  if (option === undefined) return {};
+  if (!option.startsWith("@")) return parseContext(option);
+  const path = option.slice(1);
+  try {
+    return parseContext(await readFile(path, "utf8"), `--context file ${path}`);
+  } catch (error) {
+    if (error instanceof Error && "code" in error)
+      throw usageFailure(`--context file cannot be read: ${error.message}`);
+    throw error;
+  }
+}
+
+/** The context as a request carries it. A `targetingKey` that is not a string stays an attribute, for the server to judge. */
+export function toContextMessage(context: JsonObject, targetingKey?: string): MessageInitShape<typeof ContextSchema> {
+  const { targetingKey: own, ...attributes } = context;
+  if (targetingKey !== undefined) return { targetingKey, attributes };
+  return typeof own === "string" ? { targetingKey: own, attributes } : { attributes: context };
+}

@@ -1,0 +1,54 @@
+import { Code, ConnectError } from "@connectrpc/connect";
+import {
+  type BadRequest_FieldViolation,
+  BadRequestSchema,
+  ErrorInfoSchema,
+} from "../../gen/google/rpc/error_details_pb.js";
+import { CliFailure, ExitCode } from "./failure.js";
+import { counted } from "./printable.js";
+import { isNotGrpc } from "./remote.js";
+
+/** The options by which a request's fields are set, where a person would not guess. */
+export type FieldOptions = Readonly<Record<string, string>>;
+
+/** The stable reason of a refusal, such as `FLAG_NOT_FOUND`; undefined for anything else. */
+export function refusalReason(error: unknown): string | undefined {
+  return error instanceof ConnectError ? error.findDetails(ErrorInfoSchema)[0]?.reason : undefined;
+}
+
+/** Says what became of a call and what to do next. Every status that a server can answer with becomes exit code 3. */
+export function toRemoteFailure(error: ConnectError, address: string, fields: FieldOptions = {}): CliFailure {
+  const violations = error.findDetails(BadRequestSchema).flatMap((detail) => detail.fieldViolations);
+  const lines = violations.map(({ field, description }) => `${fieldName(field, fields)}: ${description}`);
+  return new CliFailure(ExitCode.refused, describe(error, address, violations), lines);
+}
+
+function fieldName(field: string, fields: FieldOptions): string {
+  const option = fields[field];
+  return option === undefined ? field : `${option} (${field})`;
+}
+
+function describe(error: ConnectError, address: string, violations: readonly BadRequest_FieldViolation[]): string {
+  if (isNotGrpc(error)) return `what listens at ${address} does not speak gRPC; check --address`;
+  // A server's own line for several fields would only repeat the first of those that follow.
+  const first = violations[0]?.field;
+  if (first !== undefined && error.rawMessage.startsWith(`${first}: `)) {
+    return `the server refuses ${counted(violations.length, "field")} of the request; nothing was changed`;
+  }
+  const said = error.rawMessage;
+  switch (error.code) {
+    case Code.Unavailable: {
+      if (refusalReason(error) !== undefined) return said;
+      const hint = 'is it running? Start one with "flagwire serve", or name another with --address';
+      return `cannot reach the server at ${address}: ${said}; ${hint}`;
+    }
+    case Code.DeadlineExceeded:
+      return `no answer from ${address} in time; check that it is up. A write may have been made all the same: see "flagwire history"`;
+    case Code.Unauthenticated:
+      return `${said}; pass --token or set FLAGWIRE_TOKEN`;
+    case Code.Unimplemented:
+      return `the server at ${address} does not know this call: ${said}; is it another service, or an older version?`;
+    default:
+      return said === "" ? `the server at ${address} answered ${Code[error.code]}` : said;
+  }
+}

@@ -1,0 +1,118 @@
+import { type CallOptions, type Client, Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
+import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { AdminService } from "../../gen/flagwire/v1/admin_service_pb.js";
+import { EvaluationService } from "../../gen/flagwire/v1/evaluation_service_pb.js";
+import type { Clock } from "../base/index.js";
+import { toBaseUrl } from "./address.js";
+
+export interface RemoteOptions {
+  readonly address: string;
+  readonly token: string | undefined;
+  /** Recorded in history as the author of writes. */
+  readonly author: string;
+  /** Aborts every call. */
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+}
+
+/** One attempt at a call. May be made twice: a write must carry its idempotency key. */
+export type Attempt<T> = (options: CallOptions) => Promise<T>;
+
+/** A connection to a server. Calls reject with `ConnectError`. */
+export interface Remote {
+  readonly admin: Client<typeof AdminService>;
+  readonly evaluation: Client<typeof EvaluationService>;
+  readonly address: string;
+  /** Makes a call within `callBudgetMs` (`budgetMs`), and once more if the server was not available for the first. */
+  call<T>(attempt: Attempt<T>, budgetMs?: number): Promise<T>;
+  /** Makes sure within `callBudgetMs` that the server answers: before calls that may themselves take long. */
+  reach(): Promise<void>;
+  close(): void;
+}
+
+/** How long a call may take in all. Scripts rely on a write failing within 5 s when the server cannot be reached, and the
+ * process takes its part of that to start. */
+export const callBudgetMs = 4_000;
+const retryDelayMs = 250;
+
+export function openRemote(options: RemoteOptions): Remote {
+  const baseUrl = toBaseUrl(options.address);
+  // Pings notice a server that has gone without a word. A large import may keep it busy for seconds, so they are patient.
+  const sessions = new Http2SessionManager(baseUrl, { pingIntervalMs: 10_000, pingTimeoutMs: 15_000 });
+  const transport = createGrpcTransport({ baseUrl, sessionManager: sessions, interceptors: [withHeaders(options)] });
+  const admin = createClient(AdminService, transport);
+  const { clock, signal } = options;
+  let broken = false;
+  const call = async <T>(attempt: Attempt<T>, budgetMs = callBudgetMs): Promise<T> => {
+    const deadline = clock.monotonicMs() + budgetMs;
+    // Whole milliseconds: the header that carries it holds nothing else (connect-node 2.1.2 would send a fraction).
+    const once = () => attempt({ timeoutMs: Math.ceil(deadline - clock.monotonicMs()), signal });
+    try {
+      return await once();
+    } catch (error) {
+      broken = isNotGrpc(error);
+      if (!isUnavailable(error)) throw error;
+      await pause(clock, retryDelayMs, signal);
+      return await once();
+    }
+  };
+  return {
+    admin,
+    evaluation: createClient(EvaluationService, transport),
+    address: options.address,
+    call,
+    async reach() {
+      try {
+        await call((callOptions) => admin.listEnvironments({}, callOptions));
+      } catch (error) {
+        const late = error instanceof ConnectError && error.code === Code.DeadlineExceeded;
+        throw late ? new ConnectError("no answer in time", Code.Unavailable) : error;
+      }
+    },
+    close() {
+      // After a protocol error the session destroys itself, and aborting it meanwhile would take its error handler away,
+      // which ends the process (connect-node 2.1.2). It is not referenced by the event loop, so leaving it is safe.
+      if (!broken) sessions.abort();
+    },
+  };
+}
+
+/** Whether the call failed because there was nobody to answer it. */
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof ConnectError && error.code === Code.Unavailable;
+}
+
+/** Whether what answered does not speak HTTP/2 at all. */
+export function isNotGrpc(error: unknown): boolean {
+  const cause = error instanceof ConnectError ? error.cause : undefined;
+  return cause instanceof Error && "code" in cause && cause.code === "ERR_HTTP2_ERROR";
+}
+
+/** Waits, or less if `signal` aborts. Holds the process meanwhile, which the clock's timers alone would not. */
+export function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const hold = setInterval(() => {}, 60_000);
+    const end = () => {
+      clearInterval(hold);
+      stop();
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const stop = clock.after(delayMs, end);
+    signal.addEventListener("abort", end);
+    if (signal.aborted) end();
+  });
+}
+
+function withHeaders(options: RemoteOptions): Interceptor {
+  return (next) => (request) => {
+    request.header.set("flagwire-author", headerText(options.author));
+    if (options.token !== undefined) request.header.set("authorization", `Bearer ${options.token}`);
+    return next(request);
+  };
+}
+
+/** Header values are printable ASCII. */
+function headerText(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, "?").trim();
+}

@@ -1,0 +1,38 @@
+import {
+  createRegistry,
+  type DescMessage,
+  type JsonObject,
+  type JsonValue,
+  type MessageShape,
+  toJson,
+} from "@bufbuild/protobuf";
+import { StructSchema, TimestampSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
+
+const registry = createRegistry(StructSchema, ValueSchema, TimestampSchema);
+
+/** A message in protobuf's JSON form. With `whole`, fields without presence are there even where they are empty. */
+export function toDocument<Desc extends DescMessage>(
+  schema: Desc,
+  message: MessageShape<Desc>,
+  options: { readonly whole?: boolean } = {},
+): JsonObject {
+  const json = toJson(schema, message, { registry, alwaysEmitImplicit: options.whole ?? false });
+  return isJsonObject(json) ? json : {};
+}
+
+/** The answer to a write or a read in protobuf's JSON form, its revision always there, also where it is 0. */
+export function toResponseDocument<Desc extends DescMessage>(
+  schema: Desc,
+  message: MessageShape<Desc> & { readonly revision: bigint },
+): JsonObject {
+  return { ...toDocument(schema, message), revision: String(message.revision) };
+}
+
+export function isJsonObject(json: unknown): json is JsonObject {
+  return typeof json === "object" && json !== null && !Array.isArray(json);
+}
+
+/** A `google.protobuf.Value` as the JSON that it stands for. */
+export function toPlainValue(value: MessageShape<typeof ValueSchema>): JsonValue {
+  return toJson(ValueSchema, value);
+}

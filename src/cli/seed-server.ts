@@ -1,0 +1,41 @@
+import { ConnectError } from "@connectrpc/connect";
+import type { FlagFile } from "../../gen/flagwire/v1/history_pb.js";
+import { type HostPort, toHostPort } from "./address.js";
+import { sendFlagFile } from "./files/send-flag-file.js";
+import { counted } from "./printable.js";
+import { openRemote } from "./remote.js";
+import { toRemoteFailure } from "./remote-failure.js";
+import type { Session } from "./session.js";
+
+/** A file to begin with. */
+export interface Seed {
+  readonly path: string;
+  readonly file: FlagFile;
+}
+
+/** Imports the file through the service's own front door, if nothing is there yet. So it is checked like any other import. */
+export async function seedServer(session: Session, listening: HostPort, seed: Seed): Promise<void> {
+  const address = toHostPort({ host: reachable(listening.host), port: listening.port });
+  const { io, signal, options, output } = session;
+  const remote = openRemote({ address, token: options.token, author: io.userName, signal, clock: io.clock });
+  try {
+    const response = await sendFlagFile(remote, io.stderr, seed.file, {
+      environment: options.environment,
+      onlyIfEmpty: true,
+      comment: `first start with ${seed.path}`,
+      idempotencyKey: io.newIdempotencyKey(),
+    });
+    const created = response.createdFlags.length;
+    if (created > 0) output.note(`imported ${counted(created, "flag")} from ${seed.path}`);
+  } catch (error) {
+    throw error instanceof ConnectError ? toRemoteFailure(error, address) : error;
+  } finally {
+    remote.close();
+  }
+}
+
+/** All addresses of the machine are listened on by names that cannot be connected to everywhere. */
+function reachable(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  return host === "::" ? "::1" : host;
+}

@@ -1,0 +1,85 @@
+import { resolve } from "node:path";
+import type { Logger } from "pino";
+import { type FlagwireServer, ListenProblem, openServer } from "../server/index.js";
+import { isStoreProblem, openLmdbStore, type Store } from "../store/index.js";
+import { type HostPort, toHostPort } from "./address.js";
+import { CliFailure, ExitCode } from "./failure.js";
+import { readFlagFile } from "./files/read-flag-file.js";
+import { createLogger } from "./logger.js";
+import { type Seed, seedServer } from "./seed-server.js";
+import { welcome } from "./serve-welcome.js";
+import type { Session } from "./session.js";
+
+export interface ServeOptions {
+  readonly listen: HostPort;
+  /** The data directory. */
+  readonly data: string;
+  /** A file to import while there is nothing else yet. */
+  readonly seed: string | undefined;
+}
+
+/** Leaves two of the ten seconds, in which the service promises to end, for the store. */
+const drainDeadlineMs = 8_000;
+
+/** The composition root of the service: opens everything in order, serves until told to stop, closes in reverse. */
+export async function serve(session: Session, options: ServeOptions): Promise<ExitCode> {
+  const log = createLogger(session.io.stderr);
+  const seed = options.seed === undefined ? undefined : await readSeed(session, options.seed);
+  const store = await openLmdbStore({ path: options.data, clock: session.io.clock });
+  if (isStoreProblem(store)) throw new CliFailure(ExitCode.refused, store.message);
+  try {
+    return await serveStore(session, options, { store, log, seed });
+  } finally {
+    await store.close();
+  }
+}
+
+interface Parts {
+  readonly store: Store;
+  readonly log: Logger;
+  readonly seed: Seed | undefined;
+}
+
+async function serveStore(session: Session, options: ServeOptions, { store, log, seed }: Parts): Promise<ExitCode> {
+  const server = await openServer({ store, listen: options.listen, log, clock: session.io.clock });
+  if (server instanceof ListenProblem) throw new CliFailure(ExitCode.refused, server.message);
+  try {
+    if (seed !== undefined) await seedServer(session, server.address, seed);
+    const state = await store.load();
+    await welcome(session, { address: server.address, directory: resolve(options.data), state });
+    log.info({ address: toHostPort(server.address), revision: String(state.revision) }, "serving");
+    return await untilStopped(session, server, log);
+  } catch (error) {
+    // Told to stop while still starting: what that cut off is no failure.
+    if (session.signal.aborted) return ExitCode.done;
+    throw error;
+  } finally {
+    await server.stop(drainDeadlineMs);
+  }
+}
+
+/** Resolves after a signal with success; a store that failed ends the service with failure (S5 of the store's guarantees). */
+async function untilStopped(session: Session, server: FlagwireServer, log: Logger): Promise<ExitCode> {
+  const stopped = new Promise<undefined>((done) => {
+    if (session.signal.aborted) done(undefined);
+    session.signal.addEventListener("abort", () => done(undefined), { once: true });
+  });
+  const failure = await Promise.race([stopped, server.failed]);
+  if (failure === undefined) {
+    log.info("draining");
+    return ExitCode.done;
+  }
+  log.fatal({ err: failure.cause }, failure.message);
+  throw new CliFailure(ExitCode.refused, `the store has failed, so the service ends: ${failure.message}`);
+}
+
+/** Read before anything is opened: a file that cannot be imported should leave nothing behind. */
+async function readSeed(session: Session, path: string): Promise<Seed> {
+  const { file, refused } = await readFlagFile(path, session.io.stdin, session.options.environment);
+  if (refused.length === 0) return { path, file };
+  throw new CliFailure(
+    ExitCode.refused,
+    `${path} cannot be imported whole, so the service does not start; mend it, or start without and use "flagwire import --skip-invalid"`,
+    refused.map(({ key, field, description }) => `${key}: ${field}: ${description}`),
+  );
+}

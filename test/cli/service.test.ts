@@ -1,0 +1,376 @@
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { parse } from "yaml";
+import { openTestServer, type TestServer } from "../support/server.js";
+import { type CliRun, type RunOptions, runFlagwire, startFlagwire } from "./run-flagwire.js";
+
+let server: TestServer;
+let directory = "";
+
+beforeAll(async () => {
+  server = await openTestServer();
+  directory = await mkdtemp(join(tmpdir(), "flagwire-cli-"));
+});
+
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true });
+});
+
+function flagwire(argv: readonly string[], options: RunOptions = {}): Promise<CliRun> {
+  return runFlagwire(argv, { ...options, env: { FLAGWIRE_ADDRESS: server.address, ...options.env } });
+}
+
+/** The document that a command prints with `--json`; it must have succeeded. */
+async function json(...argv: readonly string[]) {
+  const { exitCode, stdout, stderr } = await flagwire([...argv, "--json"]);
+  expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+  return JSON.parse(stdout);
+}
+
+async function file(name: string, text: string): Promise<string> {
+  const path = join(directory, name);
+  await writeFile(path, text);
+  return path;
+}
+
+function createSwitch(key: string, ...more: readonly string[]) {
+  return json("flags", "create", key, "--type", "boolean", "--kind", "operational", ...more);
+}
+
+describe("flags", () => {
+  it("are created off, boolean ones with on and off, and answered with their revision", async () => {
+    const created = await createSwitch("basic");
+    expect(created).toMatchObject({ flag: { key: "basic", type: "FLAG_TYPE_BOOLEAN" }, revision: expect.any(String) });
+    const { flag, targetings } = await json("flags", "get", "basic");
+    expect(flag.variants).toEqual({ on: true, off: false });
+    expect(flag.createdBy).toBe("ada");
+    expect(targetings).toMatchObject([{ environment: "production", offVariant: "off", default: { variant: "on" } }]);
+  });
+
+  it("of other types serve the variant that is named, or the first", async () => {
+    const options = ["--type", "number", "--kind", "operational", "--variant", "low=1", "--variant", "high=2.5"];
+    await json("flags", "create", "limit", ...options, "--default", "high", "--on", "--off", "low");
+    expect(await json("eval", "limit")).toMatchObject({ value: 2.5, variant: "high", reason: "STATIC" });
+    await json("flags", "create", "limit-2", ...options, "--on");
+    expect(await json("eval", "limit-2")).toMatchObject({ value: 1, variant: "low" });
+  });
+
+  it("that lack something are refused with every field by its option", async () => {
+    const { exitCode, stderr } = await flagwire(["flags", "create", "temporary", "--kind", "release"]);
+    expect(exitCode).toBe(3);
+    for (const option of ["--type", "--owner", "--expires-at", "--variant"])
+      expect(stderr).toContain(`  ${option} (flag.`);
+  });
+
+  it("are listed in a table, and whole in JSON over all pages", async () => {
+    await createSwitch("listed", "--tag", "list-me", "--description", "d");
+    const { stdout } = await flagwire(["flags", "list", "--tag", "list-me"]);
+    expect(stdout.split("\n")).toEqual([
+      "KEY     TYPE     KIND         STATE  SERVES  OWNER",
+      "listed  boolean  operational  off    off",
+      "",
+    ]);
+    const all = await json("flags", "list", "--tag", "list-me");
+    expect(all).toMatchObject({
+      flags: [{ key: "listed", tags: ["list-me"] }],
+      targetings: [{ flagKey: "listed", enabled: false }],
+      revision: expect.any(String),
+    });
+  });
+
+  it("are deleted, and their keys need force to be used again", async () => {
+    await createSwitch("doomed");
+    expect(await json("flags", "delete", "doomed")).toEqual({ revision: expect.any(String) });
+    const again = ["flags", "create", "doomed", "--type", "boolean", "--kind", "operational"];
+    expect((await flagwire(again)).exitCode).toBe(3);
+    expect((await flagwire([...again, "--force"])).exitCode).toBe(0);
+  });
+
+  it("that do not exist bring similar keys to mind", async () => {
+    await createSwitch("spelling");
+    const { exitCode, stderr } = await flagwire(["flags", "get", "speling"]);
+    expect(exitCode).toBe(3);
+    expect(stderr).toMatch(/did you mean spelling\?\n$/);
+  });
+});
+
+describe("everyday edits", () => {
+  it("turn a flag on and off, and say so", async () => {
+    await createSwitch("toggle");
+    expect((await flagwire(["on", "toggle"])).stdout).toMatch(/^toggle is on in production \(revision \d+\)\n$/);
+    expect(await json("eval", "toggle")).toMatchObject({ value: true, variant: "on" });
+    expect((await flagwire(["off", "toggle"])).stdout).toMatch(/^toggle is off in production/);
+    expect(await json("eval", "toggle")).toMatchObject({ value: false, reason: "DISABLED" });
+  });
+
+  it("take the global options before and after the command", async () => {
+    await createSwitch("placed");
+    const before = await flagwire(["--json", "--env", "production", "on", "placed"]);
+    const after = await flagwire(["on", "placed", "--json", "--env", "production"]);
+    expect(JSON.parse(before.stdout).revision).toBe(JSON.parse(after.stdout).revision);
+  });
+
+  it("change nothing in a dry run", async () => {
+    await createSwitch("dry");
+    const { stdout } = await flagwire(["on", "dry", "--dry-run"]);
+    expect(stdout).toBe("dry is on in production (dry run: nothing was changed)\n");
+    expect(await json("on", "dry", "--dry-run")).toMatchObject({ revision: "0" });
+    expect(await json("eval", "dry")).toMatchObject({ reason: "DISABLED" });
+  });
+
+  it("are refused on an expected revision that is stale", async () => {
+    const { revision } = await createSwitch("contested");
+    await json("on", "contested");
+    expect((await flagwire(["off", "contested", "--expected-revision", revision])).exitCode).toBe(3);
+  });
+
+  it("roll a flag out, and hint that it is off", async () => {
+    await createSwitch("ramp");
+    const { stdout, stderr } = await flagwire(["rollout", "ramp", "12.345%"]);
+    expect(stdout).toContain("ramp serves 12.345% on, 87.655% off by default in production");
+    expect(stderr).toBe('flagwire: ramp is off in production; turn it on with "flagwire on ramp"\n');
+  });
+
+  it("grow a share without moving anyone who has it", async () => {
+    const options = ["--type", "string", "--kind", "operational", "--on", "--variant", "a=A", "--variant", "b=B"];
+    await json("flags", "create", "grow", ...options);
+    const holders = async () => {
+      const held = new Set<string>();
+      for (let user = 0; user < 40; user++) {
+        const { variant } = await json("eval", "grow", "--targeting-key", `user-${user}`);
+        if (variant === "b") held.add(`user-${user}`);
+      }
+      return held;
+    };
+    await json("rollout", "grow", "a=80,b=20", "--bucket-by", "targetingKey");
+    const few = await holders();
+    await json("rollout", "grow", "b=60,a=40");
+    const many = await holders();
+    expect(few.size).toBeGreaterThan(0);
+    expect(many.size).toBeGreaterThan(few.size);
+    expect([...few].every((user) => many.has(user))).toBe(true);
+    const { targetings } = await json("flags", "get", "grow");
+    expect(targetings[0].default.rollout).toMatchObject({
+      bucketBy: "targetingKey",
+      shares: [{ variant: "a" }, { variant: "b" }],
+    });
+  });
+
+  it("kill flags by key and by tag at once, and revive them", async () => {
+    await createSwitch("kill-1", "--on", "--tag", "payments");
+    await createSwitch("kill-2", "--on");
+    const { stdout } = await flagwire(["kill", "kill-2", "--tag", "payments", "--reason", "INC-1"]);
+    expect(stdout).toMatch(/^killed in production: kill-1, kill-2 \(revision \d+\)\n$/);
+    expect(await json("eval", "kill-1")).toMatchObject({ value: false, reason: "KILLED" });
+    expect((await flagwire(["on", "kill-1"])).stderr).toContain(
+      'kill-1 is killed in production and stays so until "flagwire revive kill-1"',
+    );
+    expect(await json("revive", "kill-1", "kill-2")).toMatchObject({ flagKeys: ["kill-1", "kill-2"] });
+    expect(await json("eval", "kill-1")).toMatchObject({ value: true });
+  });
+});
+
+describe("eval", () => {
+  it("prints the answer, or with --json the document", async () => {
+    await createSwitch("asked", "--on");
+    const { stdout } = await flagwire(["eval", "asked", "--context", '{"targetingKey":"u1"}']);
+    expect(stdout).toMatch(/^asked = true, variant on \(STATIC, revision \d+\)\n$/);
+    expect(await json("eval", "asked")).toEqual({
+      flagKey: "asked",
+      value: true,
+      variant: "on",
+      reason: "STATIC",
+      revision: expect.any(String),
+    });
+  });
+
+  it("is the same document as the service's own JSON", async () => {
+    await createSwitch("same", "--on");
+    const { body } = await server.json("flagwire.v1.EvaluationService/Evaluate", { flagKey: "same" });
+    expect(await json("eval", "same")).toEqual(body);
+  });
+
+  it("ends with code 1 where the flag answers with an error, and prints the document all the same", async () => {
+    await createSwitch("keyless", "--on");
+    await json("rollout", "keyless", "50%");
+    const { exitCode, stdout, stderr } = await flagwire(["eval", "keyless", "--json"]);
+    expect(exitCode).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ reason: "ERROR", error: { code: "TARGETING_KEY_MISSING" } });
+    expect(stderr).toContain("keyless has no answer: TARGETING_KEY_MISSING");
+  });
+
+  it("ends with code 3 for a flag that does not exist", async () => {
+    expect((await flagwire(["eval", "zzz-no-such-flag"])).exitCode).toBe(3);
+  });
+});
+
+describe("environments, segments and history", () => {
+  it("create environments and list them", async () => {
+    await createSwitch("everywhere", "--on");
+    const create = ["environments", "create", "copy", "--copy-from", "production", "--description", "a copy"];
+    expect((await flagwire(create)).stdout).toMatch(/^created the environment copy \(revision \d+\)\n$/);
+    expect(await json("eval", "everywhere", "--env", "copy")).toMatchObject({ value: true });
+    expect((await flagwire(["environments", "list"])).stdout).toContain("copy        ada         a copy");
+    const unknown = await flagwire(["eval", "everywhere", "--env", "nowhere"]);
+    expect(unknown.exitCode).toBe(3);
+    expect(unknown.stderr).toContain("nowhere");
+  });
+
+  it("bring segments by file, then list, show and delete them", async () => {
+    const path = await file("segments.yaml", "segments: [{key: beta, description: testers, included: [u1]}]");
+    expect(await json("apply", "-f", path)).toMatchObject({ changedSegments: ["beta"] });
+    expect((await flagwire(["segments", "list"])).stdout).toContain("beta  no         testers");
+    expect(parse((await flagwire(["segments", "get", "beta"])).stdout)).toMatchObject({
+      key: "beta",
+      included: ["u1"],
+    });
+    expect(await json("segments", "delete", "beta")).toEqual({ revision: expect.any(String) });
+    expect((await flagwire(["segments", "get", "beta"])).exitCode).toBe(3);
+  });
+
+  it("tell who changed what, when and why, newest first", async () => {
+    await createSwitch("storied", "--comment", "a start");
+    await flagwire(["on", "storied"], { userName: "grace" });
+    const { entries } = await json("history", "storied");
+    expect(entries).toMatchObject([
+      { author: "grace", comment: "", changes: [{ key: "storied", environment: "production" }, ...[]] },
+      { author: "ada", comment: "a start" },
+    ]);
+    for (const { revision, time } of entries) {
+      expect(revision).toMatch(/^\d+$/);
+      expect(time).toMatch(/^\d{4}-\d\d-\d\dT.*Z$/);
+    }
+    const { stdout } = await flagwire(["history", "storied", "--limit", "1"]);
+    expect(stdout).toContain("turned on storied in production");
+    expect(stdout.trim().split("\n")).toHaveLength(2);
+  });
+});
+
+describe("files", () => {
+  const flags = "flags: [{key: filed, type: string, kind: operational, variants: {on: a, off: b}}]";
+
+  it("are imported in one transaction and counted", async () => {
+    const path = await file(
+      "flags.yaml",
+      `${flags}\ntargetings: [{flagKey: filed, enabled: true, default: {variant: on}}]`,
+    );
+    expect((await flagwire(["import", path])).stdout).toMatch(
+      /^1 flag: 1 created, 0 updated, 0 unchanged \(revision \d+\)\n$/,
+    );
+    expect(await json("import", path)).toMatchObject({ createdFlags: [], unchangedFlags: ["filed"], refused: [] });
+    expect(await json("eval", "filed")).toMatchObject({ value: "a" });
+  });
+
+  it("are taken from standard input", async () => {
+    const stdin = flags.replace("filed", "piped");
+    const { exitCode, stdout } = await flagwire(["apply", "-f", "-", "--json"], { stdin });
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ createdFlags: ["piped"] });
+  });
+
+  it("with something that cannot be read change nothing, unless asked to skip it", async () => {
+    const path = await file(
+      "mixed.yaml",
+      "flags: [{key: bad, typ: x}, {key: good, type: boolean, kind: operational, variants: {x: true}}]",
+    );
+    const refused = await flagwire(["import", path]);
+    expect(refused.exitCode).toBe(3);
+    expect(refused.stderr).toContain("\n  bad: flags[0].typ: there is no such field");
+    expect((await flagwire(["flags", "get", "good"])).exitCode).toBe(3);
+    const skipped = await flagwire(["import", path, "--skip-invalid", "--json"]);
+    expect(skipped.exitCode).toBe(0);
+    expect(JSON.parse(skipped.stdout)).toMatchObject({
+      createdFlags: ["good"],
+      refused: [{ key: "bad", field: "flags[0].typ" }],
+    });
+    expect(skipped.stderr).toContain("left out: bad: flags[0].typ");
+  });
+
+  it("with something that the server refuses change nothing, and it is named", async () => {
+    const path = await file("refused.yaml", "flags: [{key: no-kind, type: boolean, variants: {x: true}}]");
+    const { exitCode, stderr } = await flagwire(["import", path]);
+    expect(exitCode).toBe(3);
+    expect(stderr).toContain("no-kind");
+    expect(stderr).toContain("kind");
+    const skipped = await json("import", path, "--skip-invalid");
+    expect(skipped.refused).toMatchObject([{ key: "no-kind" }]);
+  });
+
+  it("show progress on a terminal, and none elsewhere", async () => {
+    const path = await file("progress.yaml", flags.replace("filed", "progress"));
+    expect((await flagwire(["import", path], { terminal: true })).stderr).toContain("waiting for the commit");
+    expect((await flagwire(["import", path])).stderr).toBe("");
+  });
+
+  it("come out as they went in: an export can be imported again and changes nothing", async () => {
+    const exported = await flagwire(["export"]);
+    expect(exported.exitCode).toBe(0);
+    const path = await file("export.yaml", exported.stdout);
+    const again = await json("import", path);
+    expect(again).toMatchObject({ createdFlags: [], updatedFlags: [], refused: [] });
+    expect(again.unchangedFlags).toContain("basic");
+    const parsed = await json("export");
+    expect(parsed.flags.map(({ key }: { key: string }) => key)).toEqual(
+      parse(exported.stdout).flags.map(({ key }: { key: string }) => key),
+    );
+  });
+
+  it("are written where asked to, as JSON for a name that says so", async () => {
+    const path = join(directory, "out.json");
+    const { exitCode, stdout, stderr } = await flagwire(["export", "--env", "production", "-o", path]);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: "" });
+    expect(stderr).toMatch(/^flagwire: wrote \d+ flags to /);
+    expect(JSON.parse(await readFile(path, "utf8")).flags.length).toBeGreaterThan(0);
+  });
+
+  it("go to flagd's format and come back", async () => {
+    const path = join(directory, "out.flagd.json");
+    const { exitCode } = await flagwire(["export", "--format", "flagd", "-o", path]);
+    expect([0, 1]).toContain(exitCode);
+    expect(JSON.parse(await readFile(path, "utf8")).flags.toggle).toMatchObject({ variants: { on: true, off: false } });
+    expect((await flagwire(["import", path, "--dry-run"])).exitCode).toBe(0);
+  });
+});
+
+describe("watch and mirror", () => {
+  it("watch follows changes until it is interrupted, and that is no failure", async () => {
+    await createSwitch("watched");
+    const running = startFlagwire(["watch"], { env: { FLAGWIRE_ADDRESS: server.address } });
+    await vi.waitFor(() => expect(running.stdout()).toMatch(/^\d+ full \d+ flags?, \d+ segments?\n/), {
+      timeout: 10_000,
+    });
+    const { revision } = await json("on", "watched");
+    await vi.waitFor(() => expect(running.stdout()).toContain(`${revision} delta watched\n`), { timeout: 10_000 });
+    running.interrupt();
+    expect((await running.done).exitCode).toBe(0);
+  });
+
+  it("mirror answers each line of its input like eval, and follows changes", async () => {
+    await createSwitch("mirrored");
+    const running = startFlagwire(["mirror", "--json"], { env: { FLAGWIRE_ADDRESS: server.address } });
+    running.stdin.write('mirrored {"targetingKey":"u1"}\n');
+    await vi.waitFor(() => expect(running.stdout()).not.toBe(""), { timeout: 10_000 });
+    const first = JSON.parse(running.stdout());
+    expect(first).toEqual(await json("eval", "mirrored"));
+    const { revision } = await json("on", "mirrored");
+    await vi.waitFor(() => expect(running.stderr()).toContain(`revision ${revision}: mirrored`), { timeout: 10_000 });
+    running.stdin.end('mirrored\nno-such-flag\nmirrored {"oops"\n');
+    const { exitCode, stdout, stderr } = await running.done;
+    const answers = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(exitCode).toBe(0);
+    expect(answers.slice(1)).toMatchObject([{ value: true }, { error: { code: "FLAG_NOT_FOUND" } }]);
+    expect(stderr).toContain("the context is not JSON");
+  });
+
+  it("mirror fails for an environment that does not exist", async () => {
+    const { exitCode, stderr } = await flagwire(["mirror", "--env", "nowhere"]);
+    expect(exitCode).toBe(3);
+    expect(stderr).toContain("nowhere");
+  });
+});
