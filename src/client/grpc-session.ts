@@ -49,10 +49,20 @@ export class GrpcSession {
     options: Omit<http2.ClientSessionRequestOptions, "signal">,
   ): Promise<http2.ClientHttp2Stream> {
     const stream = await this.#manager.request(method, path, headers, options);
-    this.#session = stream.session;
+    this.#adopt(stream.session);
     // The manager refs the session for its first stream.
     if (this.#isDetached) this.unref();
     return stream;
+  }
+
+  /**
+   * The manager listens for a session's errors only while it uses the session. After a protocol error, such as from a server
+   * that speaks HTTP/1.1, giving up takes that listener away before the error is raised, which would end the process.
+   */
+  #adopt(session: http2.Http2Session | undefined): void {
+    if (session === undefined || session === this.#session) return;
+    this.#session = session;
+    session.on("error", () => {});
   }
 
   notifyResponseByteRead(stream: http2.ClientHttp2Stream): void {

@@ -1,9 +1,13 @@
 import type { DescMethod } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { refuseAccess } from "./access.js";
 import type { Call, Handler, ServedService } from "./handlers.js";
 import type { Refusal } from "./refusal.js";
+import { refuseUnencodable } from "./validate/encodable.js";
 
-/** The same service, for those who may call it. */
+const NO_SIDE_EFFECTS = MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
+
+/** The same service, for those who may call it and for what can be kept. */
 export function guardService({ service, handlers }: ServedService): ServedService {
   const guarded: Record<string, Handler<DescMethod>> = {};
   for (const method of service.methods) {
@@ -15,9 +19,11 @@ export function guardService({ service, handlers }: ServedService): ServedServic
 
 function guardHandler(method: DescMethod, handler: Handler<DescMethod>): Handler<DescMethod> {
   const answer = handler as (request: unknown, call: Call) => unknown;
+  // Streamed requests are looked at as they come; reads keep nothing, and are many.
+  const mayWrite = method.methodKind === "unary" && method.idempotency !== NO_SIDE_EFFECTS;
   const streams = method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming";
   const guarded = (request: unknown, call: Call) => {
-    const refusal = refuseAccess(call);
+    const refusal = refuseAccess(call) ?? (mayWrite ? refuseUnencodable(request) : undefined);
     if (refusal === undefined) return answer(request, call);
     return streams ? only(refusal) : refusal;
   };

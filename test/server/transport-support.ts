@@ -1,5 +1,6 @@
 import { connect, type OutgoingHttpHeaders } from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
+import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { pino } from "pino";
 import { expect, vi } from "vitest";
 import {
@@ -101,10 +102,16 @@ function evaluate(
     case "rejects":
       return Promise.reject(new Error(SECRET));
     case "malformed":
-      return { ...answer, revision: "seven" as unknown as bigint };
+      // The first has no JSON form, the second no binary one.
+      return {
+        ...answer,
+        value: create(ValueSchema, { kind: { case: "numberValue", value: Number.NaN } }),
+        revision: "seven" as unknown as bigint,
+      };
     case "large":
       return { ...answer, variant: "x".repeat(16 * 1024 * 1024) };
     case "never":
+      seen.peers.push(call.peer);
       return new Promise(() => call.signal.addEventListener("abort", () => seen.aborts.push(reasonOf(call))));
     default:
       return answer;
@@ -194,7 +201,13 @@ function adminService(seen: Seen): ServedService {
 }
 
 /** A gRPC call by bare HTTP/2, whose answer is not read unless the caller does. */
-export function callByHttp2(url: string, path: string, message: Uint8Array, metadata: OutgoingHttpHeaders = {}) {
+export function callByHttp2(
+  url: string,
+  path: string,
+  message: Uint8Array,
+  metadata: OutgoingHttpHeaders = {},
+  frame = toFrame(message),
+) {
   const session = connect(url);
   session.on("error", () => {});
   const stream = session.request({
@@ -205,7 +218,7 @@ export function callByHttp2(url: string, path: string, message: Uint8Array, meta
     ...metadata,
   });
   stream.on("error", () => {});
-  stream.end(toFrame(message));
+  stream.end(frame);
   return { session, stream };
 }
 

@@ -1,4 +1,4 @@
-import { clone, create } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import {
   type AdminService,
   CreateFlagRequestSchema,
@@ -63,8 +63,7 @@ function createFlag(admin: Admin): Handlers["createFlag"] {
           brokenReason: "FLAG_IN_USE",
         };
       },
-      answer: (catalog, revision) =>
-        flagAnswer(catalog, flag.key, (value) => create(CreateFlagResponseSchema, { flag: value, revision })),
+      answer: (catalog, revision) => create(CreateFlagResponseSchema, { ...flagNow(catalog, flag.key), revision }),
     });
   };
 }
@@ -119,8 +118,7 @@ function updateFlag(admin: Admin): Handlers["updateFlag"] {
         if (isRefusal(merged)) return merged;
         return { changes: [putFlag(merged)], reads: "all", brokenReason: "VARIANT_IN_USE" };
       },
-      answer: (catalog, revision) =>
-        flagAnswer(catalog, flag.key, (value) => create(UpdateFlagResponseSchema, { flag: value, revision })),
+      answer: (catalog, revision) => create(UpdateFlagResponseSchema, { ...flagNow(catalog, flag.key), revision }),
     });
   };
 }
@@ -143,9 +141,10 @@ function deleteFlag(admin: Admin): Handlers["deleteFlag"] {
   };
 }
 
-function flagAnswer<T>(catalog: Catalog, key: string, answer: (flag: Flag) => T): T | Refusal {
+/** The flag as it is now. None where a write is repeated whose flag was deleted since: that is no failure of the write. */
+function flagNow(catalog: Catalog, key: string): { readonly flag?: Flag } {
   const flag = catalog.flag(key);
-  return flag ? answer(clone(FlagSchema, flag)) : flagNotFound(key);
+  return flag ? { flag } : {};
 }
 
 function flagExists(key: string): Refusal {

@@ -1,4 +1,4 @@
-import { clone, create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import {
   type AdminService,
   type ListHistoryRequest,
@@ -12,6 +12,7 @@ import {
 } from "../../../gen/flagwire/v1/history_pb.js";
 import { invalidArgument } from "../environment.js";
 import type { ServiceHandlers } from "../handlers.js";
+import { contractLimits } from "../limits.js";
 import { isRefusal, type OrRefusal } from "../refusal.js";
 import type { Admin } from "./admin.js";
 import { ByteBudget, pageSizeOf } from "./page.js";
@@ -79,13 +80,15 @@ function flagKeyOf({ before, after }: Change): string | undefined {
   }
 }
 
-/** An entry with as many of its changes as an answer has room for. */
+/** An entry with as many of its changes as an answer has room for. One change alone may be too large. */
 function shorten(entry: HistoryEntry): HistoryEntry {
-  const budget = new ByteBudget();
-  const kept = entry.changes.findIndex((change) => !budget.take(ChangeSchema, change));
-  if (kept < 0) return entry;
-  const shown = clone(HistoryEntrySchema, entry);
-  shown.changes = shown.changes.slice(0, kept);
-  shown.omittedChanges = entry.changes.length - kept;
-  return shown;
+  let left: number = contractLimits.messageBytes;
+  const changes = entry.changes.filter((change) => {
+    const size = toBinary(ChangeSchema, change).length;
+    if (size > left) return false;
+    left -= size;
+    return true;
+  });
+  const omittedChanges = entry.changes.length - changes.length;
+  return omittedChanges === 0 ? entry : create(HistoryEntrySchema, { ...entry, changes, omittedChanges });
 }

@@ -51,6 +51,7 @@ class Draft {
   readonly #refused: RefusedItem[] = [];
   readonly #newEnvironments = new Set<string>();
   readonly #newFlags: Flag[] = [];
+  readonly #targeted = new Set<RecordId>();
 
   constructor(
     readonly settings: ImportSettings,
@@ -100,10 +101,11 @@ class Draft {
       else delete named.killed;
     }
     const change = putTargeting(withRuleIds(named));
-    const isInitial = this.#newEnvironments.has(named.environment);
-    if (this.#changes.has(change.id) && !isInitial) {
+    // Not `#changes`: a new environment has initial targetings there already, for these to replace.
+    if (this.#targeted.has(change.id)) {
       this.#refuse(named.flagKey, "targeting.flag_key", `has two targetings for ${named.environment} in the file`);
     } else {
+      this.#targeted.add(change.id);
       this.#put(change);
     }
   }

@@ -18,8 +18,9 @@ import { contractLimits } from "../limits.js";
 import { isRefusal, type OrRefusal, Refusal } from "../refusal.js";
 import type { Catalog } from "../state/catalog.js";
 import { checkChanges, type Finding } from "../validate/change-set.js";
+import { refuseUnencodable } from "../validate/encodable.js";
 import type { Admin } from "./admin.js";
-import { culpritOf, draftImport } from "./import-draft.js";
+import { culpritOf, draftImport, type LeftOut, leftOutFlag } from "./import-draft.js";
 import { type Draft, differs } from "./writer.js";
 
 type Handlers = ServiceHandlers<typeof AdminService>;
@@ -55,6 +56,8 @@ async function receive(requests: AsyncIterable<ImportRequest>): Promise<OrRefusa
   let first: ImportRequest | undefined;
   let bytes = 0;
   for await (const request of requests) {
+    const unencodable = refuseUnencodable(request);
+    if (unencodable !== undefined) return unencodable;
     first ??= request;
     const encoded = toBinary(ImportRequestSchema, request);
     hash.update(encoded);
@@ -72,6 +75,7 @@ async function receive(requests: AsyncIterable<ImportRequest>): Promise<OrRefusa
 /** One import: its draft may be made more than once, and the answer tells of the last. */
 class ImportRun {
   #refused: readonly RefusedItem[] = [];
+  #leftOut: LeftOut = new Set();
   #created: string[] = [];
   #updated: string[] = [];
   #unchanged: string[] = [];
@@ -122,6 +126,7 @@ class ImportRun {
       const wrong = [...draft.refused.map(fromRefused), ...findings];
       if (wrong.length === 0) {
         this.#refused = refused;
+        this.#leftOut = leftOut;
         return changes;
       }
       const culprits = wrong.map((finding) => culpritOf(finding, file));
@@ -141,15 +146,17 @@ class ImportRun {
       if (kind?.case === "segment") segments.add(kind.value.key);
     }
     const { file } = this.received;
-    const refused = new Set(this.#refused.map(({ key }) => key));
     const named = new Set([...file.flags.map(({ key }) => key), ...file.targetings.map(({ flagKey }) => flagKey)]);
-    const keys = [...named].filter((key) => !refused.has(key)).sort();
+    const keys = [...named].filter((key) => !this.#leftOut.has(leftOutFlag(key))).sort();
     this.#created = keys.filter((key) => touched.has(key) && catalog.flag(key) === undefined);
     this.#updated = keys.filter((key) => touched.has(key) && catalog.flag(key) !== undefined);
     this.#unchanged = keys.filter((key) => !touched.has(key));
     this.#segments = [...segments].sort();
     const retyped = file.flags.filter(({ key, type }) => (catalog.flag(key)?.type ?? type) !== type);
-    this.#retyped = retyped.map(({ key }) => key).filter((key) => !refused.has(key)).sort();
+    this.#retyped = retyped
+      .map(({ key }) => key)
+      .filter((key) => !this.#leftOut.has(leftOutFlag(key)))
+      .sort();
   }
 }
 

@@ -11,7 +11,7 @@ import {
   UpdateTargetingResponseSchema,
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import { KillSchema, type Targeting, TargetingSchema } from "../../../gen/flagwire/v1/targeting_pb.js";
-import { flagId } from "../../store/index.js";
+import { environmentId, flagId } from "../../store/index.js";
 import { authorOf } from "../access.js";
 import { environmentNotFound, flagNotFound, invalidArgument, resolveEnvironment } from "../environment.js";
 import type { ServiceHandlers } from "../handlers.js";
@@ -65,13 +65,14 @@ function updateTargeting(admin: Admin): Handlers["updateTargeting"] {
         if (isRefusal(merged)) return merged;
         return {
           changes: [putTargeting(withRuleIds(merged))],
-          reads: hasReferences(merged) ? "all" : [flagId(targeting.flagKey)],
+          reads: hasReferences(merged) ? "all" : [flagId(targeting.flagKey), environmentId(environment)],
           brokenReason: "FLAG_IN_USE",
         };
       },
       answer: (catalog, revision) => {
-        const value = currentTargeting(catalog, environment, targeting.flagKey);
-        return isRefusal(value) ? value : create(UpdateTargetingResponseSchema, { targeting: value, revision });
+        const value = catalog.targeting(environment, targeting.flagKey);
+        // None where a write is repeated whose flag was deleted since.
+        return create(UpdateTargetingResponseSchema, { ...(value && { targeting: value }), revision });
       },
     });
   };
@@ -97,8 +98,11 @@ function killFlags(admin: Admin): Handlers["killFlags"] {
           targeting.killed ??= killed;
         }),
       answer: (catalog, revision) => {
-        const flagKeys = selectFlags(catalog, environment, request);
-        return isRefusal(flagKeys) ? flagKeys : create(KillFlagsResponseSchema, { flagKeys: [...flagKeys], revision });
+        const isKilled = (key: string) => catalog.targeting(environment, key)?.killed !== undefined;
+        return create(KillFlagsResponseSchema, {
+          flagKeys: matchingFlags(catalog, request).filter(isKilled),
+          revision,
+        });
       },
     });
   };
@@ -113,10 +117,11 @@ function reviveFlags(admin: Admin): Handlers["reviveFlags"] {
           delete targeting.killed;
         }),
       answer: (catalog, revision) => {
-        const flagKeys = selectFlags(catalog, environment, request);
-        return isRefusal(flagKeys)
-          ? flagKeys
-          : create(ReviveFlagsResponseSchema, { flagKeys: [...flagKeys], revision });
+        const isAlive = (key: string) => catalog.targeting(environment, key)?.killed === undefined;
+        return create(ReviveFlagsResponseSchema, {
+          flagKeys: matchingFlags(catalog, request).filter(isAlive),
+          revision,
+        });
       },
     });
   };
@@ -144,7 +149,12 @@ function changeKills(
     change(targeting);
     changes.push(putTargeting(targeting));
   }
-  return { changes, reads: keys.map(flagId), brokenReason: "FLAG_IN_USE", unchecked: true } as const;
+  return {
+    changes,
+    reads: [...keys.map(flagId), environmentId(environment)],
+    brokenReason: "FLAG_IN_USE",
+    unchecked: true,
+  } as const;
 }
 
 function selectFlags(
@@ -156,17 +166,19 @@ function selectFlags(
   if (flagKeys.length === 0 && tag === "") {
     return invalidArgument([{ field: "flag_keys", description: "at least one flag, or a tag, is required" }]);
   }
-  const keys = new Set(flagKeys);
-  for (const key of keys) if (catalog.flag(key) === undefined) return flagNotFound(key);
-  if (tag === "") return [...keys].sort();
-  const tagged = catalog.flagKeys().filter((key) => catalog.flag(key)?.tags.includes(tag));
-  if (tagged.length === 0) {
+  for (const key of flagKeys) if (catalog.flag(key) === undefined) return flagNotFound(key);
+  if (tag !== "" && matchingFlags(catalog, { flagKeys: [], tag }).length === 0) {
     return new Refusal("NOT_FOUND", "TAG_NOT_FOUND", `no flag has the tag ${JSON.stringify(tag)}`, {
       metadata: { tag },
     });
   }
-  for (const key of tagged) keys.add(key);
-  return [...keys].sort();
+  return matchingFlags(catalog, { flagKeys, tag });
+}
+
+/** The flags that are named or tagged, sorted; what does not exist is left out. */
+function matchingFlags(catalog: Catalog, { flagKeys, tag }: FlagSelection): string[] {
+  const named = new Set(flagKeys);
+  return catalog.flagKeys().filter((key) => named.has(key) || (tag !== "" && catalog.flag(key)?.tags.includes(tag)));
 }
 
 function currentTargeting(catalog: Catalog, environment: string, flagKey: string): OrRefusal<Targeting> {

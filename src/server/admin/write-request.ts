@@ -24,6 +24,20 @@ export function checkWriteFields(fields: WriteFields): readonly FieldViolation[]
 /** Tells a repetition of a request from another one under the same idempotency key. */
 export function fingerprintOf<D extends DescMessage>(schema: D, requests: readonly MessageShape<D>[]): string {
   const hash = createHash("sha256").update(schema.typeName);
-  for (const request of requests) hash.update(toBinary(schema, request));
+  for (const request of requests) hash.update(toBinary(schema, toCanonical(request)));
   return hash.digest("hex");
+}
+
+/** A copy in which the entries of maps are sorted: some programs write them in another order each time. */
+function toCanonical<T>(value: T): T;
+function toCanonical(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(toCanonical);
+  if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return value;
+  const copy: object = Object.create(Object.getPrototypeOf(value));
+  // Defined, not assigned: a key may be `__proto__`.
+  for (const [key, member] of Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const property = { value: toCanonical(member), enumerable: true, writable: true, configurable: true };
+    Object.defineProperty(copy, key, property);
+  }
+  return copy;
 }

@@ -70,8 +70,8 @@ export class Writer {
     if (repeated !== undefined) return repeated;
     const draft = this.#prepare(write);
     if (isRefusal(draft)) return draft;
-    if (draft.changes.length === 0) return write.answer(this.head.catalog, this.head.revision);
     if (write.fields.dryRun) return write.answer(this.head.catalog.with(draft.changes), 0n);
+    if (draft.changes.length === 0) return write.answer(this.head.catalog, this.head.revision);
     return draft.reads === "all" ? this.#inTurn(write) : this.#commit(write, draft);
   }
 

@@ -74,6 +74,8 @@ function indexMessage(
   for (const field of message.fields) symbols.set(`${message.typeName}.${field.name}`, message.file);
   for (const oneof of message.oneofs) symbols.set(`${message.typeName}.${oneof.name}`, message.file);
   for (const enumeration of message.nestedEnums) indexEnum(enumeration, symbols);
+  // The entries of maps are no messages to protobuf-es, but they are declared.
+  for (const { name } of message.proto.nestedType) symbols.set(`${message.typeName}.${name}`, message.file);
   for (const nested of message.nestedMessages) indexMessage(nested, symbols, extensions);
 }
 

@@ -69,7 +69,7 @@ function answer(
   };
   const write = async (from: UniversalServerResponse): Promise<void> => {
     if (exchange.answered && from.status !== 200) {
-      // Connect's error would blame the client, and quote the message.
+      // Connect's error would quote the message, and nobody would log it.
       log.error({ method }, "the handler's answer cannot be encoded");
       send(request, response, json(500, "internal", "internal error; the server's log has the cause"));
       return;

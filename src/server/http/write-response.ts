@@ -23,7 +23,8 @@ export async function writeResponse(
   bounds: WriteBounds,
 ): Promise<void> {
   const body = from.body?.[Symbol.asyncIterator]();
-  // Not awaited: a generator that is busy returns only when its handler has noticed the end of the call.
+  // Frees what Connect holds for the call. Not awaited: a generator that is busy returns only when its handler has
+  // noticed the end of the call.
   to.once("close", () => void body?.return?.().catch(() => {}));
   to.on("error", () => to.destroy());
   // Asked for before the headers are sent, because the handler may still set some.

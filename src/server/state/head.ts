@@ -137,29 +137,33 @@ export class Head {
       if (entries.length === PRIMED_ENTRIES) break;
     }
     entries.reverse();
-    const floor = (entries[0]?.revision ?? this.#revision + 1n) - 1n;
+    const oldest = (entries[0]?.revision ?? this.#revision + 1n) - 1n;
     for (const name of this.#snapshots.keys()) {
+      const floor = createdAt(entries, name) ?? oldest;
       const retained: RetainedChange[] = [];
       for (const entry of entries) {
-        const ids = touchedIds(entry, name);
+        const ids = entry.revision > floor ? touchedIds(entry, name) : [];
         if (ids.length > 0) retained.push({ revision: entry.revision, ids });
       }
-      this.hub.prime(name, primeFloor(entries, name) ?? floor, retained);
+      this.hub.prime(name, floor, retained);
     }
   }
 }
 
-/** An environment cannot be resumed from before it existed: it may have been another one of the same name. */
-function primeFloor(entries: readonly HistoryEntry[], environment: string): bigint | undefined {
-  let floor: bigint | undefined;
+/**
+ * The last revision that created an environment, if it is among the entries. It cannot be resumed from before that: it may
+ * have been another one of the same name.
+ */
+function createdAt(entries: readonly HistoryEntry[], environment: string): bigint | undefined {
+  let created: bigint | undefined;
   for (const { revision, changes } of entries) {
     for (const { before, after } of changes) {
       if (before === undefined && after?.kind.case === "environment" && after.kind.value.name === environment) {
-        floor = revision;
+        created = revision;
       }
     }
   }
-  return floor;
+  return created;
 }
 
 function touchedIds(entry: HistoryEntry, environment: string): string[] {

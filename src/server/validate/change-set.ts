@@ -89,7 +89,8 @@ function checkRecord(record: Record, catalog: Catalog): Finding[] {
       const { flagKey, environment } = kind.value;
       checkTargeting(kind.value, catalog, violations);
       if (catalog.flag(flagKey) === undefined) {
-        violations.add("targeting.flag_key", `there is no flag ${JSON.stringify(flagKey)}`);
+        const wrong = flagKey === "" ? "is required" : `there is no flag ${JSON.stringify(flagKey)}`;
+        violations.add("targeting.flag_key", wrong);
       }
       if (catalog.environment(environment) === undefined) {
         violations.add("targeting.environment", `there is no environment ${JSON.stringify(environment)}`);

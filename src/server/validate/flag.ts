@@ -16,6 +16,7 @@ export function checkFlag(flag: Flag, violations: Violations): void {
   checkKind(flag, violations);
   violations.text("flag.description", flag.description, 4_096);
   violations.text("flag.owner", flag.owner, 256);
+  violations.timestamp("flag.expires_at", flag.expiresAt);
   violations.text("flag.ticket", flag.ticket, 1_024);
   violations.count("flag.tags", flag.tags.length, contractLimits.tags);
   violations.unique("flag.tags", flag.tags);

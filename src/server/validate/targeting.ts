@@ -6,7 +6,8 @@ import type { Violations } from "./violations.js";
 
 /** Checks what the engine does not: counts, lengths, repetitions, and that what it names exists in the catalog. */
 export function checkTargeting(targeting: Targeting, catalog: Catalog, violations: Violations): void {
-  violations.key("targeting.flag_key", targeting.flagKey);
+  violations.timestamp("targeting.killed.killed_at", targeting.killed?.killedAt);
+  violations.text("targeting.killed.reason", targeting.killed?.reason ?? "", 1_024);
   checkPrerequisites(targeting, catalog, violations);
   checkTargets(targeting, violations);
   violations.count("targeting.rules", targeting.rules.length, contractLimits.rules);

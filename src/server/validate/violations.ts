@@ -1,9 +1,12 @@
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { FieldViolation } from "../refusal.js";
 
 /** Keys of flags and segments, names of environments, ids of rules. */
 const KEY = /^[A-Za-z0-9._-]{1,128}$/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it refuses.
 const CONTROL = /[\u0000-\u001f\u007f]/;
+
+const TIMESTAMP_RANGE = { from: -62_135_596_800n, to: 253_402_300_799n } as const;
 
 /** Collects every offending field of a request. */
 export class Violations {
@@ -32,6 +35,15 @@ export class Violations {
     if (label === "") this.add(field, "is empty");
     else if (label.length > maxLength) this.add(field, `is longer than ${maxLength} characters`);
     else if (CONTROL.test(label)) this.add(field, "contains a control character");
+  }
+
+  /** The range of google.protobuf.Timestamp, which its JSON form and other programs' libraries insist on. */
+  timestamp(field: string, timestamp: Timestamp | undefined): void {
+    if (timestamp === undefined) return;
+    const { seconds, nanos } = timestamp;
+    const { from, to } = TIMESTAMP_RANGE;
+    if (seconds < from || seconds > to) this.add(field, "is not within the years 1 to 9999");
+    else if (nanos < 0 || nanos > 999_999_999) this.add(field, "has nanos that are not from 0 to 999,999,999");
   }
 
   count(field: string, count: number, max: number): void {
