@@ -70,6 +70,10 @@ async function importFile(session: Session, path: string, options: ImportOptions
   });
   for (const item of content.refused) response.refused.push(create(RefusedItemSchema, item));
   for (const item of response.refused) session.output.note(`left out: ${describeRefused(item)}`);
+  if (response.retypedFlags.length > 0) {
+    const keys = response.retypedFlags.join(", ");
+    session.output.note(`warning: the type changed of ${keys}; callers that ask for the old one get their own default`);
+  }
   if (session.output.json) {
     return session.output.document(toDocument(ImportResponseSchema, response, { whole: true }));
   }

@@ -12,6 +12,7 @@ import { toResponseDocument } from "../response-document.js";
 import type { Session } from "../session.js";
 import { addWriteOptions, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
 import { describeServe, stateOf } from "./flag-summary.js";
+import { holdsForEveryone } from "./holds-for-everyone.js";
 import { withSimilarKeys } from "./similar-keys.js";
 
 interface RolloutOptions extends WriteOptions {
@@ -46,6 +47,12 @@ async function rollOut(session: Session, key: string, shares: string, options: R
   if (state === "off") session.output.note(`${key} is off in ${environment}; turn it on with "flagwire on ${key}"`);
   if (state === "killed")
     session.output.note(`${key} is killed in ${environment}; "flagwire revive ${key}" undoes that`);
+  const shadowing = response.targeting?.rules.find(({ condition }) => holdsForEveryone(condition));
+  if (shadowing !== undefined) {
+    session.output.note(
+      `${key} never comes to its default: rule ${shadowing.id} holds for everyone; change it with "flagwire apply"`,
+    );
+  }
   if (session.output.json) return session.output.document(toResponseDocument(UpdateTargetingResponseSchema, response));
   await session.output.line(
     `${key} serves ${describeServe(response.targeting?.default)} by default in ${environment} ${revisionNote(response.revision, options)}`,

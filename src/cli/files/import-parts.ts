@@ -48,7 +48,7 @@ export async function* toImportRequests(
 ): AsyncGenerator<MessageInitShape<typeof ImportRequestSchema>> {
   let first = true;
   for (const part of toFileParts(file)) {
-    yield { ...(first ? settings : {}), file: part.file };
+    yield { ...(first ? { ...settings, itemCount: countItems(file) } : {}), file: part.file };
     sent(part.itemsSoFar);
     first = false;
   }

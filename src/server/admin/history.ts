@@ -2,6 +2,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import {
   type AdminService,
   type ListHistoryRequest,
+  type ListHistoryResponse,
   ListHistoryResponseSchema,
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import {
@@ -15,6 +16,7 @@ import type { ServiceHandlers } from "../handlers.js";
 import { contractLimits } from "../limits.js";
 import { isRefusal, type OrRefusal } from "../refusal.js";
 import type { Admin } from "./admin.js";
+import { answerStore } from "./answer-store.js";
 import { ByteBudget, pageSizeOf } from "./page.js";
 
 type Handlers = ServiceHandlers<typeof AdminService>;
@@ -28,29 +30,34 @@ export function historyHandler(admin: Admin): Handlers["listHistory"] {
     if (isRefusal(size)) return size;
     const before = parsePageToken(request.pageToken);
     if (isRefusal(before)) return before;
-    const { store } = admin.head;
-    const { revision } = admin.head;
-    const entries: HistoryEntry[] = [];
-    const budget = new ByteBudget();
-    let scanned = 0;
-    let nextPageToken = "";
-    for await (const entry of store.history(before)) {
-      if (entry.revision > revision) continue;
-      if (entries.length === size || scanned++ === MAX_SCANNED) {
-        nextPageToken = String(entry.revision + 1n);
-        break;
-      }
-      if (!concerns(entry, request)) continue;
-      const shown = shorten(entry);
-      if (!budget.take(HistoryEntrySchema, shown)) {
-        nextPageToken = String(entry.revision + 1n);
-        break;
-      }
-      entries.push(shown);
-    }
-    const oldestRevision = store.edges().oldest;
-    return create(ListHistoryResponseSchema, { entries, nextPageToken, oldestRevision, revision });
+    return answerStore(() => listHistory(admin, request, size, before));
   };
+}
+
+async function listHistory(
+  { head }: Admin,
+  request: ListHistoryRequest,
+  size: number,
+  before: bigint | undefined,
+): Promise<ListHistoryResponse> {
+  const { store, revision } = head;
+  const entries: HistoryEntry[] = [];
+  const budget = new ByteBudget();
+  let scanned = 0;
+  let nextPageToken = "";
+  for await (const entry of store.history(before)) {
+    if (entry.revision > revision) continue;
+    const isWanted = concerns(entry, request);
+    const shown = isWanted ? shorten(entry) : entry;
+    const isFull = entries.length === size || scanned++ === MAX_SCANNED;
+    if (isFull || (isWanted && !budget.take(HistoryEntrySchema, shown))) {
+      nextPageToken = String(entry.revision + 1n);
+      break;
+    }
+    if (isWanted) entries.push(shown);
+  }
+  const oldestRevision = store.edges().oldest;
+  return create(ListHistoryResponseSchema, { entries, nextPageToken, oldestRevision, revision });
 }
 
 function parsePageToken(token: string): OrRefusal<bigint | undefined> {

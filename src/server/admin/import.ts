@@ -32,6 +32,7 @@ export function importHandler(admin: Admin): Handlers["import"] {
   return async (requests, call) => {
     const received = await receive(requests);
     if (isRefusal(received)) return received;
+    if (call.signal.aborted) return new Refusal("CANCELLED", "CANCELLED", "the client has gone; nothing was changed");
     const environment = resolveEnvironment(received.first.environment);
     const run = new ImportRun(admin, received, environment);
     return admin.writer.write({
@@ -69,7 +70,14 @@ async function receive(requests: AsyncIterable<ImportRequest>): Promise<OrRefusa
     if (bytes > MAX_FILE_BYTES || file.flags.length > contractLimits.flags) return tooLarge();
   }
   if (first === undefined) return invalidArgument([{ field: "file", description: "at least one message is required" }]);
-  return { first, file, fingerprint: hash.digest("hex") };
+  return refuseIncomplete(first, file) ?? { first, file, fingerprint: hash.digest("hex") };
+}
+
+/** A client that gives up may end its stream in good order first. */
+function refuseIncomplete({ itemCount }: ImportRequest, file: FlagFile): Refusal | undefined {
+  const received = file.flags.length + file.targetings.length + file.segments.length + file.environments.length;
+  if (itemCount === 0 || itemCount === received) return undefined;
+  return invalidArgument([{ field: "item_count", description: `is ${itemCount}, but ${received} items came` }]);
 }
 
 /** One import: its draft may be made more than once, and the answer tells of the last. */

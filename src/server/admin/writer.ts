@@ -14,6 +14,7 @@ import { isRefusal, type OrRefusal, Refusal } from "../refusal.js";
 import type { Catalog } from "../state/catalog.js";
 import type { Head } from "../state/head.js";
 import { checkChanges } from "../validate/change-set.js";
+import { answerStore } from "./answer-store.js";
 import { refuseFindings } from "./findings.js";
 import { stamp, withoutStamps } from "./stamp.js";
 import { checkWriteFields, type WriteFields } from "./write-request.js";
@@ -65,26 +66,31 @@ export class Writer {
     return new Refusal("ABORTED", "TOO_MANY_CONFLICTS", "other writes kept changing the same records; try again");
   }
 
-  async #attempt<T>(write: Write<T>): Promise<OrRefusal<T> | "again"> {
-    const repeated = await this.#findRepeated(write);
-    if (repeated !== undefined) return repeated;
+  #attempt<T>(write: Write<T>): Promise<OrRefusal<T> | "again"> {
     const draft = this.#prepare(write);
-    if (isRefusal(draft)) return draft;
-    if (write.fields.dryRun) return write.answer(this.head.catalog.with(draft.changes), 0n);
-    if (draft.changes.length === 0) return write.answer(this.head.catalog, this.head.revision);
-    return draft.reads === "all" ? this.#inTurn(write) : this.#commit(write, draft);
+    if (!isRefusal(draft) && draft.reads === "all" && isWorthCommitting(write, draft)) return this.#inTurn(write);
+    return this.#finish(write, draft);
   }
 
-  async #inTurn<T>(write: Write<T>): Promise<OrRefusal<T> | "again"> {
-    const turn = this.#turn.then(async () => {
-      // The state may have moved while others had their turn.
-      const draft = this.#prepare(write);
-      if (isRefusal(draft)) return draft;
-      if (draft.changes.length === 0) return write.answer(this.head.catalog, this.head.revision);
-      return this.#commit(write, draft);
-    });
+  #inTurn<T>(write: Write<T>): Promise<OrRefusal<T> | "again"> {
+    // Prepared again: the state may have moved while others had their turn.
+    const turn = this.#turn.then(() => this.#finish(write, this.#prepare(write)));
     this.#turn = turn.catch(() => undefined);
     return turn;
+  }
+
+  async #finish<T>(write: Write<T>, draft: OrRefusal<Draft>): Promise<OrRefusal<T> | "again"> {
+    if (!isRefusal(draft) && isWorthCommitting(write, draft)) return this.#commit(write, draft);
+    const answer = this.#answerUncommitted(write, draft);
+    // Looked up after the draft was made: if that was refused, or is empty, because of an earlier attempt at the same
+    // write, then that attempt is found. The store looks for those that are committed.
+    return (await this.#findRepeated(write)) ?? answer;
+  }
+
+  #answerUncommitted<T>(write: Write<T>, draft: OrRefusal<Draft>): OrRefusal<T> {
+    if (isRefusal(draft)) return draft;
+    const { catalog, revision } = this.head;
+    return write.fields.dryRun ? write.answer(catalog.with(draft.changes), 0n) : write.answer(catalog, revision);
   }
 
   #prepare<T>(write: Write<T>): OrRefusal<Draft> {
@@ -160,8 +166,8 @@ export class Writer {
   async #findRepeated<T>(write: Write<T>): Promise<OrRefusal<T> | undefined> {
     const { idempotencyKey } = write.fields;
     if (idempotencyKey === "") return undefined;
-    const earlier = await this.head.store.findIdempotent(idempotencyKey);
-    return earlier && this.#answerRepeated(write, earlier);
+    const earlier = await answerStore(() => this.head.store.findIdempotent(idempotencyKey));
+    return isRefusal(earlier) ? earlier : earlier && this.#answerRepeated(write, earlier);
   }
 
   async #answerRepeated<T>(write: Write<T>, earlier: IdempotentWrite): Promise<OrRefusal<T>> {
@@ -172,6 +178,10 @@ export class Writer {
     await this.head.reached(earlier.revision);
     return write.answer(this.head.catalog, earlier.revision);
   }
+}
+
+function isWorthCommitting<T>(write: Write<T>, draft: Draft): boolean {
+  return draft.changes.length > 0 && !write.fields.dryRun;
 }
 
 function revisionConflict(expected: bigint, actual: bigint, why: string): Refusal {
