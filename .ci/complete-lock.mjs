@@ -3,8 +3,33 @@
 // after a change of dependencies; it says what it added.
 import { readFileSync, writeFileSync } from "node:fs";
 
-const platforms = { android: "android", darwin: "darwin", freebsd: "freebsd", linux: "linux", openbsd: "openbsd", netbsd: "netbsd", sunos: "sunos", aix: "aix", win32: "win32", windows: "win32", openharmony: "openharmony", wasm32: undefined };
-const cpus = { x64: "x64", arm64: "arm64", arm: "arm", armv7: "arm", ia32: "ia32", ppc64: "ppc64", s390x: "s390x", riscv64: "riscv64", loong64: "loong64", mips64el: "mips64el", wasm32: "wasm32" };
+const platforms = {
+  android: "android",
+  darwin: "darwin",
+  freebsd: "freebsd",
+  linux: "linux",
+  openbsd: "openbsd",
+  netbsd: "netbsd",
+  sunos: "sunos",
+  aix: "aix",
+  win32: "win32",
+  windows: "win32",
+  openharmony: "openharmony",
+  wasm32: undefined,
+};
+const cpus = {
+  x64: "x64",
+  arm64: "arm64",
+  arm: "arm",
+  armv7: "arm",
+  ia32: "ia32",
+  ppc64: "ppc64",
+  s390x: "s390x",
+  riscv64: "riscv64",
+  loong64: "loong64",
+  mips64el: "mips64el",
+  wasm32: "wasm32",
+};
 
 const lock = JSON.parse(readFileSync("package-lock.json", "utf8"));
 const added = [];
@@ -16,7 +41,14 @@ for (const [path, { optionalDependencies = {}, dev }] of Object.entries(lock.pac
     const os = words.map((word) => platforms[word]).find((known) => known !== undefined);
     const cpu = words.map((word) => cpus[word]).find((known) => known !== undefined);
     if (os === undefined || cpu === undefined) continue;
-    lock.packages[`node_modules/${name}`] = { version: version.replace(/^[\^~]/, ""), cpu: [cpu], ...(dev && { dev }), optional: true, os: [os], ...(words.includes("musl") && { libc: ["musl"] }) };
+    lock.packages[`node_modules/${name}`] = {
+      version: version.replace(/^[\^~]/, ""),
+      cpu: [cpu],
+      ...(dev && { dev }),
+      optional: true,
+      os: [os],
+      ...(words.includes("musl") && { libc: ["musl"] }),
+    };
     added.push(`${name}@${version}`);
   }
 }
