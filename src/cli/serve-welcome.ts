@@ -1,37 +1,37 @@
-import type { StoreState } from "../store/index.js";
-import { defaultAddress, type HostPort, isLoopback, toHostPort } from "./address.js";
+import type { FlagwireServer } from "../server/index.js";
+import { defaultAddress, isLoopback, toHostPort } from "./address.js";
 import { counted } from "./printable.js";
 import type { Session } from "./session.js";
 
 export interface WelcomeOptions {
-  readonly address: HostPort;
+  readonly server: Pick<FlagwireServer, "address" | "revision" | "flagKeys">;
   /** The data directory, absolute. */
   readonly directory: string;
-  readonly state: StoreState;
 }
 
 /** Says where everything is and what to try next. */
 export async function welcome(session: Session, options: WelcomeOptions): Promise<void> {
-  const address = toHostPort(options.address);
-  const keys = flagKeys(options.state);
+  const { server } = options;
+  const address = toHostPort(server.address);
+  const keys = server.flagKeys();
   if (session.output.json) {
     return session.output.jsonLine({
       address,
       data: options.directory,
       flags: keys.length,
-      revision: String(options.state.revision),
+      revision: String(server.revision),
       version: session.io.version,
     });
   }
   const { version } = session.io;
-  const access = isLoopback(options.address.host) ? "this machine" : "anyone who can connect";
+  const access = isLoopback(server.address.host) ? "this machine" : "anyone who can connect";
   const lines = [
     `Flagwire ${version} serves on ${address}`,
     "",
     `  gRPC    ${address} (with health and reflection)`,
     `  JSON    http://${address}/flagwire.v1.EvaluationService/Evaluate`,
     `  health  http://${address}/healthz and /readyz`,
-    `  data    ${options.directory} (${counted(keys.length, "flag")}, revision ${options.state.revision})`,
+    `  data    ${options.directory} (${counted(keys.length, "flag")}, revision ${server.revision})`,
     `  access  no token exists: ${access} may read and change everything`,
     "",
     "Try next, in another terminal:",
@@ -57,10 +57,4 @@ function suggestions(address: string, key: string | undefined): readonly string[
     `curl http://${address}/flagwire.v1.EvaluationService/Evaluate -H 'content-type: application/json' \\`,
     `  -d '{"flagKey":"${key}","context":{"targetingKey":"user-1"}}'`,
   ];
-}
-
-function flagKeys({ records }: StoreState): readonly string[] {
-  const keys: string[] = [];
-  for (const { kind } of records.values()) if (kind.case === "flag") keys.push(kind.value.key);
-  return keys.sort();
 }

@@ -40,21 +40,41 @@ interface Parts {
   readonly seed: Seed | undefined;
 }
 
-async function serveStore(session: Session, options: ServeOptions, { store, log, seed }: Parts): Promise<ExitCode> {
-  const server = await openServer({ store, listen: options.listen, log, clock: session.io.clock });
-  if (server instanceof ListenProblem) throw new CliFailure(ExitCode.refused, server.message);
+async function serveStore(session: Session, options: ServeOptions, parts: Parts): Promise<ExitCode> {
+  const { log } = parts;
+  const server = await openSeeded(session, options, parts);
+  if (server === undefined) return ExitCode.done;
   try {
-    if (seed !== undefined) await seedServer(session, server.address, seed);
-    const state = await store.load();
-    await welcome(session, { address: server.address, directory: resolve(options.data), state });
-    log.info({ address: toHostPort(server.address), revision: String(state.revision) }, "serving");
+    await welcome(session, { server, directory: resolve(options.data) });
+    log.info({ address: toHostPort(server.address), revision: String(server.revision) }, "serving");
     return await untilStopped(session, server, log);
-  } catch (error) {
-    // Told to stop while still starting: what that cut off is no failure.
-    if (session.signal.aborted) return ExitCode.done;
-    throw error;
   } finally {
     await server.stop(drainDeadlineMs);
+  }
+}
+
+/** Undefined if it was told to stop while still starting: what that cut off is no failure. */
+async function openSeeded(
+  session: Session,
+  { listen }: ServeOptions,
+  parts: Parts,
+): Promise<FlagwireServer | undefined> {
+  const { store, log, seed } = parts;
+  try {
+    const server = await openServer({
+      store,
+      listen,
+      log,
+      clock: session.io.clock,
+      prepare: async (address) => {
+        if (seed !== undefined) await seedServer(session, address, seed);
+      },
+    });
+    if (server instanceof ListenProblem) throw new CliFailure(ExitCode.refused, server.message);
+    return server;
+  } catch (error) {
+    if (session.signal.aborted) return undefined;
+    throw error;
   }
 }
 

@@ -5,7 +5,7 @@ import { EnvironmentSchema } from "../../gen/flagwire/v1/environment_pb.js";
 import { EvaluationService } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { GoodbyeReason } from "../../gen/flagwire/v1/watch_pb.js";
 import { type Clock, type Random, systemClock, systemRandom } from "../base/index.js";
-import { environmentId, type Store, type StoreFailure } from "../store/index.js";
+import type { Store, StoreFailure } from "../store/index.js";
 import { createWatchHub, type WatchHub, type WatchLimits } from "../watch/index.js";
 import { adminHandlers } from "./admin/admin-handlers.js";
 import { putEnvironment } from "./admin/records.js";
@@ -17,7 +17,6 @@ import { guardService } from "./guard.js";
 import { serveService } from "./handlers.js";
 import { createHealthState, type HealthState } from "./health.js";
 import { type Listener, type ListenerStats, ListenProblem, openListener } from "./listener.js";
-import { Catalog } from "./state/catalog.js";
 import { Head } from "./state/head.js";
 import type { TransportLimits } from "./transport.js";
 
@@ -35,11 +34,25 @@ export interface ServerOptions {
   readonly limits?: Partial<TransportLimits>;
   /** Default: see WatchLimits. */
   readonly watch?: Partial<WatchLimits>;
+  /**
+   * Done once calls are answered but before the server reports that it serves, such as an import of the first flags. If it
+   * rejects, opening stops the server and rejects too. Default: nothing.
+   */
+  readonly prepare?: (address: ServerAddress) => Promise<void>;
+}
+
+export interface ServerAddress {
+  readonly host: string;
+  readonly port: number;
 }
 
 /** A server that answers. */
 export interface FlagwireServer extends AsyncDisposable {
-  readonly address: { readonly host: string; readonly port: number };
+  readonly address: ServerAddress;
+  /** The newest revision that is visible. */
+  readonly revision: bigint;
+  /** The flags at that revision, sorted. */
+  flagKeys(): readonly string[];
   /** Resolves if the store fails: the server has stopped serving by then; stop it and exit. */
   readonly failed: Promise<StoreFailure>;
   stats(): ListenerStats;
@@ -59,11 +72,11 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
   const clock = options.clock ?? systemClock;
   const hub = createWatchHub({ ...options.watch, clock, random: options.random ?? systemRandom });
   const health = createHealthState();
-  await createDefaultEnvironment(store, clock);
   const head = await Head.open(store, hub, (error) => {
     log.error({ err: error }, "the store can no longer be followed");
     health.set("not-serving");
   });
+  await createDefaultEnvironment(head, clock);
   const writer = new Writer(head, clock);
   const services = [
     serveService(EvaluationService, evaluationHandlers({ head, hub, clock })),
@@ -75,8 +88,15 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
     await head.close();
     return listener;
   }
+  const server = new RunningServer(listener, head, hub, health);
+  try {
+    await options.prepare?.(listener.address);
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
   health.set("serving");
-  return new RunningServer(listener, head, hub, health);
+  return server;
 }
 
 class RunningServer implements FlagwireServer {
@@ -97,6 +117,14 @@ class RunningServer implements FlagwireServer {
 
   get address() {
     return this.listener.address;
+  }
+
+  get revision(): bigint {
+    return this.head.revision;
+  }
+
+  flagKeys(): readonly string[] {
+    return this.head.catalog.flagKeys();
   }
 
   stats(): ListenerStats {
@@ -121,19 +149,19 @@ class RunningServer implements FlagwireServer {
 }
 
 /** `production` exists from the first start. */
-async function createDefaultEnvironment(store: Store, clock: Clock): Promise<void> {
-  const { records } = await store.load();
-  const id = environmentId(DEFAULT_ENVIRONMENT);
-  if (records.has(id)) return;
+async function createDefaultEnvironment(head: Head, clock: Clock): Promise<void> {
+  const { catalog, store } = head;
+  if (catalog.environment(DEFAULT_ENVIRONMENT) !== undefined) return;
   const author = "flagwire";
   const timeMs = clock.now();
   const change = putEnvironment(create(EnvironmentSchema, { name: DEFAULT_ENVIRONMENT }));
   // A conflict means that somebody else created it, and anything else shows when the server is used.
-  await store.commit({
+  const result = await store.commit({
     timeMs,
     author,
     comment: "first start",
-    changes: [stamp(change, { catalog: Catalog.of(records), author, timeMs })],
-    preconditions: [{ kind: "absent", id }],
+    changes: [stamp(change, { catalog, author, timeMs })],
+    preconditions: [{ kind: "absent", id: change.id }],
   });
+  if (result.kind === "committed") await head.reached(result.revision);
 }
