@@ -65,9 +65,9 @@ export class Follower {
       return { kind: "refused", message: `the digest is ${after.digest} and should be ${update.digest}` };
     }
     this.adopt(after, true);
-    if (update.kind === "none") return UNCHANGED;
-    const keys = update.kind === "full" ? changedByFull(before, after) : changedByDelta(before, after);
-    return { kind: "applied", changedKeys: keys };
+    return isRepetition(update, before, after)
+      ? UNCHANGED
+      : { kind: "applied", changedKeys: [...after.changedKeys].sort() };
   }
 
   /** Moves to a position that brought nothing. Returns an objection, if there is one. */
@@ -96,19 +96,7 @@ function wentDown(from: Position, to: Position): string {
   return `the revision went down from ${from.revision} to ${to.revision}`;
 }
 
-/** Compiled flags are shared between snapshots unless they, or something that they depend on, changed. */
-function changedByDelta(before: Snapshot, after: Snapshot): string[] {
-  const keys: string[] = [];
-  for (const flag of after.flags()) if (before.flag(flag.key) !== flag) keys.push(flag.key);
-  for (const { key } of before.flags()) if (after.flag(key) === undefined) keys.push(key);
-  return keys;
-}
-
-/** A full update compiles everything anew: unless it is what was there, any flag may have changed. */
-function changedByFull(before: Snapshot, after: Snapshot): string[] {
-  if (before.position.epoch === after.position.epoch && before.digest === after.digest) return [];
-  const keys = new Set<string>();
-  for (const { key } of before.flags()) keys.add(key);
-  for (const { key } of after.flags()) keys.add(key);
-  return [...keys].sort();
+/** A full update compiles everything anew, even where it is what was there. */
+function isRepetition({ kind }: Update, before: Snapshot, after: Snapshot): boolean {
+  return kind === "full" && before.position.epoch === after.position.epoch && before.digest === after.digest;
 }

@@ -119,9 +119,11 @@ class FlagCompilation {
     if (prerequisite.variants.length === 0) this.problems.add(`${path}.variants`, "at least one variant is required");
     const failure = this.outcomes.variant(offVariant, "PREREQUISITE_FAILED", { prerequisiteKey: flagKey });
     const flag = this.scope.flag(flagKey);
-    if (flag === undefined || !flag.active) return () => failure;
+    if (flag === undefined) return () => failure;
+    // Counted even where the other flag is off: turning it on must not make this one malformed.
     this.depth = Math.max(this.depth, 1 + flag.depth);
     this.conditions.comparisons += 1 + flag.comparisons;
+    if (!flag.active) return () => failure;
     this.conditions.usesNow ||= flag.usesNow;
     const accepted = new Set(prerequisite.variants);
     return (context, now) => {

@@ -1,4 +1,4 @@
-import type { Condition, Match } from "../../gen/flagwire/v1/condition_pb.js";
+import { type Condition, type Match, Operator } from "../../gen/flagwire/v1/condition_pb.js";
 import type { RolloutCondition } from "../../gen/flagwire/v1/rollout_pb.js";
 import { compileAttribute, NOW_ATTRIBUTE, toAttributeValue } from "./attribute.js";
 import { checkTotalWeight, compileHash, hashesBelow } from "./bucket.js";
@@ -92,7 +92,8 @@ function not(test: TestContext | undefined): TestContext | undefined {
 }
 
 function compileMatch(match: Match, path: string, scope: ConditionScope): TestContext | undefined {
-  scope.comparisons += match.values.length;
+  // IN is one look-up in a set.
+  scope.comparisons += match.operator === Operator.IN ? 1 : match.values.length;
   if (match.attribute === NOW_ATTRIBUTE) scope.usesNow = true;
   if (match.attribute === "") scope.problems.add(`${path}.attribute`, "is required");
   const test = compileOperator(match, path, scope.problems);

@@ -18,7 +18,7 @@ import type { CompiledFlag, Snapshot } from "./snapshot.js";
 
 /** A snapshot without flags, at revision 0 of no epoch: what a mirror starts from. */
 export function emptySnapshot(environment: string): Snapshot {
-  return new CompiledSnapshot(environment, create(PositionSchema), new Digest(), new Map(), new Map());
+  return new CompiledSnapshot(environment, create(PositionSchema), new Digest(), new Map(), new Map(), new Set());
 }
 
 interface FlagNode {
@@ -46,6 +46,7 @@ class CompiledSnapshot implements Snapshot {
     digest: Digest,
     flags: ReadonlyMap<string, FlagNode>,
     segments: ReadonlyMap<string, SegmentNode>,
+    readonly changedKeys: ReadonlySet<string>,
   ) {
     this.#digest = digest;
     this.#flags = flags;
@@ -65,7 +66,7 @@ class CompiledSnapshot implements Snapshot {
   }
 
   flags(): readonly CompiledFlag[] {
-    this.#sorted ??= sortedKeys(this.#flags).flatMap((key) => this.flag(key) ?? []);
+    this.#sorted ??= Object.freeze(sortedKeys(this.#flags).flatMap((key) => this.flag(key) ?? []));
     return this.#sorted;
   }
 
@@ -93,12 +94,20 @@ class CompiledSnapshot implements Snapshot {
         ? new Update(new Digest(), new Map(), new Map())
         : new Update(new Digest(this.#digest), new Map(this.#flags), new Map(this.#segments));
     for (const item of items) update.put(item);
-    update.compile();
-    return new CompiledSnapshot(this.environment, position, update.digest, update.flags, update.segments);
+    const changed = update.compile();
+    if (kind === "full") for (const key of this.#flags.keys()) changed.add(key);
+    return new CompiledSnapshot(this.environment, position, update.digest, update.flags, update.segments, changed);
   }
 
   #at(position: Position): Snapshot {
-    const moved = new CompiledSnapshot(this.environment, position, this.#digest, this.#flags, this.#segments);
+    const moved = new CompiledSnapshot(
+      this.environment,
+      position,
+      this.#digest,
+      this.#flags,
+      this.#segments,
+      new Set(),
+    );
     moved.#sorted = this.#sorted;
     return moved;
   }
@@ -145,15 +154,20 @@ class Update {
     }
   }
 
-  /** Compiles what was put and all that depends on it; everything else is shared with the snapshot before. */
-  compile(): void {
+  /**
+   * Compiles what was put and all that depends on it; everything else is shared with the snapshot before. Returns the flags
+   * that this concerns, deleted ones included.
+   */
+  compile(): Set<string> {
     const segments = withDependents(this.#touchedSegments, usesOf(this.segments, segmentUses));
     this.#compileSegments(segments);
     const flags = new Set(this.#touchedFlags);
     if (segments.size > 0) {
       for (const [key, node] of this.flags) if (meets(node.segments, segments)) flags.add(key);
     }
-    this.#compileFlags(withDependents(flags, usesOf(this.flags, flagRequires)));
+    const concerned = withDependents(flags, usesOf(this.flags, flagRequires));
+    this.#compileFlags(concerned);
+    return concerned;
   }
 
   #compileSegments(keys: ReadonlySet<string>): void {
@@ -197,7 +211,7 @@ class Update {
           state: source.state,
           requires: source.requires,
           segments: source.segments,
-          compiled: compileFlag(key, source.state, { flag, segment, inCycle }),
+          compiled: Object.freeze(compileFlag(key, source.state, { flag, segment, inCycle })),
         });
       }
     }

@@ -6,4 +6,4 @@ export type { ErrorCode, JsonValue, Outcome, Reason } from "./outcome.js";
 export type { Problem } from "./problem.js";
 export { prerequisitesOf, segmentsOfCondition, segmentsOfTargeting } from "./references.js";
 export type { CompiledFlag, Snapshot } from "./snapshot.js";
-export { flagTypeName, freezeJson, fromValue } from "./value.js";
+export { flagTypeName, fromValue } from "./value.js";

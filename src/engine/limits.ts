@@ -3,6 +3,8 @@
  * evaluates it; beyond them it is malformed.
  */
 export const engineLimits = {
+  /** Levels of lists and objects in a variant's value or a flag's metadata: what every protobuf decoder can read back. */
+  valueDepth: 32,
   /** Levels of a condition tree. */
   conditionDepth: 32,
   /** How deep segments may use segments. */

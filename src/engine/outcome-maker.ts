@@ -1,7 +1,7 @@
 import type { Flag } from "../../gen/flagwire/v1/flag_pb.js";
 import type { ErrorCode, JsonValue, Outcome, Reason } from "./outcome.js";
 import type { Problems } from "./problem.js";
-import { flagTypeName, freezeJson, fromValue, hasFlagType } from "./value.js";
+import { copyJson, flagTypeName, fromValue, hasFlagType } from "./value.js";
 
 /** What an outcome may say beside its variant and reason. */
 export interface OutcomeExtras {
@@ -21,7 +21,8 @@ export class OutcomeMaker {
     problems: Problems,
   ) {
     this.#values = flag ? parseVariants(flag, problems) : new Map();
-    this.#metadata = flag?.metadata ? freezeJson(structuredClone(flag.metadata) as JsonValue) : undefined;
+    this.#metadata = flag?.metadata ? copyJson(flag.metadata) : undefined;
+    if (flag?.metadata && this.#metadata === undefined) problems.add("flag.metadata", "is not a JSON object");
   }
 
   /** Whether the flag has a variant; if not, adds a problem. */
@@ -59,6 +60,8 @@ export class OutcomeMaker {
   }
 }
 
+const NOT_A: Readonly<Record<string, string>> = { number: "is not a finite number", object: "is not a JSON object" };
+
 function parseVariants(flag: Flag, problems: Problems): ReadonlyMap<string, JsonValue> {
   const values = new Map<string, JsonValue>();
   const typeName = flagTypeName(flag.type);
@@ -69,12 +72,10 @@ function parseVariants(flag: Flag, problems: Problems): ReadonlyMap<string, Json
   for (const [name, message] of entries) {
     const value = fromValue(message);
     // Kept even if it is wrong, so that the rules that name it are not reported as well.
-    values.set(name, value ?? null);
+    if (name !== "") values.set(name, value ?? null);
+    else problems.add('flag.variants[""]', "needs a name");
     if (typeName === undefined || (value !== undefined && hasFlagType(value, flag.type))) continue;
-    problems.add(
-      `flag.variants[${JSON.stringify(name)}]`,
-      `is not a ${typeName === "number" ? "finite number" : typeName}`,
-    );
+    problems.add(`flag.variants[${JSON.stringify(name)}]`, NOT_A[typeName] ?? `is not a ${typeName}`);
   }
   return values;
 }

@@ -13,7 +13,8 @@ export function segmentsOfCondition(condition: Condition | undefined): ReadonlyS
     const { kind } = next;
     if (kind.case === "segment") keys.add(kind.value);
     else if (kind.case === "not") rest.push(kind.value);
-    else if (kind.case === "all" || kind.case === "any") rest.push(...kind.value.conditions);
+    // One by one: a call takes only so many arguments.
+    else if (kind.case === "all" || kind.case === "any") for (const child of kind.value.conditions) rest.push(child);
   }
   return keys;
 }

@@ -27,6 +27,11 @@ export interface Snapshot {
   readonly digest: string;
   /** How many flags. */
   readonly size: number;
+  /**
+   * The flags that may answer differently than in the snapshot which this one was made from: those that were compiled anew,
+   * because they or something that they use changed, and those that are gone.
+   */
+  readonly changedKeys: ReadonlySet<string>;
   flag(key: string): CompiledFlag | undefined;
   /** All flags, sorted by key. */
   flags(): readonly CompiledFlag[];

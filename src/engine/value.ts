@@ -1,9 +1,13 @@
 import type { Value } from "@bufbuild/protobuf/wkt";
 import { FlagType } from "../../gen/flagwire/v1/flag_pb.js";
+import { engineLimits } from "./limits.js";
 import type { JsonValue } from "./outcome.js";
 
-/** A protobuf value as frozen JSON; undefined where it holds nothing or a number that JSON cannot hold. */
-export function fromValue(value: Value): JsonValue | undefined {
+/**
+ * A protobuf value as frozen JSON. Undefined where it holds, at any level, nothing or a number that JSON cannot hold, or
+ * where it is nested too deep.
+ */
+export function fromValue(value: Value, levels: number = engineLimits.valueDepth): JsonValue | undefined {
   const { kind } = value;
   switch (kind.case) {
     case "nullValue":
@@ -14,30 +18,58 @@ export function fromValue(value: Value): JsonValue | undefined {
     case "numberValue":
       return Number.isFinite(kind.value) ? kind.value : undefined;
     case "structValue":
-      return fromFields(kind.value.fields);
+      return fromMembers(kind.value.fields, fromValue, levels);
     case "listValue":
-      return Object.freeze(kind.value.values.map((element) => fromValue(element) ?? null));
+      return fromElements(kind.value.values, fromValue, levels);
     case undefined:
       return undefined;
   }
 }
 
-// Defined, not assigned: a key may be `__proto__`.
-function fromFields(fields: Readonly<Record<string, Value>>): JsonValue {
-  const object: Record<string, JsonValue> = {};
-  for (const [key, member] of Object.entries(fields)) {
-    Object.defineProperty(object, key, { value: fromValue(member) ?? null, enumerable: true });
+/** A frozen copy, so that no caller can change what another is answered. Undefined where JSON cannot hold it. */
+export function copyJson(value: unknown, levels: number = engineLimits.valueDepth): JsonValue | undefined {
+  switch (typeof value) {
+    case "boolean":
+    case "string":
+      return value;
+    case "number":
+      return Number.isFinite(value) ? value : undefined;
+    case "object":
+      if (value === null) return null;
+      if (Array.isArray(value)) return fromElements(value, copyJson, levels);
+      return fromMembers(value as Readonly<Record<string, unknown>>, copyJson, levels);
+    default:
+      return undefined;
   }
-  return Object.freeze(object);
 }
 
-/** Freezes a JSON value all the way down, so that no caller can change what another is answered. */
-export function freezeJson(value: JsonValue): JsonValue {
-  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
-    for (const member of Object.values(value)) freezeJson(member);
-    Object.freeze(value);
+type Convert<T> = (value: T, levels: number) => JsonValue | undefined;
+
+function fromElements<T>(elements: readonly T[], convert: Convert<T>, levels: number): JsonValue | undefined {
+  if (levels === 0) return undefined;
+  const list: JsonValue[] = [];
+  for (const element of elements) {
+    const json = convert(element, levels - 1);
+    if (json === undefined) return undefined;
+    list.push(json);
   }
-  return value;
+  return Object.freeze(list);
+}
+
+// Defined, not assigned: a key may be `__proto__`.
+function fromMembers<T>(
+  members: Readonly<Record<string, T>>,
+  convert: Convert<T>,
+  levels: number,
+): JsonValue | undefined {
+  if (levels === 0) return undefined;
+  const object: Record<string, JsonValue> = {};
+  for (const [key, member] of Object.entries(members)) {
+    const value = convert(member, levels - 1);
+    if (value === undefined) return undefined;
+    Object.defineProperty(object, key, { value, enumerable: true });
+  }
+  return Object.freeze(object);
 }
 
 /** Whether a value is of a flag's type. */

@@ -80,7 +80,7 @@ describe("following", () => {
     publisher.commit(deletedFlag("a"), booleanFlag("c", 3));
     await settle();
     expect(mirror.keys()).toEqual(["b", "c"]);
-    expect(events).toEqual(["change b@2", "change c,a@3"]);
+    expect(events).toEqual(["change b@2", "change a,c@3"]);
     expect(mirror.digest).toBe(publisher.snapshot.digest);
     expect(mirror.counts).toMatchObject({ attempts: 1, fulls: 1, deltas: 2, nones: 0, resyncs: 0 });
   });

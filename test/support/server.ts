@@ -38,7 +38,10 @@ export async function openTestServer(options: TestServerOptions = {}): Promise<T
   if (isStoreProblem(store)) throw new Error(store.message);
   const listen = options.listen ?? { host: "127.0.0.1", port: 0 };
   const server = await openServer({ ...options, listen, store, log: pino({ level: "silent" }) });
-  if (server instanceof ListenProblem) throw new Error(server.message);
+  if (server instanceof ListenProblem) {
+    await store.close();
+    throw new Error(server.message);
+  }
   const address = `${server.address.host}:${server.address.port}`;
   const transport = createGrpcTransport({ baseUrl: `http://${address}` });
   const stop = async () => {

@@ -58,8 +58,8 @@ function parseIpv4(text: string): Address | undefined {
 function parseIpv6(text: string): Address | undefined {
   const halves = text.split("::");
   if (halves.length > 2) return undefined;
-  const head = parseGroups(halves[0] ?? "");
-  const tail = halves.length === 2 ? parseGroups(halves[1] ?? "") : [];
+  const head = parseGroups(halves[0] ?? "", halves.length === 1);
+  const tail = halves.length === 2 ? parseGroups(halves[1] ?? "", true) : [];
   if (head === undefined || tail === undefined) return undefined;
   const missing = 8 - head.length - tail.length;
   if (halves.length === 2 ? missing < 1 : missing !== 0) return undefined;
@@ -69,12 +69,13 @@ function parseIpv6(text: string): Address | undefined {
   return words;
 }
 
-function parseGroups(text: string): number[] | undefined {
+/** Only at the end of the address may the last 32 bits be written as IPv4. */
+function parseGroups(text: string, isEnd: boolean): number[] | undefined {
   if (text === "") return [];
   const parts = text.split(":");
   const groups: number[] = [];
   for (const [index, part] of parts.entries()) {
-    if (part.includes(".") && index === parts.length - 1) {
+    if (isEnd && part.includes(".") && index === parts.length - 1) {
       const word = parseIpv4(part)?.[0];
       if (word === undefined) return undefined;
       groups.push(word >>> 16, word & 0xffff);

@@ -32,6 +32,13 @@ const CASE_OPERATORS: ReadonlySet<Operator> = new Set([
  * path, and undefined is returned.
  */
 export function compileOperator(match: Match, path: string, problems: Problems): TestValue | undefined {
+  const compile = compileLiteralFor(match.operator, match.ignoreCase);
+  if (compile === undefined && match.operator !== Operator.IN && match.operator !== Operator.EXISTS) {
+    const name =
+      match.operator === Operator.UNSPECIFIED ? "is required" : `${match.operator} is not known to this version`;
+    problems.add(`${path}.operator`, name);
+    return undefined;
+  }
   if (match.ignoreCase && !CASE_OPERATORS.has(match.operator)) {
     problems.add(`${path}.ignore_case`, "only goes with in, contains, starts_with, ends_with and matches");
     return undefined;
@@ -39,13 +46,6 @@ export function compileOperator(match: Match, path: string, problems: Problems):
   if (match.operator === Operator.EXISTS) {
     if (match.values.length === 0) return () => true;
     problems.add(`${path}.values`, "exists takes no values");
-    return undefined;
-  }
-  const compile = compileLiteralFor(match.operator, match.ignoreCase);
-  if (compile === undefined && match.operator !== Operator.IN) {
-    const name =
-      match.operator === Operator.UNSPECIFIED ? "is required" : `${match.operator} is not known to this version`;
-    problems.add(`${path}.operator`, name);
     return undefined;
   }
   const literals = parseLiterals(match.values, `${path}.values`, problems);

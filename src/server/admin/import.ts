@@ -21,6 +21,7 @@ import { checkChanges, type Finding } from "../validate/change-set.js";
 import { refuseUnencodable } from "../validate/encodable.js";
 import type { Admin } from "./admin.js";
 import { culpritOf, draftImport, type LeftOut, leftOutFlag } from "./import-draft.js";
+import { fingerprintOf } from "./write-request.js";
 import { type Draft, differs } from "./writer.js";
 
 type Handlers = ServiceHandlers<typeof AdminService>;
@@ -60,9 +61,8 @@ async function receive(requests: AsyncIterable<ImportRequest>): Promise<OrRefusa
     const unencodable = refuseUnencodable(request);
     if (unencodable !== undefined) return unencodable;
     first ??= request;
-    const encoded = toBinary(ImportRequestSchema, request);
-    hash.update(encoded);
-    bytes += encoded.length;
+    hash.update(fingerprintOf(ImportRequestSchema, [request]));
+    bytes += toBinary(ImportRequestSchema, request).length;
     file.flags.push(...(request.file?.flags ?? []));
     file.targetings.push(...(request.file?.targetings ?? []));
     file.segments.push(...(request.file?.segments ?? []));

@@ -16,37 +16,42 @@ import {
 /** All records at one revision, by what they are. */
 export class Catalog {
   readonly #get: (id: RecordId) => Record | undefined;
-  readonly #ids: () => Iterable<RecordId>;
+  /** The names of all ids that begin with a prefix, sorted. */
+  readonly #scan: (prefix: string) => readonly string[];
   readonly #sorted = new Map<string, readonly string[]>();
 
-  private constructor(get: (id: RecordId) => Record | undefined, ids: () => Iterable<RecordId>) {
+  private constructor(get: (id: RecordId) => Record | undefined, scan: (prefix: string) => readonly string[]) {
     this.#get = get;
-    this.#ids = ids;
+    this.#scan = scan;
   }
 
-  /** A view of records that must not change while it is in use. */
+  /** A view of records that must not change while it is in use, unless it is told by `following`. */
   static of(records: ReadonlyMap<RecordId, Record>): Catalog {
     return new Catalog(
       (id) => records.get(id),
-      () => records.keys(),
+      (prefix) => {
+        const names: string[] = [];
+        for (const id of records.keys()) if (id.startsWith(prefix)) names.push(id.slice(prefix.length));
+        return names.sort();
+      },
     );
   }
 
   /** This catalog as it would be after some changes. */
   with(changes: readonly RecordChange[]): Catalog {
     const changed = new Map(changes.map(({ id, after }) => [id, after]));
-    const before = this.#ids;
+    const moves: Move[] = changes.map(({ id, after }) => ({ id, exists: after !== undefined }));
     return new Catalog(
       (id) => (changed.has(id) ? changed.get(id) : this.#get(id)),
-      () => {
-        const ids = new Set(before());
-        for (const [id, after] of changed) {
-          if (after === undefined) ids.delete(id);
-          else ids.add(id);
-        }
-        return ids;
-      },
+      (prefix) => moveNames(this.#namesBelow(prefix), prefix, moves),
     );
+  }
+
+  /** The catalog after its records were changed underneath it; what was sorted stays sorted. */
+  following(moves: readonly Move[]): Catalog {
+    const next = new Catalog(this.#get, this.#scan);
+    for (const [prefix, names] of this.#sorted) next.#sorted.set(prefix, moveNames(names, prefix, moves));
+    return next;
   }
 
   record(id: RecordId): Record | undefined {
@@ -94,12 +99,25 @@ export class Catalog {
   }
 
   #namesBelow(prefix: string): readonly string[] {
-    const known = this.#sorted.get(prefix);
-    if (known !== undefined) return known;
-    const names: string[] = [];
-    for (const id of this.#ids()) if (id.startsWith(prefix)) names.push(id.slice(prefix.length));
-    names.sort();
-    this.#sorted.set(prefix, names);
-    return names;
+    const known = this.#sorted.get(prefix) ?? this.#scan(prefix);
+    this.#sorted.set(prefix, known);
+    return known;
   }
+}
+
+/** Whether there is a record under an id now. */
+export interface Move {
+  readonly id: RecordId;
+  readonly exists: boolean;
+}
+
+/** Sorted names with those that came and without those that went; the same list where there are none. */
+function moveNames(names: readonly string[], prefix: string, moves: readonly Move[]): readonly string[] {
+  const moved = new Map<string, boolean>();
+  for (const { id, exists } of moves) if (id.startsWith(prefix)) moved.set(id.slice(prefix.length), exists);
+  if (moved.size === 0) return names;
+  const kept = names.filter((name) => moved.get(name) !== false);
+  const before = new Set(kept);
+  const came = [...moved].filter(([name, exists]) => exists && !before.has(name)).map(([name]) => name);
+  return came.length === 0 && kept.length === names.length ? names : [...kept, ...came].sort();
 }

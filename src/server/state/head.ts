@@ -5,7 +5,7 @@ import { emptySnapshot, type Snapshot } from "../../engine/index.js";
 import type { RecordId, Store } from "../../store/index.js";
 import { recordId } from "../../store/index.js";
 import { flagItemId, type RetainedChange, segmentItemId, type WatchHub } from "../../watch/index.js";
-import { Catalog } from "./catalog.js";
+import { Catalog, type Move } from "./catalog.js";
 import { allItems, changedItems } from "./watch-items.js";
 
 /** How much history is read at start, so that clients can resume across a restart of the server. */
@@ -79,16 +79,16 @@ export class Head {
   }
 
   #apply(entry: HistoryEntry): void {
+    const moves: Move[] = [];
     for (const { before, after } of entry.changes) {
       const kept = after ?? before;
       const id = kept && recordId(kept);
       if (id === undefined) continue;
       if (after === undefined) this.#records.delete(id);
       else this.#records.set(id, after);
+      moves.push({ id, exists: after !== undefined });
     }
-    // A catalog keeps sorted lists of names, which hold until a record comes or goes.
-    const comesOrGoes = entry.changes.some(({ before, after }) => before === undefined || after === undefined);
-    if (comesOrGoes) this.#catalog = Catalog.of(this.#records);
+    this.#catalog = this.#catalog.following(moves);
     this.#revision = entry.revision;
     this.#moveEnvironments(entry);
     const waiting = this.#waiting.splice(0);

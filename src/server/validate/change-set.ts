@@ -56,7 +56,8 @@ function newProblems(
 ): Finding[] {
   const { environment } = candidate;
   const findings: Finding[] = [];
-  for (const { key, problems } of candidate.flags()) {
+  for (const key of candidate.changedKeys) {
+    const problems = candidate.flag(key)?.problems ?? [];
     if (problems.length === 0) continue;
     const before = current.flag(key);
     const isTouched = touched.flags.has(key) || touched.targetings.has(key);

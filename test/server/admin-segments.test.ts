@@ -1,0 +1,162 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { Operator } from "../../gen/flagwire/v1/condition_pb.js";
+import {
+  booleanFlag,
+  expectRefused,
+  inSegment,
+  invalid,
+  match,
+  openServer,
+  type RestartableServer,
+  refusalOf,
+  refused,
+  revisionOf,
+  rule,
+  serve,
+  text,
+} from "./admin-support.js";
+
+let server: RestartableServer;
+beforeEach(async () => {
+  server = await openServer();
+});
+
+async function usingSegment(key: string): Promise<void> {
+  await server.admin.createFlag({ flag: booleanFlag("a") });
+  const targeting = { flagKey: "a", enabled: true, rules: [rule(inSegment(key), "on")], default: serve("off") };
+  await server.admin.updateTargeting({ targeting });
+}
+
+const variantFor = async (targetingKey: string, attributes = {}) =>
+  (await server.evaluation.evaluate({ flagKey: "a", context: { targetingKey, attributes } })).variant;
+
+describe("a segment", () => {
+  it("decides who is meant: included before excluded before its condition", async () => {
+    const condition = match("plan", Operator.IN, text("gold"));
+    const segment = { key: "s", included: ["in", "both"], excluded: ["out", "both"], condition };
+    const created = await server.admin.createSegment({ segment }, { headers: { "flagwire-author": "ada" } });
+    expect(created.segment).toMatchObject({
+      environment: "production",
+      createdBy: "ada",
+      changedBy: "ada",
+      revision: created.revision,
+    });
+    expect((await server.admin.getSegment({ key: "s" })).segment).toEqual(created.segment);
+    await usingSegment("s");
+    const gold = { plan: "gold" };
+    expect(await variantFor("in")).toBe("on");
+    expect(await variantFor("both")).toBe("on");
+    expect(await variantFor("out", gold)).toBe("off");
+    expect(await variantFor("else", gold)).toBe("on");
+    expect(await variantFor("else")).toBe("off");
+  });
+
+  it("can be changed whole, or in the fields of a mask, and those who use it follow", async () => {
+    await server.admin.createSegment({ segment: { key: "s", included: ["u"], description: "old" } });
+    await usingSegment("s");
+    const masked = await server.admin.updateSegment({
+      segment: { key: "s", excluded: ["x"], description: "new" },
+      updateMask: { paths: ["description"] },
+    });
+    expect(masked.segment).toMatchObject({ description: "new", included: ["u"], excluded: [] });
+    const whole = await server.admin.updateSegment({ segment: { key: "s", included: ["v"], createdBy: "nobody" } });
+    expect(whole.segment).toMatchObject({ description: "", included: ["v"], createdBy: "anonymous" });
+    expect([await variantFor("u"), await variantFor("v")]).toEqual(["off", "on"]);
+    const before = await revisionOf(server);
+    await server.admin.updateSegment({ segment: { key: "s", included: ["v"] } });
+    expect(await revisionOf(server)).toBe(before);
+  });
+
+  it("belongs to one environment", async () => {
+    await server.admin.createEnvironment({ environment: { name: "staging" } });
+    await server.admin.createSegment({ segment: { key: "s", environment: "staging" } });
+    const { segments } = await server.admin.listSegments({});
+    expect(segments).toEqual([]);
+    expect(await refusalOf(server.admin.getSegment({ key: "s" }))).toMatchObject(
+      refused("NotFound", "SEGMENT_NOT_FOUND"),
+    );
+    expect((await server.admin.getSegment({ environment: "staging", key: "s" })).segment?.key).toBe("s");
+    const both = () => server.admin.createSegment({ environment: "staging", segment: { key: "t", environment: "x" } });
+    await expectRefused(server, both, invalid("segment.environment"));
+  });
+
+  it("may use other segments, but not itself through them", async () => {
+    for (const key of ["s", "t"]) await server.admin.createSegment({ segment: { key, included: [key] } });
+    await server.admin.updateSegment({ segment: { key: "s", condition: inSegment("t") } });
+    await usingSegment("s");
+    expect(await variantFor("t")).toBe("on");
+    for (const [key, used] of [
+      ["t", "s"],
+      ["t", "t"],
+    ] as const) {
+      const close = () => server.admin.updateSegment({ segment: { key, condition: inSegment(used) } });
+      await expectRefused(server, close, invalid("segment.condition"));
+    }
+    const missing = () => server.admin.updateSegment({ segment: { key: "t", condition: inSegment("u") } });
+    await expectRefused(server, missing, invalid("segment.condition.segment"));
+  });
+
+  it("cannot be deleted while a rule or another segment uses it", async () => {
+    for (const key of ["s", "t"]) await server.admin.createSegment({ segment: { key } });
+    await server.admin.updateSegment({ segment: { key: "s", condition: inSegment("t") } });
+    await usingSegment("s");
+    const ofRule = await expectRefused(
+      server,
+      () => server.admin.deleteSegment({ key: "s" }),
+      refused("FailedPrecondition", "SEGMENT_IN_USE", "targeting.rules[0].condition.segment"),
+    );
+    expect(ofRule.rawMessage).toContain("flag a");
+    const { reason, error } = await refusalOf(server.admin.deleteSegment({ key: "t" }));
+    expect(reason).toBe("SEGMENT_IN_USE");
+    expect(error.rawMessage).toContain("segment s");
+    await server.admin.deleteFlag({ key: "a" });
+    await server.admin.deleteSegment({ key: "s" });
+    await server.admin.deleteSegment({ key: "t" });
+    expect((await server.admin.listSegments({})).segments).toEqual([]);
+  });
+
+  it("that exists cannot be created, and one that does not cannot be changed or deleted", async () => {
+    await server.admin.createSegment({ segment: { key: "s" } });
+    const create = () => server.admin.createSegment({ segment: { key: "s" } });
+    await expectRefused(server, create, refused("AlreadyExists", "SEGMENT_EXISTS"));
+    const missing = refused("NotFound", "SEGMENT_NOT_FOUND");
+    await expectRefused(server, () => server.admin.updateSegment({ segment: { key: "x" } }), missing);
+    await expectRefused(server, () => server.admin.deleteSegment({ key: "x" }), missing);
+    const nowhere = refused("NotFound", "ENVIRONMENT_NOT_FOUND");
+    await expectRefused(server, () => server.admin.createSegment({ environment: "x", segment: { key: "s" } }), nowhere);
+    await expectRefused(server, () => server.admin.deleteSegment({ environment: "x", key: "s" }), nowhere);
+  });
+
+  it.each<[string, object, string]>([
+    ["an empty key", { key: "" }, "segment.key"],
+    ["a key with a slash", { key: "a/b" }, "segment.key"],
+    ["a description of 4,097 characters", { key: "s", description: "d".repeat(4_097) }, "segment.description"],
+    [
+      "a malformed condition",
+      { key: "s", condition: match("x", Operator.MATCHES, text("(")) },
+      "segment.condition.match.values[0]",
+    ],
+    ["an empty condition", { key: "s", condition: {} }, "segment.condition"],
+    ["1,000,001 keys", { key: "s", included: Array.from({ length: 1_000_001 }, () => "") }, "segment.included"],
+  ])("with %s is refused by the field's name", async (_what, segment, field) => {
+    await expectRefused(server, () => server.admin.createSegment({ segment }), invalid(field));
+  });
+
+  it("is listed in pages, without its keys where those are many", async () => {
+    for (const key of ["c", "a", "b"]) await server.admin.createSegment({ segment: { key, included: ["u"] } });
+    const many = Array.from({ length: 100_000 }, (_, index) => `user-${index}`);
+    await server.admin.createSegment({ segment: { key: "d", included: many } });
+    const first = await server.admin.listSegments({ pageSize: 2 });
+    expect(first.segments.map(({ key, included }) => [key, included.length])).toEqual([
+      ["a", 1],
+      ["b", 1],
+    ]);
+    const second = await server.admin.listSegments({ pageSize: 2, pageToken: first.nextPageToken });
+    expect(second.segments.map(({ key, included }) => [key, included.length])).toEqual([
+      ["c", 1],
+      ["d", 0],
+    ]);
+    expect(second.nextPageToken).toBe("");
+    expect((await server.admin.getSegment({ key: "d" })).segment?.included).toHaveLength(100_000);
+  });
+});
