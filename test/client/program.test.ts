@@ -1,34 +1,22 @@
-import { execFile, spawn } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { promisify } from "node:util";
+import { spawn } from "node:child_process";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { systemClock } from "../../src/base/index.js";
 import { createWatchHub } from "../../src/watch/index.js";
+import { type Build, buildProgram } from "../support/build-program.js";
 import { openGrpcHubServer } from "../support/grpc-hub-server.js";
 import { booleanFlag } from "../support/items.js";
 import { Publisher } from "../support/publisher.js";
 
-const project = resolve(import.meta.dirname, "../..");
-let folder: string;
+let build: Build;
 
 /** The client alone, compiled: what a program of its own gets. */
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "flagwire-client-"));
-  await symlink(join(project, "node_modules"), join(folder, "node_modules"));
-  await writeFile(join(folder, "package.json"), JSON.stringify({ type: "module" }));
-  const config = {
-    extends: join(project, "tsconfig.json"),
-    compilerOptions: { rootDir: project, outDir: join(folder, "dist"), declaration: false },
-    include: [],
-    files: [join(project, "src/client/index.ts")],
-  };
-  await writeFile(join(folder, "tsconfig.json"), JSON.stringify(config));
-  await promisify(execFile)(process.execPath, [join(project, "node_modules/typescript/bin/tsc"), "-p", folder]);
+  build = await buildProgram("src/client/index.ts");
 }, 60_000);
 
-afterAll(() => rm(folder, { recursive: true, force: true }));
+afterAll(() => build.remove());
 
 interface Ended {
   readonly code: number | null;
@@ -37,8 +25,8 @@ interface Ended {
 
 /** Runs a module to its end by itself. */
 async function run(source: string, onOutput: (output: string) => void = () => {}): Promise<Ended> {
-  const file = join(folder, "main.mjs");
-  await writeFile(file, `import { openMirror } from "./dist/src/client/index.js";\n${source}`);
+  const file = join(build.folder, "main.mjs");
+  await writeFile(file, `import { openMirror } from "./out/src/client/index.js";\n${source}`);
   const child = spawn(process.execPath, [file], { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) {
@@ -124,11 +112,11 @@ describe("a program with a mirror", () => {
 
 describe("the client's code", () => {
   it("needs neither the store, the server nor their libraries", async () => {
-    const files = await readdir(join(folder, "dist"), { recursive: true, withFileTypes: true });
+    const files = await readdir(join(build.folder, "out"), { recursive: true, withFileTypes: true });
     const ours = files.filter((file) => file.isFile()).map((file) => join(file.parentPath, file.name));
     expect(ours.length).toBeGreaterThan(30);
     for (const file of ours) {
-      expect(file).toMatch(/dist\/(gen|src\/(base|client|engine))\//);
+      expect(file).toMatch(/out\/(gen|src\/(base|client|engine))\//);
       expect(await readFile(file, "utf8")).not.toMatch(/from "(lmdb|@grpc\/|fastify|pino|yaml|commander)/);
     }
   });

@@ -10,12 +10,12 @@ import { EvaluationService } from "../../gen/flagwire/v1/evaluation_service_pb.j
 import type { HistoryEntry } from "../../gen/flagwire/v1/history_pb.js";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { type Child, startChild } from "../store/child-process.js";
+import { type Build, buildProgram } from "../support/build-program.js";
 import { booleanFlag, serve } from "./admin-support.js";
-import { type Build, buildChildren } from "./build-children.js";
 
 let build: Build;
 beforeAll(async () => {
-  build = await buildChildren();
+  build = await buildProgram("test/server/children/serve.ts");
 }, 60_000);
 afterAll(() => build.remove());
 
@@ -29,7 +29,7 @@ interface ServerProcess {
 }
 
 async function startServer(path: string): Promise<ServerProcess> {
-  const child = startChild(process.execPath, [build.child("serve"), path]);
+  const child = startChild(process.execPath, [build.compiled("test/server/children/serve.ts"), path]);
   await vi.waitFor(() => expect(child.lines[0]).toHaveProperty("port"), { timeout: 15_000, interval: 5 });
   const transport = createGrpcTransport({ baseUrl: `http://127.0.0.1:${child.lines[0]?.port}` });
   return {
@@ -246,7 +246,7 @@ describe("a data directory that another server uses", () => {
   it("is refused with a clear problem, and is free again once that one was killed", async () => {
     const path = await dataDirectory();
     const first = await startServer(path);
-    const second = startChild(process.execPath, [build.child("serve"), path]);
+    const second = startChild(process.execPath, [build.compiled("test/server/children/serve.ts"), path]);
     await second.ended;
     expect(second.lines).toHaveLength(1);
     expect(second.lines[0]).toMatchObject({ problem: "in-use" });

@@ -1,18 +1,24 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { HistoryEntry } from "../../gen/flagwire/v1/history_pb.js";
 import { isStoreProblem, verifyStore } from "../../src/store/index.js";
-import { type Build, buildChildren } from "./build.js";
+import { type Build, buildProgram } from "../support/build-program.js";
 import { type Child, type ChildLine, startChild } from "./child-process.js";
 import { commit, historyOf, openProblem, openStore, put, tailed, temporaryDirectory } from "./fixtures.js";
 
 let build: Build;
 beforeAll(async () => {
-  build = await buildChildren();
+  build = await buildProgram("test/store/children/writer.ts");
 });
 afterAll(() => build.remove());
 
 function startWriter(path: string, run: string, writers = 1, sizeBytes = 0): Child {
-  return startChild(process.execPath, [build.child("writer"), path, run, String(writers), String(sizeBytes)]);
+  return startChild(process.execPath, [
+    build.compiled("test/store/children/writer.ts"),
+    path,
+    run,
+    String(writers),
+    String(sizeBytes),
+  ]);
 }
 
 async function untilAcknowledged(child: Child, count: number): Promise<void> {
@@ -112,7 +118,7 @@ describe.skipIf(process.platform === "win32")("a write that the operating system
     const path = await temporaryDirectory();
     // A limit on the size of files, in blocks of 512 bytes: LMDB's writes beyond it fail.
     const limited = `ulimit -f 2000; exec "$0" "$@"`;
-    const args = [process.execPath, build.child("writer"), path, "limited", "4", "20000"];
+    const args = [process.execPath, build.compiled("test/store/children/writer.ts"), path, "limited", "4", "20000"];
     const writer = startChild("/bin/sh", ["-c", limited, ...args]);
     await writer.ended;
     const { lines } = writer;
