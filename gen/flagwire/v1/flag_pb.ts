@@ -41,7 +41,7 @@ export type Flag = Message<"flagwire.v1.Flag"> & {
   /**
    * Variant name to value. 1 to 256 variants; a name has 1 to 128 characters,
    * none of them a control character; every value has the flag's type: a JSON
-   * boolean, string, finite number or object.
+   * boolean, string, finite number or object of at most 32 levels.
    *
    * @generated from field: map<string, google.protobuf.Value> variants = 3;
    */

@@ -46,14 +46,15 @@ export type Segment = Message<"flagwire.v1.Segment"> & {
   description: string;
 
   /**
-   * Targeting keys of callers who belong to it. Beats `excluded`. At most 1,000,000.
+   * Targeting keys of callers who belong to it. Beats `excluded`. At most 1,000,000,
+   * as far as they fit into a request of 4 MiB.
    *
    * @generated from field: repeated string included = 4;
    */
   included: string[];
 
   /**
-   * Targeting keys of callers who do not. At most 1,000,000.
+   * Targeting keys of callers who do not. At most as many.
    *
    * @generated from field: repeated string excluded = 5;
    */

@@ -84,7 +84,7 @@ export type Targeting = Message<"flagwire.v1.Targeting"> & {
   prerequisites: Prerequisite[];
 
   /**
-   * Callers listed by targeting key. At most 256; a key stands in one only.
+   * Callers listed by targeting key. At most 256; a key stands with one variant only.
    *
    * @generated from field: repeated flagwire.v1.Target targets = 7;
    */
