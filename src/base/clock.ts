@@ -19,8 +19,16 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonicMs: () => performance.now(),
   after(delayMs, action) {
-    const timer = setTimeout(action, delayMs);
-    timer.unref?.();
+    let timer: ReturnType<typeof setTimeout>;
+    const arm = (leftMs: number) => {
+      const partMs = Math.min(leftMs, MAX_TIMER_MS);
+      timer = setTimeout(() => (leftMs > partMs ? arm(leftMs - partMs) : action()), partMs);
+      timer.unref?.();
+    };
+    arm(delayMs);
     return () => clearTimeout(timer);
   },
 };
+
+/** The runtime takes a longer delay for none at all. */
+const MAX_TIMER_MS = 2 ** 31 - 1;

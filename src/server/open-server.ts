@@ -5,7 +5,7 @@ import { EnvironmentSchema } from "../../gen/flagwire/v1/environment_pb.js";
 import { EvaluationService } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { GoodbyeReason } from "../../gen/flagwire/v1/watch_pb.js";
 import { type Clock, type Random, systemClock, systemRandom } from "../base/index.js";
-import type { Store, StoreFailure } from "../store/index.js";
+import { type Store, type StoreFailure, StoreUnavailable } from "../store/index.js";
 import { createWatchHub, type WatchHub, type WatchLimits } from "../watch/index.js";
 import { adminHandlers } from "./admin/admin-handlers.js";
 import { putEnvironment } from "./admin/records.js";
@@ -53,7 +53,7 @@ export interface FlagwireServer extends AsyncDisposable {
   readonly revision: bigint;
   /** The flags at that revision, sorted. */
   flagKeys(): readonly string[];
-  /** Resolves if the store fails: the server has stopped serving by then; stop it and exit. */
+  /** Resolves if the store fails or cannot be followed: it reports NOT_SERVING by then; stop it and exit. */
   readonly failed: Promise<StoreFailure>;
   stats(): ListenerStats;
   /**
@@ -66,16 +66,16 @@ export interface FlagwireServer extends AsyncDisposable {
 const DRAIN_DEADLINE_MS = 5_000;
 const RECONNECT_AFTER_MS = 1_000;
 
-/** Loads the store's state and serves it on one port, or says why it cannot. */
+/**
+ * Loads the store's state and serves it on one port, or says why it cannot listen. Rejects with `StoreUnavailable` where the
+ * store cannot be read, or written on a first start.
+ */
 export async function openServer(options: ServerOptions): Promise<FlagwireServer | ListenProblem> {
   const { store, log } = options;
   const clock = options.clock ?? systemClock;
   const hub = createWatchHub({ ...options.watch, clock, random: options.random ?? systemRandom });
   const health = createHealthState();
-  const head = await Head.open(store, hub, (error) => {
-    log.error({ err: error }, "the store can no longer be followed");
-    health.set("not-serving");
-  });
+  const head = await Head.open(store, hub);
   await createDefaultEnvironment(head, clock);
   const writer = new Writer(head, clock);
   const services = [
@@ -109,7 +109,7 @@ class RunningServer implements FlagwireServer {
     readonly hub: WatchHub,
     readonly health: HealthState,
   ) {
-    this.failed = head.store.failed.then((failure) => {
+    this.failed = Promise.race([head.store.failed, head.failed]).then((failure) => {
       health.set("not-serving");
       return failure;
     });
@@ -155,7 +155,6 @@ async function createDefaultEnvironment(head: Head, clock: Clock): Promise<void>
   const author = "flagwire";
   const timeMs = clock.now();
   const change = putEnvironment(create(EnvironmentSchema, { name: DEFAULT_ENVIRONMENT }));
-  // A conflict means that somebody else created it, and anything else shows when the server is used.
   const result = await store.commit({
     timeMs,
     author,
@@ -163,5 +162,7 @@ async function createDefaultEnvironment(head: Head, clock: Clock): Promise<void>
     changes: [stamp(change, { catalog, author, timeMs })],
     preconditions: [{ kind: "absent", id: change.id }],
   });
-  if (result.kind === "committed") await head.reached(result.revision);
+  if (result.kind !== "committed")
+    throw new StoreUnavailable(`environment ${DEFAULT_ENVIRONMENT} cannot be created: ${result.kind}`);
+  await head.reached(result.revision);
 }

@@ -56,7 +56,11 @@ export class Writer {
     readonly clock: Clock,
   ) {}
 
-  async write<T>(write: Write<T>): Promise<OrRefusal<T>> {
+  write<T>(write: Write<T>): Promise<OrRefusal<T>> {
+    return answerStore(() => this.#write(write));
+  }
+
+  async #write<T>(write: Write<T>): Promise<OrRefusal<T>> {
     const violations = checkWriteFields(write.fields);
     if (violations.length > 0) return invalidArgument(violations);
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
@@ -68,13 +72,17 @@ export class Writer {
 
   #attempt<T>(write: Write<T>): Promise<OrRefusal<T> | "again"> {
     const draft = this.#prepare(write);
-    if (!isRefusal(draft) && draft.reads === "all" && isWorthCommitting(write, draft)) return this.#inTurn(write);
+    if (!isRefusal(draft) && draft.reads === "all" && isWorthCommitting(write, draft))
+      return this.#inTurn(write, draft);
     return this.#finish(write, draft);
   }
 
-  #inTurn<T>(write: Write<T>): Promise<OrRefusal<T> | "again"> {
-    // Prepared again: the state may have moved while others had their turn.
-    const turn = this.#turn.then(() => this.#finish(write, this.#prepare(write)));
+  #inTurn<T>(write: Write<T>, draft: Draft): Promise<OrRefusal<T> | "again"> {
+    const { revision } = this.head;
+    // Prepared again where the state moved while others had their turn.
+    const turn = this.#turn.then(() =>
+      this.#finish(write, this.head.revision === revision ? draft : this.#prepare(write)),
+    );
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
@@ -166,8 +174,8 @@ export class Writer {
   async #findRepeated<T>(write: Write<T>): Promise<OrRefusal<T> | undefined> {
     const { idempotencyKey } = write.fields;
     if (idempotencyKey === "") return undefined;
-    const earlier = await answerStore(() => this.head.store.findIdempotent(idempotencyKey));
-    return isRefusal(earlier) ? earlier : earlier && this.#answerRepeated(write, earlier);
+    const earlier = await this.head.store.findIdempotent(idempotencyKey);
+    return earlier && this.#answerRepeated(write, earlier);
   }
 
   async #answerRepeated<T>(write: Write<T>, earlier: IdempotentWrite): Promise<OrRefusal<T>> {

@@ -2,14 +2,11 @@ import { create } from "@bufbuild/protobuf";
 import type { HistoryEntry, Record } from "../../../gen/flagwire/v1/history_pb.js";
 import { PositionSchema } from "../../../gen/flagwire/v1/watch_pb.js";
 import { emptySnapshot, type Snapshot } from "../../engine/index.js";
-import type { RecordId, Store } from "../../store/index.js";
-import { recordId } from "../../store/index.js";
-import { flagItemId, type RetainedChange, segmentItemId, type WatchHub } from "../../watch/index.js";
+import { type RecordId, recordId, type Store, type StoreFailure, StoreUnavailable } from "../../store/index.js";
+import type { WatchHub } from "../../watch/index.js";
 import { Catalog, type Move } from "./catalog.js";
+import { readPast } from "./prime.js";
 import { allItems, changedItems } from "./watch-items.js";
-
-/** How much history is read at start, so that clients can resume across a restart of the server. */
-const PRIMED_ENTRIES = 1_000;
 
 /**
  * The state that answers requests: it follows the store, so that nothing is seen before it is durable, and moves through
@@ -18,11 +15,17 @@ const PRIMED_ENTRIES = 1_000;
 export class Head {
   readonly #records: Map<RecordId, Record>;
   readonly #snapshots = new Map<string, Snapshot>();
-  readonly #waiting: { readonly revision: bigint; readonly resolve: () => void }[] = [];
+  readonly #waiting: Waiter[] = [];
   readonly #stop = new AbortController();
   #catalog: Catalog;
   #revision: bigint;
+  #failure: StoreFailure | undefined;
   #following: Promise<void> = Promise.resolve();
+  #resolveFailed: (failure: StoreFailure) => void = () => undefined;
+  /** Resolves if the store cannot be followed any longer: what is answered then stands still, so stop serving. */
+  readonly failed: Promise<StoreFailure> = new Promise((resolve) => {
+    this.#resolveFailed = resolve;
+  });
 
   private constructor(
     readonly store: Store,
@@ -35,13 +38,13 @@ export class Head {
     this.#revision = revision;
   }
 
-  /** Loads the store's state, then follows it. `onError` is told if following fails, which means that the store has. */
-  static async open(store: Store, hub: WatchHub, onError: (error: unknown) => void): Promise<Head> {
+  /** Loads the store's state, then follows it. */
+  static async open(store: Store, hub: WatchHub): Promise<Head> {
     const { revision, records } = await store.load();
     const head = new Head(store, hub, records, revision);
     for (const name of head.catalog.environmentNames()) head.#reset(name);
     await head.#prime();
-    head.#following = head.#follow().catch(onError);
+    head.#following = head.#follow().catch((cause) => head.#fail(cause));
     return head;
   }
 
@@ -63,10 +66,11 @@ export class Head {
     return this.#snapshots.get(environment);
   }
 
-  /** Resolves when everything up to a revision that was committed is visible here. */
+  /** Resolves when everything up to a revision that was committed is visible here; rejects with `StoreUnavailable`. */
   async reached(revision: bigint): Promise<void> {
     if (this.#revision >= revision) return;
-    await new Promise<void>((resolve) => this.#waiting.push({ revision, resolve }));
+    if (this.#failure !== undefined) throw unavailable(this.#failure);
+    await new Promise<void>((resolve, reject) => this.#waiting.push({ revision, resolve, reject }));
   }
 
   async close(): Promise<void> {
@@ -76,6 +80,14 @@ export class Head {
 
   async #follow(): Promise<void> {
     for await (const entry of this.store.tail(this.#revision, this.#stop.signal)) this.#apply(entry);
+  }
+
+  #fail(cause: unknown): void {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    const failure: StoreFailure = { message: `the store can no longer be followed: ${message}`, cause };
+    this.#failure = failure;
+    for (const { reject } of this.#waiting.splice(0)) reject(unavailable(failure));
+    this.#resolveFailed(failure);
   }
 
   #apply(entry: HistoryEntry): void {
@@ -128,54 +140,20 @@ export class Head {
     return create(PositionSchema, { epoch: this.epoch, revision: this.#revision });
   }
 
-  /** Tells the hub what the last revisions changed. */
+  /** Tells the hub what the last revisions changed, so that clients can resume across a restart of the server. */
   async #prime(): Promise<void> {
-    const entries: HistoryEntry[] = [];
-    for await (const entry of this.store.history()) {
-      if (entry.revision > this.#revision) continue;
-      entries.push(entry);
-      if (entries.length === PRIMED_ENTRIES) break;
-    }
-    entries.reverse();
-    const oldest = (entries[0]?.revision ?? this.#revision + 1n) - 1n;
-    for (const name of this.#snapshots.keys()) {
-      const floor = createdAt(entries, name) ?? oldest;
-      const retained: RetainedChange[] = [];
-      for (const entry of entries) {
-        const ids = entry.revision > floor ? touchedIds(entry, name) : [];
-        if (ids.length > 0) retained.push({ revision: entry.revision, ids });
-      }
-      this.hub.prime(name, floor, retained);
-    }
+    const past = await readPast(this.store.history(), this.#revision, this.#snapshots.keys());
+    for (const [name, { floor, changes }] of past) this.hub.prime(name, floor, changes);
   }
 }
 
-/**
- * The last revision that created an environment, if it is among the entries. It cannot be resumed from before that: it may
- * have been another one of the same name.
- */
-function createdAt(entries: readonly HistoryEntry[], environment: string): bigint | undefined {
-  let created: bigint | undefined;
-  for (const { revision, changes } of entries) {
-    for (const { before, after } of changes) {
-      if (before === undefined && after?.kind.case === "environment" && after.kind.value.name === environment) {
-        created = revision;
-      }
-    }
-  }
-  return created;
+/** Somebody who waits for a revision. */
+interface Waiter {
+  readonly revision: bigint;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
 }
 
-function touchedIds(entry: HistoryEntry, environment: string): string[] {
-  const ids = new Set<string>();
-  for (const { before, after } of entry.changes) {
-    const kind = (after ?? before)?.kind;
-    if (kind?.case === "flag") ids.add(flagItemId(kind.value.key));
-    else if (kind?.case === "targeting" && kind.value.environment === environment) {
-      ids.add(flagItemId(kind.value.flagKey));
-    } else if (kind?.case === "segment" && kind.value.environment === environment) {
-      ids.add(segmentItemId(kind.value.key));
-    }
-  }
-  return [...ids];
+function unavailable({ message, cause }: StoreFailure): StoreUnavailable {
+  return new StoreUnavailable(message, { cause });
 }

@@ -25,23 +25,44 @@ export function changedItems(
   environments: readonly string[],
   changes: readonly ChangedRecord[],
 ): ReadonlyMap<string, WatchItem[]> {
-  const flags = new Map(environments.map((name) => [name, new Set<string>()]));
-  const segments = new Map(environments.map((name) => [name, new Set<string>()]));
-  for (const { before, after } of changes) {
-    const kind = (after ?? before)?.kind;
-    if (kind?.case === "flag") for (const keys of flags.values()) keys.add(kind.value.key);
-    else if (kind?.case === "targeting") flags.get(kind.value.environment)?.add(kind.value.flagKey);
-    else if (kind?.case === "segment") segments.get(kind.value.environment)?.add(kind.value.key);
-  }
+  const touched = touchedItems(changes);
   return new Map(
     environments.map((name) => [
       name,
       [
-        ...[...(flags.get(name) ?? [])].map((key) => flagItem(catalog, name, key)),
-        ...[...(segments.get(name) ?? [])].map((key) => segmentItem(catalog, name, key)),
+        ...[...touched.flagsOf(name)].map((key) => flagItem(catalog, name, key)),
+        ...[...touched.segmentsOf(name)].map((key) => segmentItem(catalog, name, key)),
       ],
     ]),
   );
+}
+
+/** Keys of what a transaction touches, by environment. */
+export interface TouchedItems {
+  flagsOf(environment: string): ReadonlySet<string>;
+  segmentsOf(environment: string): ReadonlySet<string>;
+}
+
+export function touchedItems(changes: readonly ChangedRecord[]): TouchedItems {
+  const shared = new Set<string>();
+  const flags = new Map<string, Set<string>>();
+  const segments = new Map<string, Set<string>>();
+  for (const { before, after } of changes) {
+    const kind = (after ?? before)?.kind;
+    if (kind?.case === "flag") shared.add(kind.value.key);
+    else if (kind?.case === "targeting") addTo(flags, kind.value.environment, kind.value.flagKey);
+    else if (kind?.case === "segment") addTo(segments, kind.value.environment, kind.value.key);
+  }
+  return {
+    flagsOf: (environment) => new Set([...shared, ...(flags.get(environment) ?? [])]),
+    segmentsOf: (environment) => segments.get(environment) ?? new Set(),
+  };
+}
+
+function addTo(map: Map<string, Set<string>>, environment: string, key: string): void {
+  const keys = map.get(environment);
+  if (keys === undefined) map.set(environment, new Set([key]));
+  else keys.add(key);
 }
 
 function flagItem(catalog: Catalog, environment: string, key: string): WatchItem {
