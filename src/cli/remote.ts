@@ -45,13 +45,15 @@ export function openRemote(options: RemoteOptions): Remote {
   let broken = false;
   const call = async <T>(attempt: Attempt<T>, budgetMs = callBudgetMs): Promise<T> => {
     const deadline = clock.monotonicMs() + budgetMs;
+    const leftMs = () => deadline - clock.monotonicMs();
     // Whole milliseconds: the header that carries it holds nothing else (connect-node 2.1.2 would send a fraction).
-    const once = () => attempt({ timeoutMs: Math.ceil(deadline - clock.monotonicMs()), signal });
+    const once = () => attempt({ timeoutMs: Math.ceil(leftMs()), signal });
     try {
       return await once();
     } catch (error) {
       broken = isNotGrpc(error);
-      if (!isUnavailable(error)) throw error;
+      // Without time for another attempt: no time at all would mean no deadline to connect-node.
+      if (!isUnavailable(error) || leftMs() < 2 * retryDelayMs) throw error;
       await pause(clock, retryDelayMs, signal);
       return await once();
     }
@@ -77,9 +79,10 @@ export function openRemote(options: RemoteOptions): Remote {
   };
 }
 
-/** Whether the call failed because there was nobody to answer it. */
+/** Whether the call failed because there was nobody to answer it, or the server was ending the connection. */
 export function isUnavailable(error: unknown): boolean {
-  return error instanceof ConnectError && error.code === Code.Unavailable;
+  if (!(error instanceof ConnectError)) return false;
+  return error.code === Code.Unavailable || /NGHTTP2_REFUSED_STREAM/.test(error.rawMessage);
 }
 
 /** Whether what answered does not speak HTTP/2 at all. */

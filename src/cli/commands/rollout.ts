@@ -1,4 +1,3 @@
-import { Code, ConnectError } from "@connectrpc/connect";
 import type { Command } from "commander";
 import {
   type UpdateTargetingResponse,
@@ -8,6 +7,7 @@ import { invariant } from "../../base/index.js";
 import type { CommandRunner } from "../command-runner.js";
 import { parseRollout, type WantedRollout } from "../parse-rollout.js";
 import { planRollout } from "../plan-rollout.js";
+import { refusalReason } from "../remote-failure.js";
 import { toResponseDocument } from "../response-document.js";
 import type { Session } from "../session.js";
 import { addWriteOptions, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
@@ -70,7 +70,8 @@ async function updateUntilSettled(
     try {
       return await readAndUpdate(session, key, wanted, options);
     } catch (error) {
-      const conflict = error instanceof ConnectError && error.code === Code.Aborted;
+      // Not by its code alone: a connection that breaks can look like ABORTED.
+      const conflict = refusalReason(error) === "REVISION_CONFLICT";
       if (!conflict || options.expectedRevision !== undefined || attempt === maximumAttempts) throw error;
     }
   }
