@@ -10,7 +10,7 @@ function manualClock(): Clock & { pass(ms: number): void } {
     now: () => nowMs,
     monotonicMs: () => nowMs,
     after(_delayMs, action) {
-      action();
+      queueMicrotask(action);
       return () => undefined;
     },
     pass(ms) {

@@ -121,7 +121,10 @@ describe("rollout", () => {
         updateTargeting(request) {
           keys.push(request.idempotencyKey);
           expected.push(request.expectedRevision);
-          if (keys.length < 3) throw new ConnectError("changed since", Code.Aborted);
+          if (keys.length < 3) {
+            const value = { reason: "REVISION_CONFLICT", domain: "flagwire" };
+            throw new ConnectError("changed since", Code.Aborted, undefined, [{ desc: ErrorInfoSchema, value }]);
+          }
           const { targeting } = request;
           if (targeting !== undefined) targeting.enabled = true;
           return targeting === undefined ? {} : { targeting, revision: 20n };
