@@ -18,7 +18,7 @@ try {
   );
   const stray = packed.files
     .map(({ path }) => path)
-    .filter((path) => !/^(dist|proto)\/|^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(path));
+    .filter((path) => !/^(bin|dist|proto)\/|^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(path));
   if (stray.length > 0) throw new Error(`the package holds ${stray.join(", ")}`);
   const app = join(folder, "app");
   mkdirSync(app);

@@ -18,9 +18,6 @@ export interface ServeOptions {
   readonly seed: string | undefined;
 }
 
-/** Leaves two of the ten seconds, in which the service promises to end, for the store. */
-const drainDeadlineMs = 8_000;
-
 /** The composition root of the service: opens everything in order, serves until told to stop, closes in reverse. */
 export async function serve(session: Session, options: ServeOptions): Promise<ExitCode> {
   const log = createLogger(session.io.stderr);
@@ -49,7 +46,7 @@ async function serveStore(session: Session, options: ServeOptions, parts: Parts)
     log.info({ address: toHostPort(server.address), revision: String(server.revision) }, "serving");
     return await untilStopped(session, server, log);
   } finally {
-    await server.stop(drainDeadlineMs);
+    await server.stop();
   }
 }
 

@@ -68,10 +68,8 @@ function compileRollout(
   }
   const missing = outcomes.error(
     "TARGETING_KEY_MISSING",
-    `the context has no ${rollout.bucketBy || "targetingKey"} to hash`,
-    {
-      ruleId,
-    },
+    `the context's ${rollout.bucketBy || "targetingKey"} is missing or nothing to hash: a text, an integer or a boolean`,
+    { ruleId },
   );
   return (context) => {
     const value = hash(context);

@@ -1875,7 +1875,8 @@ export const AdminService: GenService<{
   },
   /**
    * The panic button: the flags answer their off variant at once, whatever else is
-   * set. One revision for all of them.
+   * set. One revision for all of them. A flag that is killed already stays so for its
+   * first reason.
    *
    * @generated from rpc flagwire.v1.AdminService.KillFlags
    */
