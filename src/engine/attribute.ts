@@ -10,56 +10,79 @@ export type AttributeValue = string | number | boolean | readonly unknown[] | ob
 export const NOW_ATTRIBUTE = "$now";
 
 /**
- * Compiles access to an attribute: an exact key or, if there is none, a path through nested objects. Only own properties
- * count, so that `constructor` is missing unless somebody set it.
+ * Compiles access to an attribute: an exact key or, if there is none, a path through nested objects. Only a context's own
+ * properties count, so that `constructor` is missing unless somebody set it; what JSON cannot hold is as good as missing,
+ * so that an exact key of `undefined` does not hide a path.
  */
 export function compileAttribute(name: string): ReadAttribute {
   if (name === "targetingKey") return targetingKey;
   if (name === NOW_ATTRIBUTE) return (_context, now) => now;
-  const readExact = compileExact(name);
-  if (!name.includes(".")) return readExact;
+  if (!name.includes(".")) {
+    return (context) => (Object.hasOwn(context, name) ? toAttributeValue(context[name]) : undefined);
+  }
   const path = name.split(".");
-  return (context) => (Object.hasOwn(context, name) ? toAttributeValue(context[name]) : walk(context, path));
+  return (context) => {
+    const exact = Object.hasOwn(context, name) ? toJsonLevel(context[name]) : undefined;
+    return exact === undefined ? walk(context, path) : (exact ?? undefined);
+  };
 }
 
 /** The targeting key; a missing, empty or non-text one is none. */
 export function targetingKey(context: Context): string | undefined {
-  const key: unknown = context.targetingKey;
+  const key: unknown = Object.hasOwn(context, "targetingKey") ? context.targetingKey : undefined;
   return typeof key === "string" && key !== "" ? key : undefined;
 }
 
 /** A value as operators compare it; undefined for null and for all that JSON cannot hold. */
 export function toAttributeValue(value: unknown): AttributeValue | undefined {
+  return toJsonLevel(value) ?? undefined;
+}
+
+/**
+ * What `JSON.stringify` makes of a value, one level of it: a `Date` and whatever has a `toJSON` are what that returns, a
+ * boxed primitive is its primitive, and any other object is its own enumerable members, each of which is to be converted
+ * in turn. Undefined for what JSON cannot hold: unlike there, numbers that are not finite too, and `bigint` does not throw.
+ *
+ * Whoever evaluates here and whoever sends a context to be evaluated elsewhere must both go by this.
+ */
+export function toJsonLevel(value: unknown): AttributeValue | null | undefined {
+  if (typeof value !== "object" || value === null) return toPrimitive(value);
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? undefined : value.toISOString();
+  if (!("toJSON" in value) || typeof value.toJSON !== "function") return unbox(value);
+  const json: unknown = value.toJSON();
+  return typeof json === "object" && json !== null ? unbox(json) : toPrimitive(json);
+}
+
+function toPrimitive(value: unknown): string | number | boolean | null | undefined {
   switch (typeof value) {
     case "string":
     case "boolean":
       return value;
     case "number":
       return Number.isFinite(value) ? value : undefined;
-    case "object":
-      if (value === null) return undefined;
-      if (value instanceof Date) return Number.isNaN(value.getTime()) ? undefined : value.toISOString();
-      return value;
     default:
-      return undefined;
+      return value === null ? null : undefined;
   }
 }
 
-// A name that no object inherits can be read without asking whether it is the context's own.
-function compileExact(name: string): ReadAttribute {
-  if (name in Object.prototype) {
-    return (context) => (Object.hasOwn(context, name) ? toAttributeValue(context[name]) : undefined);
+function unbox(value: object): AttributeValue | undefined {
+  if (value instanceof String || value instanceof Number || value instanceof Boolean) {
+    return toPrimitive(value.valueOf()) ?? undefined;
   }
-  return (context) => toAttributeValue(context[name]);
+  return value;
 }
 
 function walk(context: Context, path: readonly string[]): AttributeValue | undefined {
-  let value: unknown = context;
-  for (const step of path) {
-    if (typeof value !== "object" || value === null || Array.isArray(value) || !Object.hasOwn(value, step)) {
-      return undefined;
-    }
-    value = (value as Readonly<Record<string, unknown>>)[step];
+  const [first = "", ...rest] = path;
+  let value = Object.hasOwn(context, first) ? toAttributeValue(context[first]) : undefined;
+  for (const step of rest) {
+    if (typeof value !== "object" || Array.isArray(value) || !isMember(value, step)) return undefined;
+    value = toAttributeValue((value as Readonly<Record<string, unknown>>)[step]);
   }
-  return toAttributeValue(value);
+  return value;
+}
+
+/** Whether JSON would name it: own and enumerable. */
+function isMember(object: object, name: string): boolean {
+  return Object.prototype.propertyIsEnumerable.call(object, name);
 }

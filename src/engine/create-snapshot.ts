@@ -96,6 +96,8 @@ class CompiledSnapshot implements Snapshot {
     for (const item of items) update.put(item);
     const changed = update.compile();
     if (kind === "full") for (const key of this.#flags.keys()) changed.add(key);
+    // The end of a flag that was never there is no change.
+    for (const key of changed) if (!this.#flags.has(key) && !update.flags.has(key)) changed.delete(key);
     return new CompiledSnapshot(this.environment, position, update.digest, update.flags, update.segments, changed);
   }
 

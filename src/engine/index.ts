@@ -1,3 +1,4 @@
+export { targetingKey, toJsonLevel } from "./attribute.js";
 export type { Context } from "./context.js";
 export { emptySnapshot } from "./create-snapshot.js";
 export { engineLimits } from "./limits.js";

@@ -73,7 +73,7 @@ function parseVariants(flag: Flag, problems: Problems): ReadonlyMap<string, Json
     const value = fromValue(message);
     // Kept even if it is wrong, so that the rules that name it are not reported as well.
     if (name !== "") values.set(name, value ?? null);
-    else problems.add('flag.variants[""]', "needs a name");
+    else problems.add('flag.variants[""]', "is empty");
     if (typeName === undefined || (value !== undefined && hasFlagType(value, flag.type))) continue;
     problems.add(`flag.variants[${JSON.stringify(name)}]`, NOT_A[typeName] ?? `is not a ${typeName}`);
   }

@@ -4,36 +4,64 @@ import type { Context } from "../engine/index.js";
 import { invalidArgument } from "./environment.js";
 import { contractLimits } from "./limits.js";
 import type { OrRefusal } from "./refusal.js";
+import { isEncodable, UNENCODABLE } from "./validate/encodable.js";
 
 const EMPTY: Context = Object.freeze({});
 
-/** A request's context in the flat form that the engine reads; refused where it is nested too deep. */
+const TOO_DEEP = `is nested more than ${contractLimits.contextDepth} levels deep`;
+const LIST_TOO_LONG = `holds a list of more than ${contractLimits.contextListElements} elements`;
+const TEXT_TOO_LONG = `is longer than ${contractLimits.contextTextLength} characters`;
+const HOLDS_LONG_TEXT = `holds a string, or a list of strings, of more than ${contractLimits.contextTextLength} characters`;
+
+/**
+ * A request's context in the flat form that the engine reads. Refused where it is nested too deep, where a list or a string
+ * is so long that the comparisons of one evaluation have no bound, and where it holds text that only JSON can carry.
+ */
 export function toContext(message: ContextMessage | undefined): OrRefusal<Context> {
-  const attributes = message?.attributes;
-  if (message === undefined || attributes === undefined) {
-    return message?.targetingKey ? { targetingKey: message.targetingKey } : EMPTY;
+  if (message === undefined) return EMPTY;
+  const { targetingKey, attributes } = message;
+  if (targetingKey.length > contractLimits.contextTextLength) {
+    return invalidArgument([{ field: "context.targeting_key", description: TEXT_TOO_LONG }]);
   }
-  const tooDeep = findTooDeep(attributes);
-  if (tooDeep !== undefined) {
-    const description = `is nested more than ${contractLimits.contextDepth} levels deep`;
-    return invalidArgument([{ field: `context.attributes[${JSON.stringify(tooDeep)}]`, description }]);
+  if (attributes === undefined) return targetingKey === "" ? EMPTY : { targetingKey };
+  for (const [name, value] of Object.entries(attributes)) {
+    const description = isEncodable(name) ? findProblem(value, contractLimits.contextDepth - 1) : UNENCODABLE;
+    if (description !== undefined) {
+      return invalidArgument([{ field: `context.attributes[${JSON.stringify(name)}]`, description }]);
+    }
   }
   // Our own copy could drop a key `__proto__`; the decoded message is nobody else's, so it can be completed in place.
-  if (message.targetingKey !== "") attributes.targetingKey = message.targetingKey;
+  if (targetingKey !== "") attributes.targetingKey = targetingKey;
   return attributes as Context;
 }
 
-/** The first attribute that is nested too deep. */
-function findTooDeep(attributes: JsonObject): string | undefined {
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "object" && value !== null && !fits(value, contractLimits.contextDepth - 1)) return name;
+/** What is wrong with an attribute that may have so many levels, if anything. */
+function findProblem(value: JsonValue, levels: number): string | undefined {
+  if (typeof value === "string") {
+    if (value.length > contractLimits.contextTextLength) return TEXT_TOO_LONG;
+    return isEncodable(value) ? undefined : UNENCODABLE;
   }
-  return undefined;
+  if (typeof value !== "object" || value === null) return undefined;
+  if (levels === 0) return TOO_DEEP;
+  return Array.isArray(value) ? findInList(value, levels) : findInObject(value, levels);
 }
 
-function fits(value: JsonValue, levels: number): boolean {
-  if (typeof value !== "object" || value === null) return true;
-  if (levels === 0) return false;
-  for (const member of Object.values(value)) if (member !== undefined && !fits(member, levels - 1)) return false;
-  return true;
+function findInList(elements: readonly JsonValue[], levels: number): string | undefined {
+  if (elements.length > contractLimits.contextListElements) return LIST_TOO_LONG;
+  let textLength = 0;
+  for (const element of elements) {
+    const problem = findProblem(element, levels - 1);
+    if (problem !== undefined) return problem;
+    if (typeof element === "string") textLength += element.length;
+  }
+  return textLength > contractLimits.contextTextLength ? HOLDS_LONG_TEXT : undefined;
+}
+
+function findInObject(object: JsonObject, levels: number): string | undefined {
+  for (const [key, member] of Object.entries(object)) {
+    // The type of a JSON object has members that may be undefined.
+    const problem = isEncodable(key) ? member !== undefined && findProblem(member, levels - 1) : UNENCODABLE;
+    if (problem) return problem;
+  }
+  return undefined;
 }

@@ -1,4 +1,4 @@
-import { create, fromJson, type JsonObject, type JsonValue } from "@bufbuild/protobuf";
+import { create, fromJson, type JsonObject, type JsonValue, toBinary } from "@bufbuild/protobuf";
 import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import {
   BulkEvaluateResponseSchema,
@@ -15,7 +15,7 @@ import { toContext } from "./context.js";
 import { environmentNotFound, flagNotFound, invalidArgument, resolveEnvironment } from "./environment.js";
 import type { Encoded, ServiceHandlers } from "./handlers.js";
 import { contractLimits } from "./limits.js";
-import { isRefusal, type OrRefusal, Refusal } from "./refusal.js";
+import { type FieldViolation, isRefusal, type OrRefusal, Refusal } from "./refusal.js";
 import type { Head } from "./state/head.js";
 
 /** What the handlers of EvaluationService work with. */
@@ -48,7 +48,7 @@ function evaluate({ head, clock }: Evaluation): Handlers["evaluate"] {
       if (request.flagKey === "") return invalidArgument([{ field: "flag_key", description: "is required" }]);
       return flagNotFound(request.flagKey);
     }
-    return toResponse(flag.select(context, flag.usesNow ? clock.now() : 0), snapshot);
+    return responseOf(flag.select(context, flag.usesNow ? clock.now() : 0), snapshot).response;
   };
 }
 
@@ -60,21 +60,58 @@ function bulkEvaluate({ head, clock }: Evaluation): Handlers["bulkEvaluate"] {
     const context = toContext(request.context);
     if (isRefusal(context)) return context;
     const { flagKeys } = request;
-    if (flagKeys.length > contractLimits.bulkKeys) {
-      const description = `has ${flagKeys.length} entries; ${contractLimits.bulkKeys} is the limit`;
-      return invalidArgument([{ field: "flag_keys", description }]);
-    }
+    const refusal = refuseFlagKeys(flagKeys);
+    if (refusal !== undefined) return refusal;
     const now = clock.now();
-    const evaluations: EvaluateResponse[] = [];
+    const answers = new BulkAnswers();
     if (flagKeys.length === 0) {
-      for (const flag of snapshot.flags()) evaluations.push(toResponse(flag.select(context, now), snapshot));
+      for (const flag of snapshot.flags()) {
+        if (!answers.add(responseOf(flag.select(context, now), snapshot))) return responseTooLarge;
+      }
     }
     for (const key of flagKeys) {
       const flag = snapshot.flag(key);
-      evaluations.push(flag ? toResponse(flag.select(context, now), snapshot) : unknownFlag(key, snapshot));
+      const answer = flag ? responseOf(flag.select(context, now), snapshot) : { response: unknownFlag(key, snapshot) };
+      if (!answers.add(answer)) return responseTooLarge;
     }
+    const { evaluations } = answers;
     return create(BulkEvaluateResponseSchema, { evaluations, revision: snapshot.position.revision });
   };
+}
+
+/** Each key costs an evaluation, so none may be asked for twice. */
+function refuseFlagKeys(flagKeys: readonly string[]): Refusal | undefined {
+  if (flagKeys.length > contractLimits.bulkKeys) {
+    const description = `has ${flagKeys.length} entries; ${contractLimits.bulkKeys} is the limit`;
+    return invalidArgument([{ field: "flag_keys", description }]);
+  }
+  const seen = new Set<string>();
+  const violations: FieldViolation[] = [];
+  for (const [index, key] of flagKeys.entries()) {
+    if (seen.has(key)) violations.push({ field: `flag_keys[${index}]`, description: "is in the list already" });
+    seen.add(key);
+  }
+  return violations.length === 0 ? undefined : invalidArgument(violations);
+}
+
+const responseTooLarge = new Refusal(
+  "RESOURCE_EXHAUSTED",
+  "RESPONSE_TOO_LARGE",
+  `the answers are larger than ${contractLimits.bulkBytes} bytes together; ask for fewer flags at a time with flag_keys`,
+);
+
+/** The answers of one call, up to the size that one message may have. */
+class BulkAnswers {
+  readonly evaluations: EvaluateResponse[] = [];
+  #sizeBytes = 0;
+
+  /** False if it is too much. */
+  add(answer: KnownResponse): boolean {
+    answer.sizeBytes ??= toBinary(EvaluateResponseSchema, answer.response).byteLength;
+    this.#sizeBytes += answer.sizeBytes;
+    this.evaluations.push(answer.response);
+    return this.#sizeBytes <= contractLimits.bulkBytes;
+  }
 }
 
 function watch({ hub }: Evaluation): Handlers["watch"] {
@@ -94,18 +131,25 @@ function watch({ hub }: Evaluation): Handlers["watch"] {
   };
 }
 
+/** A response, and its size in protobuf once that was asked for. */
+interface KnownResponse {
+  readonly response: EvaluateResponse;
+  sizeBytes?: number | undefined;
+}
+
 /**
  * The response of each outcome at the revision that last asked for it. Outcomes are frozen and live as long as their
  * snapshot, so what is made of one is made once.
  */
-const responses = new WeakMap<Outcome, EvaluateResponse>();
+const responses = new WeakMap<Outcome, KnownResponse>();
 
-function toResponse(outcome: Outcome, { position }: Snapshot): EvaluateResponse {
+function responseOf(outcome: Outcome, { position }: Snapshot): KnownResponse {
   const known = responses.get(outcome);
-  if (known?.revision === position.revision) return known;
-  const response = createResponse(outcome, position.revision);
-  responses.set(outcome, response);
-  return response;
+  if (known?.response.revision === position.revision) return known;
+  // Another revision may take a few bytes more; that is no reason to measure again.
+  const made = { response: createResponse(outcome, position.revision), sizeBytes: known?.sizeBytes };
+  responses.set(outcome, made);
+  return made;
 }
 
 function createResponse(outcome: Outcome, revision: bigint): EvaluateResponse {

@@ -12,9 +12,22 @@ export const contractLimits = {
   segmentKeys: 1_000_000,
   conditionNodes: 4_096,
   contextDepth: 32,
+  /** Elements of a list in a context: each costs as many comparisons as a flag has values for it. */
+  contextListElements: 1_000,
+  /** Characters, in UTF-16 code units, of a string in a context, and of all strings of a list together. */
+  contextTextLength: 65_536,
   bulkKeys: 10_000,
+  /** Bytes of the answers of one BulkEvaluate, in protobuf. */
+  bulkBytes: 16_777_216,
   pageSize: 1_000,
   /** Bytes of a message of ours: well under the 4 MiB that gRPC clients take. */
   messageBytes: 1_048_576,
-  flags: 100_000,
+  /** Of one flag without its settings; with them it still fits into a message. */
+  flagBytes: 1_572_864,
+  targetingBytes: 2_097_152,
+  segmentBytes: 3_145_728,
+  /** Flags of one file. Storing and following a transaction is one piece of work, in which nobody else is answered. */
+  flags: 50_000,
+  /** Flags, targetings, segments and environments of one file. */
+  fileItems: 200_000,
 } as const;

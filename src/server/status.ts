@@ -33,16 +33,37 @@ export interface StatusDetail {
   readonly value: Message;
 }
 
-/** The google.rpc details of a refusal. `maxViolations` bounds them where they must fit a header block. */
-export function toStatusDetails(refusal: Refusal, maxViolations = Number.POSITIVE_INFINITY): StatusDetail[] {
+// A refusal echoes what the client sent, which may be megabytes. What is cut is of no use to anybody: keys and names that
+// can exist are shorter.
+const MAX_MESSAGE_BYTES = 1_024;
+const MAX_METADATA_BYTES = 256;
+const MAX_FIELD_BYTES = 1_024;
+const ELLIPSIS_BYTES = 3;
+
+/** The message of a refusal, as it is sent: at most 1,024 bytes of well-formed text. */
+export function toStatusMessage(refusal: Refusal): string {
+  return clip(refusal.message, MAX_MESSAGE_BYTES);
+}
+
+/** What of a refusal's details to leave out where they must fit a header block. */
+export interface DetailBounds {
+  /** Default: unlimited. Those left out are counted in the ErrorInfo. */
+  readonly maxViolations?: number;
+  /** Default: true. */
+  readonly withMetadata?: boolean;
+}
+
+/** The google.rpc details of a refusal, with every text in them at a bounded length. */
+export function toStatusDetails(refusal: Refusal, bounds: DetailBounds = {}): StatusDetail[] {
   const { violations = [], metadata = {}, retryAfterMs } = refusal.details;
+  const { maxViolations = Number.POSITIVE_INFINITY, withMetadata = true } = bounds;
   const named = violations.length > maxViolations ? violations.slice(0, maxViolations) : violations;
   const omitted = violations.length - named.length;
-  const info = create(ErrorInfoSchema, {
-    reason: refusal.reason,
-    domain: ERROR_DOMAIN,
-    metadata: omitted > 0 ? { ...metadata, omittedViolations: String(omitted) } : metadata,
-  });
+  const info = create(ErrorInfoSchema, { reason: refusal.reason, domain: ERROR_DOMAIN });
+  if (withMetadata) {
+    for (const [key, value] of Object.entries(metadata)) info.metadata[key] = clip(value, MAX_METADATA_BYTES);
+  }
+  if (omitted > 0) info.metadata.omittedViolations = String(omitted);
   const details: StatusDetail[] = [{ desc: ErrorInfoSchema, value: info }];
   if (named.length > 0) details.push({ desc: BadRequestSchema, value: badRequest(named) });
   if (retryAfterMs !== undefined) {
@@ -52,9 +73,30 @@ export function toStatusDetails(refusal: Refusal, maxViolations = Number.POSITIV
   return details;
 }
 
+/**
+ * At most so many bytes of UTF-8, in whole characters and ending in … if it was cut. Always well formed: gRPC cannot
+ * percent-encode half a surrogate pair.
+ */
+function clip(text: string, maxBytes: number): string {
+  // No character takes less than a byte, so the rest need not be encoded.
+  const bytes = Buffer.from(text.slice(0, maxBytes + 1), "utf8");
+  if (bytes.byteLength <= maxBytes) return bytes.toString("utf8");
+  let end = maxBytes - ELLIPSIS_BYTES;
+  while (end > 0 && isContinuation(bytes[end])) end -= 1;
+  return `${bytes.subarray(0, end).toString("utf8")}…`;
+}
+
+/** Whether a byte of UTF-8 goes on with a character. */
+function isContinuation(byte: number | undefined): boolean {
+  return byte !== undefined && (byte & 0xc0) === 0x80;
+}
+
 function badRequest(violations: readonly FieldViolation[]): MessageShape<typeof BadRequestSchema> {
   return create(BadRequestSchema, {
-    fieldViolations: violations.map(({ field, description }) => ({ field, description })),
+    fieldViolations: violations.map(({ field, description }) => ({
+      field: clip(field, MAX_FIELD_BYTES),
+      description: clip(description, MAX_FIELD_BYTES),
+    })),
   });
 }
 

@@ -53,6 +53,8 @@ export const defaultTransportLimits: TransportLimits = {
 
 /** What every transport is made of. */
 export interface TransportOptions {
+  /** The address that the server was told to listen on. */
+  readonly host: string;
   readonly services: readonly ServedService[];
   readonly health: HealthState;
   readonly log: Logger;

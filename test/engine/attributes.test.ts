@@ -37,6 +37,65 @@ describe("an attribute is there", () => {
   );
 });
 
+describe("only what a context owns counts", () => {
+  class Account {
+    plan = "pro";
+    get level() {
+      return "gold";
+    }
+    device = Object.create({ os: "inherited" }, { "own.os": { value: "hidden", enumerable: false } });
+  }
+
+  test("so what its class inherits or computes is missing, and its fields are there", () => {
+    expect(exists("plan", new Account())).toBe(true);
+    expect(exists("level", new Account())).toBe(false);
+    expect(exists("device.os", new Account())).toBe(false);
+    expect(exists("device.own.os", new Account())).toBe(false);
+    expect(exists("plan", Object.create({ plan: "pro" }))).toBe(false);
+    expect(exists("device.os", Object.create({ device: { os: "a" } }))).toBe(false);
+    expect(exists("targetingKey", Object.create({ targetingKey: "u1" }))).toBe(false);
+  });
+
+  test("computed or not, listed or not", () => {
+    expect(isIn("plan", ["pro"], Object.defineProperty({}, "plan", { get: () => "pro" }))).toBe(true);
+    expect(isIn("plan", ["pro"], Object.defineProperty({}, "plan", { value: "pro", enumerable: false }))).toBe(true);
+  });
+});
+
+describe("a value is what JSON makes of it", () => {
+  test("so a boxed primitive is its primitive", () => {
+    expect(isIn("plan", ["pro"], { plan: new String("pro") })).toBe(true);
+    expect(isIn("age", [5], { age: new Number(5) })).toBe(true);
+    expect(isIn("beta", [true], { beta: new Boolean(true) })).toBe(true);
+    expect(isIn("list", ["pro"], { list: [new String("pro")] })).toBe(true);
+    expect(exists("plan.length", { plan: new String("pro") })).toBe(false);
+    expect(exists("plan.0", { plan: new String("pro") })).toBe(false);
+    expect(exists("age", { age: new Number(Number.NaN) })).toBe(false);
+  });
+
+  test("so whatever says how it reads in JSON is that", () => {
+    expect(isIn("page", ["http://a.test/"], { page: new URL("http://a.test") })).toBe(true);
+    expect(isIn("money.amount", [5], { money: { toJSON: () => ({ amount: 5 }) } })).toBe(true);
+    expect(exists("money", { money: { toJSON: () => undefined } })).toBe(false);
+    expect(exists("money", { money: { toJSON: () => null } })).toBe(false);
+  });
+
+  test("so other objects are their own enumerable members", () => {
+    class Device {
+      os = "a";
+      get version() {
+        return "1";
+      }
+    }
+    expect(isIn("device.os", ["a"], { device: new Device() })).toBe(true);
+    expect(exists("device.version", { device: new Device() })).toBe(false);
+    expect(exists("failure.message", { failure: new Error("x") })).toBe(false);
+    expect(exists("map", { map: new Map([["a", 1]]) })).toBe(true);
+    expect(exists("map.size", { map: new Map([["a", 1]]) })).toBe(false);
+    expect(exists("map.a", { map: new Map([["a", 1]]) })).toBe(false);
+  });
+});
+
 describe("an attribute is missing", () => {
   test.each([
     ["undefined", undefined],
@@ -64,6 +123,7 @@ describe("a name with dots", () => {
     expect(isIn("device.os", ["b"], { "device.os": "a", device: { os: "b" } })).toBe(false);
     expect(isIn("device.os", ["b"], { "device.os": null, device: { os: "b" } })).toBe(false);
     expect(isIn("device.os", ["b"], { device: { os: "b" } })).toBe(true);
+    expect(isIn("device.os", ["b"], { "device.os": undefined, device: { os: "b" } })).toBe(true);
   });
 
   test("goes through objects, not through lists, texts or dates", () => {

@@ -86,6 +86,19 @@ describe(`for whatever comes (seed ${SEED})`, () => {
     );
   });
 
+  test("a flag that is not among the changed keys is the one that it was", () => {
+    fc.assert(
+      fc.property(anyChanges, anyChanges, (first, second) => {
+        const before = emptySnapshot("production").apply("delta", first, position(1));
+        const after = before.apply("delta", second, position(2));
+        for (const { key } of [...before.flags(), ...after.flags()]) {
+          expect(after.changedKeys.has(key)).toBe(before.flag(key) !== after.flag(key));
+        }
+      }),
+      runs(200),
+    );
+  });
+
   test("an old snapshot answers as before, however many updates were made of it", () => {
     fc.assert(
       fc.property(soundItems, anyChanges, someContexts, (items, changes, contexts) => {

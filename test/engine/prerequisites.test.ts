@@ -143,6 +143,13 @@ describe("flags require flags", () => {
     expect(ask(snapshot, "user")).toMatchObject(failed("f0"));
   });
 
+  test("no deeper even where one on the way is off, so that turning it on makes none malformed", () => {
+    const off = flag("f1", { enabled: false, prerequisites: [{ flagKey: "f2", variants: ["a"] }] });
+    const snapshot = snapshotOf(...chain(33).filter((_, index) => index !== 1), off);
+    expect(fieldsOf(snapshot, "f0")).toEqual(["targeting.prerequisites"]);
+    expect(fieldsOf(snapshot, "f1")).toEqual([]);
+  });
+
   test("in a chain of tens of thousands, without exhausting the stack", () => {
     const snapshot = snapshotOf(...chain(20_000));
     expect(ask(snapshot, "f19999").variant).toBe("a");

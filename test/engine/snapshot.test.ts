@@ -201,6 +201,36 @@ describe("a delta compiles what it changes, and shares the rest:", () => {
   });
 });
 
+describe("the changed keys of a snapshot", () => {
+  const before = snapshotOf(flag("x"), requires("needsX", "x"), uses("user", "s"), segment("s"), flag("other"));
+
+  test("are at first all of its flags", () => {
+    expect([...before.changedKeys].sort()).toEqual(["needsX", "other", "user", "x"]);
+  });
+
+  test("are those that a delta compiled anew and those that it deleted", () => {
+    expect([...delta(before, flag("x", { default: serve("b") })).changedKeys].sort()).toEqual(["needsX", "x"]);
+    expect([...delta(before, segment("s", { included: ["u1"] }), flag("new")).changedKeys].sort()).toEqual([
+      "new",
+      "user",
+    ]);
+    expect([...delta(before, deletedFlag("x")).changedKeys].sort()).toEqual(["needsX", "x"]);
+  });
+
+  test("are, when all is replaced, what was there and what is there", () => {
+    const after = before.apply("full", [flag("x"), flag("new")], position(2));
+    expect([...after.changedKeys].sort()).toEqual(["needsX", "new", "other", "user", "x"]);
+  });
+
+  test("are none where only the position moves", () => {
+    expect(before.apply("delta", [], position(2)).changedKeys.size).toBe(0);
+  });
+
+  test("have none that was not there before and is not there now", () => {
+    expect(delta(before, deletedFlag("never"), flag("brief"), deletedFlag("brief")).changedKeys.size).toBe(0);
+  });
+});
+
 describe("an update", () => {
   test("without changes moves only the position", () => {
     const before = snapshotOf(flag("x"), segment("s"));

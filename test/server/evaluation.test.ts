@@ -62,6 +62,18 @@ describe("Evaluate", () => {
     expect(await refusalOf(evaluation.evaluate({}))).toMatchObject(invalid("flag_key"));
   });
 
+  it("refuses a key of a megabyte like any other that does not exist, and so do other methods", async () => {
+    const { evaluation, admin } = server;
+    const flagKey = "k€".repeat(250_000);
+    const options = { timeoutMs: 10_000 };
+    const calls = [
+      evaluation.evaluate({ flagKey }, options),
+      admin.getFlag({ key: flagKey }, options),
+      admin.killFlags({ flagKeys: [flagKey], reason: "r" }, options),
+    ];
+    for (const call of calls) expect(await refusalOf(call)).toMatchObject(refused("NotFound", "FLAG_NOT_FOUND"));
+  });
+
   it("names the prerequisite that failed", async () => {
     await server.admin.createFlag({ flag: booleanFlag("a") });
     const prerequisites = [{ flagKey: "a", variants: ["on", "off"] }];
@@ -111,6 +123,34 @@ describe("Evaluate", () => {
       const bottomless = server.evaluation.evaluate({ flagKey: "a", context: context(500) });
       expect((await refusalOf(bottomless)).code).toBe("InvalidArgument");
     }
+  });
+
+  describe("takes a context whose", () => {
+    const limit = 65_536;
+    const long = "x".repeat(limit);
+    const list = (length: number) => Array.from({ length }, () => 1);
+    const inAttribute = (value: unknown) => ({ context: { attributes: { "my attribute": value as never } } });
+    const cases: Record<string, [taken: object, refused: object, field?: string]> = {
+      "list has 1,000 elements": [inAttribute(list(1_000)), inAttribute(list(1_001))],
+      "inner list has 1,000 elements": [inAttribute({ a: [list(1_000)] }), inAttribute({ a: [list(1_001)] })],
+      "string has 65,536 characters": [inAttribute(long), inAttribute(`${long}x`)],
+      "inner string has 65,536 characters": [inAttribute({ a: long }), inAttribute({ a: `${long}x` })],
+      "list has strings of 65,536 characters": [inAttribute([long]), inAttribute([long, "x"])],
+      "targeting key has 65,536 characters": [
+        { context: { targetingKey: long } },
+        { context: { targetingKey: `${long}x` } },
+        "context.targeting_key",
+      ],
+    };
+    it.each(Object.entries(cases))("%s, and refuses more", async (_, [taken, tooMuch, field]) => {
+      await server.admin.createFlag({ flag: booleanFlag("a") });
+      const { evaluation } = server;
+      const named = invalid(field ?? 'context.attributes["my attribute"]');
+      await evaluation.evaluate({ flagKey: "a", ...taken });
+      expect(await refusalOf(evaluation.evaluate({ flagKey: "a", ...tooMuch }))).toMatchObject(named);
+      await evaluation.bulkEvaluate(taken);
+      expect(await refusalOf(evaluation.bulkEvaluate(tooMuch))).toMatchObject(named);
+    });
   });
 
   it("is not impressed by attributes named like members of JavaScript's objects", async () => {
@@ -192,6 +232,26 @@ describe("Evaluate as JSON", () => {
     }
   });
 
+  it("refuses half a surrogate pair in the context, which gRPC cannot even carry", async () => {
+    await server.admin.createFlag({ flag: booleanFlag("a") });
+    const context = (attributes: string) => `{"flagKey":"a","context":{"attributes":${attributes}}}`;
+    expect((await evaluateJson(context('{"x":"\\ud83d\\ude00"}'))).status).toBe(200);
+    for (const attributes of [
+      '{"x":"\\ud800"}',
+      '{"x":["\\udc00"]}',
+      '{"x":{"y":"a\\ud800b"}}',
+      '{"x":{"\\ud800":1}}',
+      '{"x":1,"\\ud800":1}',
+    ]) {
+      const { status, body } = await evaluateJson(context(attributes));
+      expect([attributes, status]).toEqual([attributes, 400]);
+      expect(body).toMatchObject({ code: "invalid_argument", message: expect.stringContaining("surrogate") });
+      expect((body as { message: string }).message).toMatch(/^context\.attributes\["(x|\\ud800)"\]/);
+    }
+    const { status } = await evaluateJson('{"flagKey":"a","context":{"targetingKey":"\\ud800"}}');
+    expect(status).toBe(400);
+  });
+
   it("answers an unknown flag with 404 and a reason", async () => {
     const { status, body } = await evaluateJson({ flagKey: "nothing" });
     expect(status).toBe(404);
@@ -221,7 +281,7 @@ describe("BulkEvaluate", () => {
   });
 
   it("answers the named ones in their order, and each unknown one with an error", async () => {
-    const flagKeys = ["b", "nothing", "a", "b", ""];
+    const flagKeys = ["b", "nothing", "a", "c", ""];
     const { evaluations } = await server.evaluation.bulkEvaluate({ flagKeys });
     expect(evaluations.map(({ flagKey }) => flagKey)).toEqual(flagKeys);
     expect(evaluations.map(({ error }) => error?.code)).toEqual([
@@ -242,10 +302,35 @@ describe("BulkEvaluate", () => {
   });
 
   it("takes 10,000 keys and refuses more", async () => {
-    const flagKeys = Array.from({ length: 10_000 }, () => "a");
+    const flagKeys = Array.from({ length: 10_000 }, (_, index) => `k${index}`);
     expect((await server.evaluation.bulkEvaluate({ flagKeys })).evaluations).toHaveLength(10_000);
     const more = server.evaluation.bulkEvaluate({ flagKeys: [...flagKeys, "a"] });
     expect(await refusalOf(more)).toMatchObject(invalid("flag_keys"));
+  });
+
+  it("refuses keys that are asked for twice, by their places", async () => {
+    const twice = server.evaluation.bulkEvaluate({ flagKeys: ["a", "x", "a", "b", "x", "a"] });
+    expect(await refusalOf(twice)).toMatchObject(invalid("flag_keys[2]", "flag_keys[4]", "flag_keys[5]"));
+  });
+
+  it("refuses answers of more than 16 MiB, and takes up to that", async () => {
+    const large = text("x".repeat(1024 * 1024 - 1_024));
+    const keys = Array.from({ length: 17 }, (_, index) => `large-${index}`);
+    for (const key of keys) {
+      await server.admin.createFlag({
+        flag: { key, type: FlagType.STRING, kind: FlagKind.OPERATIONAL, variants: { v: large } },
+        targeting: { enabled: true, default: serve("v") },
+      });
+    }
+    const { evaluation } = server;
+    const tooLarge = refused("ResourceExhausted", "RESPONSE_TOO_LARGE");
+    expect((await evaluation.bulkEvaluate({ flagKeys: keys.slice(1) })).evaluations).toHaveLength(16);
+    expect(await refusalOf(evaluation.bulkEvaluate({ flagKeys: keys }))).toMatchObject(tooLarge);
+    expect(await refusalOf(evaluation.bulkEvaluate({}))).toMatchObject(tooLarge);
+    // Answers that are known already, at another revision.
+    await server.admin.createFlag({ flag: booleanFlag("d") });
+    expect(await refusalOf(evaluation.bulkEvaluate({ flagKeys: keys }))).toMatchObject(tooLarge);
+    expect((await evaluation.bulkEvaluate({ flagKeys: ["d", ...keys.slice(1)] })).evaluations).toHaveLength(17);
   });
 
   it("refuses an environment that does not exist", async () => {

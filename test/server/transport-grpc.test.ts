@@ -145,12 +145,33 @@ describe("a unary call over gRPC", () => {
   it("carries as many violations as fit a header block, and counts the others", async () => {
     const error = (await evaluateKey("refused at length")) as ServiceError;
     const bytes = error.metadata.get("grpc-status-details-bin")[0] as Buffer;
-    expect(bytes.byteLength).toBeLessThan(5_000);
+    // In base64, with room for the other headers in 8 KiB.
+    expect((bytes.byteLength * 4) / 3).toBeLessThan(7_200);
     const details = fromBinary(StatusSchema, bytes).details;
     const named = details.flatMap((any) => anyUnpack(any, BadRequestSchema)?.fieldViolations ?? []).length;
     const info = details.map((any) => anyUnpack(any, ErrorInfoSchema)).find((found) => found !== undefined);
     expect(named).toBeGreaterThan(20);
     expect(Number(info?.metadata.omittedViolations)).toBe(2_000 - named);
+  });
+
+  it("carries the message and each detail at a length that fits, in whole characters", async () => {
+    const error = await failure(evaluation().evaluate({ flagKey: "refused with long texts" }));
+    expect(error.code).toBe(5);
+    expect(error.rawMessage).toMatch(/^😀+…$/u);
+    expect(Buffer.byteLength(error.rawMessage)).toBeLessThanOrEqual(1_024);
+    expect(Buffer.byteLength(error.rawMessage)).toBeGreaterThan(1_000);
+    const [info] = error.findDetails(ErrorInfoSchema);
+    expect(info?.metadata.long).toMatch(/^€+…$/u);
+    expect(Buffer.byteLength(info?.metadata.long ?? "")).toBeLessThanOrEqual(256);
+    expect(info?.metadata.whole).toBe("k".repeat(256));
+    const [violation] = error.findDetails(BadRequestSchema)[0]?.fieldViolations ?? [];
+    expect(violation?.field).toMatch(/^context.attributes\[x+…$/);
+  });
+
+  it("leaves the metadata out where it is too much alone", async () => {
+    const error = await failure(evaluation().evaluate({ flagKey: "refused with much metadata" }));
+    expect(error).toMatchObject({ code: 5, rawMessage: "nothing" });
+    expect(error.findDetails(ErrorInfoSchema)).toMatchObject([{ reason: "MUCH", metadata: {} }]);
   });
 
   it("carries a message that is not well formed or spans lines", async () => {

@@ -12,7 +12,15 @@ import {
   WatchRequestSchema,
 } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import { createManualClock, openTestServer, SECRET, settled, type TestServer, toFrame } from "./transport-support.js";
+import {
+  callByHttp2,
+  createManualClock,
+  openTestServer,
+  SECRET,
+  settled,
+  type TestServer,
+  toFrame,
+} from "./transport-support.js";
 
 const EVALUATE = "/flagwire.v1.EvaluationService/Evaluate";
 const WATCH = "/flagwire.v1.EvaluationService/Watch";
@@ -70,6 +78,14 @@ describe.each(Object.keys(transports))("%s over HTTP/1.1", (name) => {
     expect(error.findDetails(ErrorInfoSchema)).toMatchObject([{ reason: "FLAG_INVALID", domain: "flagwire" }]);
     expect(error.findDetails(BadRequestSchema)[0]?.fieldViolations).toHaveLength(2);
     expect(error.findDetails(RetryInfoSchema)).toMatchObject([{ retryDelay: { seconds: 1n } }]);
+  });
+
+  it("carries the message and each detail at a bounded length", async () => {
+    const error = await failure(evaluation().evaluate({ flagKey: "refused with long texts" }));
+    expect(error.code).toBe(5);
+    expect(error.rawMessage).toMatch(/^😀+…$/u);
+    expect(error.rawMessage.length).toBeLessThanOrEqual(1_024);
+    expect(error.findDetails(ErrorInfoSchema)[0]?.metadata.long).toMatch(/^€+…$/u);
   });
 
   it.each(["throws", "rejects"])("answers INTERNAL without the cause if the handler %s", async (flagKey) => {
@@ -314,8 +330,8 @@ describe("a malformed request", () => {
     ["random bytes", Buffer.alloc(256, 0x9c), "400 Bad Request"],
     ["a method call without a host", `POST ${EVALUATE} HTTP/1.0\r\ncontent-length: 0\r\n\r\n`, "400 Bad Request"],
     ["a host that is no host", `POST ${EVALUATE} HTTP/1.1\r\nhost: [\r\nconnection: close\r\n\r\n`, "400 Bad Request"],
-    ["too many header bytes", `GET / HTTP/1.1\r\nhost: h\r\nx: ${"y".repeat(20_000)}\r\n\r\n`, "431 "],
-    ["a path of bytes", "GET /\xff\xfe HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n", "400 Bad Request"],
+    ["too many header bytes", `GET / HTTP/1.1\r\nhost: localhost\r\nx: ${"y".repeat(20_000)}\r\n\r\n`, "431 "],
+    ["a path of bytes", "GET /\xff\xfe HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n", "400 Bad Request"],
   ])("of %s is answered, and the server goes on", async (_, bytes, status) => {
     expect(await exchange(bytes)).toContain(status);
     expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
@@ -323,7 +339,72 @@ describe("a malformed request", () => {
 
   it("whose headers take too long is ended", async () => {
     await restart({ limits: { headersTimeoutMs: 50 } });
-    expect(await exchange("GET / HTTP/1.1\r\nhost: h\r\nx: ")).toContain("408 Request Timeout");
+    expect(await exchange("GET / HTTP/1.1\r\nhost: localhost\r\nx: ")).toContain("408 Request Timeout");
+  });
+});
+
+describe("a request's host", () => {
+  const ask = (host: string, path = "/healthz") =>
+    exchange(`GET ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\n\r\n`);
+
+  it.each(["localhost", "LocalHost:8013", "127.0.0.1", "127.0.0.1:80", "10.1.2.3:8013", "[::1]:8013"])(
+    "%s is answered on loopback",
+    async (host) => {
+      expect(await ask(host)).toContain("200 OK");
+    },
+  );
+
+  it.each(["rebound.example", "rebound.example:8013", "localhost.rebound.example", "127.0.0.1.rebound.example", "h"])(
+    "%s is refused on loopback, whatever is asked for",
+    async (host) => {
+      for (const path of ["/healthz", "/nothing", `${EVALUATE}?encoding=json&message={}`]) {
+        const answer = await ask(host, path);
+        expect(answer).toContain("403 Forbidden");
+        expect(answer).toContain('"code":"permission_denied"');
+        expect(answer).toContain('"reason":"HOST_NOT_ALLOWED"');
+      }
+    },
+  );
+
+  it("is not looked at where the server listens off loopback", async () => {
+    await restart({ host: "0.0.0.0" });
+    expect(await ask("flags.example:8013")).toContain("200 OK");
+  });
+
+  it("does not matter to gRPC, which browsers cannot speak", async () => {
+    const message = toBinary(EvaluateRequestSchema, create(EvaluateRequestSchema, { flagKey: "f" }));
+    const { session, stream } = callByHttp2(server.url, EVALUATE, message, { ":authority": "rebound.example" });
+    const chunks: Buffer[] = [];
+    for await (const chunk of stream) chunks.push(chunk);
+    session.destroy();
+    expect(Buffer.concat(chunks).toString("latin1")).toContain("STATIC");
+  });
+});
+
+describe("a request whose target is a whole URL", () => {
+  const body = '{"flagKey":"f"}';
+  const ask = (target: string, host = "localhost") =>
+    exchange(
+      `POST ${target} HTTP/1.1\r\nhost: ${host}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+    );
+
+  it.each(["http://localhost:8013", "HTTP://127.0.0.1", "https://localhost"])("at %s is answered", async (origin) => {
+    const answer = await ask(origin + EVALUATE);
+    expect(answer).toContain("200 OK");
+    expect(answer).toContain('"flagKey":"f"');
+  });
+
+  it("may have a query, or nothing but a host", async () => {
+    expect(await ask(`http://localhost${EVALUATE}?x=/y`)).toContain("200 OK");
+    expect(await exchange("GET http://localhost HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")).toContain(
+      "Flagwire",
+    );
+    expect(await ask("http://localhost/nothing")).toContain("404 Not Found");
+  });
+
+  it("is for the host in the URL and not for the one in the header", async () => {
+    expect(await ask(`http://rebound.example${EVALUATE}`, "localhost")).toContain("403 Forbidden");
+    expect(await ask(`http://localhost${EVALUATE}`, "rebound.example")).toContain("200 OK");
   });
 });
 
@@ -375,7 +456,7 @@ describe("a client that does not read over HTTP/1.1", () => {
     socket.pause();
     const body = '{"flagKey":"large"}';
     socket.write(
-      `POST ${EVALUATE} HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+      `POST ${EVALUATE} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
     );
     await vi.waitFor(() => {
       clock.advance(5_000);

@@ -72,7 +72,7 @@ describe("one port", () => {
   it("loses nothing of a request that comes byte by byte", async () => {
     const { socket, received } = openSocket();
     socket.setNoDelay(true);
-    for (const byte of "POST /nothing HTTP/1.1\r\nhost: h\r\n\r\n") {
+    for (const byte of "POST /nothing HTTP/1.1\r\nhost: localhost\r\n\r\n") {
       socket.write(byte);
       await new Promise((resolve) => setImmediate(resolve));
     }
@@ -244,7 +244,7 @@ describe("stopping", () => {
     );
     await settled(() => server.seen.produced.get("flood"));
     const half = openSocket();
-    half.socket.write("POST / HTTP/1.1\r\nhost: h\r\ncontent-le");
+    half.socket.write("POST / HTTP/1.1\r\nhost: localhost\r\ncontent-le");
     await vi.waitFor(() => expect(server.listener.stats().connections).toEqual({ grpc: 2, http: 1, undecided: 0 }));
 
     const stopping = server.listener.stop(5_000);

@@ -50,14 +50,14 @@ export interface TestServer {
 export const SECRET = "password hunter2";
 
 export async function openTestServer(
-  options: { readonly limits?: Partial<TransportLimits>; readonly clock?: Clock } = {},
+  options: { readonly limits?: Partial<TransportLimits>; readonly clock?: Clock; readonly host?: string } = {},
 ): Promise<TestServer> {
   const seen: Seen = { cleanups: [], aborts: [], produced: new Map(), imports: [], peers: [] };
   const log: TestServer["log"] = [];
   const health = createHealthState();
   health.set("serving");
   const listener = await openListener({
-    host: "127.0.0.1",
+    host: options.host ?? "127.0.0.1",
     port: 0,
     services: [evaluationService(seen), adminService(seen)],
     health,
@@ -97,6 +97,15 @@ function evaluate(
       return refused(2_000);
     case "refused oddly":
       return new Refusal("NOT_FOUND", "ODD", "half a surrogate \ud800, a line\nfeed and 100 %");
+    case "refused with long texts":
+      return new Refusal("NOT_FOUND", "LONG", "😀".repeat(500_000), {
+        metadata: { long: "€".repeat(500_000), whole: "k".repeat(256) },
+        violations: [{ field: `context.attributes[${"x".repeat(500_000)}]`, description: "is long" }],
+      });
+    case "refused with much metadata":
+      return new Refusal("NOT_FOUND", "MUCH", "nothing", {
+        metadata: Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`key-${i}`, "v".repeat(100)])),
+      });
     case "throws":
       throw new Error(SECRET);
     case "rejects":

@@ -1474,7 +1474,10 @@ export type ImportRequest = Message<"flagwire.v1.ImportRequest"> & {
   environment: string;
 
   /**
-   * Import what is valid although something is not.
+   * Import what is valid although something is not. Flags, segments and
+   * environments are left out whole: a flag with its settings, an environment with
+   * its settings and segments; and so are those that would break what is not in
+   * the file.
    *
    * @generated from field: bool skip_invalid = 3;
    */
@@ -1612,7 +1615,7 @@ export const ImportResponseSchema: GenMessage<ImportResponse> = /*@__PURE__*/
  */
 export type RefusedItem = Message<"flagwire.v1.RefusedItem"> & {
   /**
-   * The flag's or segment's key.
+   * The flag's or segment's key, or the environment's name.
    *
    * @generated from field: string key = 1;
    */
@@ -1704,7 +1707,7 @@ export type ListHistoryRequest = Message<"flagwire.v1.ListHistoryRequest"> & {
 
   /**
    * Only transactions that changed settings or segments of this environment. Empty:
-   * of all.
+   * of all. Of what such a transaction changed, what was asked for comes first.
    *
    * @generated from field: string environment = 2;
    */
@@ -1786,7 +1789,10 @@ export const ListHistoryResponseSchema: GenMessage<ListHistoryResponse> = /*@__P
  *  - `idempotency_key`: at most 128 characters, chosen by the caller. A second write
  *    with the same key changes nothing and answers with the first one's revision;
  *    with the same key but other content it is refused (ALREADY_EXISTS,
- *    IDEMPOTENCY_KEY_REUSED). Kept for as long as history is.
+ *    IDEMPOTENCY_KEY_REUSED). Kept for as long as history is. A key is kept with the
+ *    revision that its write made: one that was refused, only tried or changed
+ *    nothing leaves none, so that the same request later is carried out anew, and
+ *    may then change something.
  *  - `comment`: why, for history. At most 1,024 characters.
  *  - `dry_run`: check everything, change nothing; `revision` in the answer is then 0.
  *
@@ -2000,7 +2006,10 @@ export const AdminService: GenService<{
   /**
    * Takes a file over in one transaction: what it holds is created or replaced, what
    * it does not hold stays. The file may come in any number of messages. Whatever
-   * is refused is named; without `skip_invalid` nothing is changed then.
+   * is refused is named; without `skip_invalid` nothing is changed then. A file has
+   * at most 256 MiB, 50,000 flags and 200,000 items in all (RESOURCE_EXHAUSTED,
+   * FILE_TOO_LARGE). CANCELLED if the caller goes before the commit: nothing is
+   * changed then.
    *
    * @generated from rpc flagwire.v1.AdminService.Import
    */

@@ -17,13 +17,14 @@ export const file_flagwire_v1_evaluation_service: GenFile = /*@__PURE__*/
   fileDesc("CiRmbGFnd2lyZS92MS9ldmFsdWF0aW9uX3NlcnZpY2UucHJvdG8SC2ZsYWd3aXJlLnYxIk0KB0NvbnRleHQSFQoNdGFyZ2V0aW5nX2tleRgBIAEoCRIrCgphdHRyaWJ1dGVzGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCJfCg9FdmFsdWF0ZVJlcXVlc3QSEwoLZW52aXJvbm1lbnQYASABKAkSEAoIZmxhZ19rZXkYAiABKAkSJQoHY29udGV4dBgDIAEoCzIULmZsYWd3aXJlLnYxLkNvbnRleHQigQIKEEV2YWx1YXRlUmVzcG9uc2USEAoIZmxhZ19rZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSDwoHdmFyaWFudBgDIAEoCRIOCgZyZWFzb24YBCABKAkSDwoHcnVsZV9pZBgFIAEoCRIrCgVlcnJvchgGIAEoCzIcLmZsYWd3aXJlLnYxLkV2YWx1YXRpb25FcnJvchIQCghyZXZpc2lvbhgHIAEoBBIpCghtZXRhZGF0YRgIIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSGAoQcHJlcmVxdWlzaXRlX2tleRgJIAEoCSIwCg9FdmFsdWF0aW9uRXJyb3ISDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJImQKE0J1bGtFdmFsdWF0ZVJlcXVlc3QSEwoLZW52aXJvbm1lbnQYASABKAkSEQoJZmxhZ19rZXlzGAIgAygJEiUKB2NvbnRleHQYAyABKAsyFC5mbGFnd2lyZS52MS5Db250ZXh0IlwKFEJ1bGtFdmFsdWF0ZVJlc3BvbnNlEjIKC2V2YWx1YXRpb25zGAEgAygLMh0uZmxhZ3dpcmUudjEuRXZhbHVhdGVSZXNwb25zZRIQCghyZXZpc2lvbhgCIAEoBCJhCgxXYXRjaFJlcXVlc3QSEwoLZW52aXJvbm1lbnQYASABKAkSJwoIcG9zaXRpb24YAiABKAsyFS5mbGFnd2lyZS52MS5Qb3NpdGlvbhITCgtjbGllbnRfbmFtZRgDIAEoCTL9AQoRRXZhbHVhdGlvblNlcnZpY2USTAoIRXZhbHVhdGUSHC5mbGFnd2lyZS52MS5FdmFsdWF0ZVJlcXVlc3QaHS5mbGFnd2lyZS52MS5FdmFsdWF0ZVJlc3BvbnNlIgOQAgESWAoMQnVsa0V2YWx1YXRlEiAuZmxhZ3dpcmUudjEuQnVsa0V2YWx1YXRlUmVxdWVzdBohLmZsYWd3aXJlLnYxLkJ1bGtFdmFsdWF0ZVJlc3BvbnNlIgOQAgESQAoFV2F0Y2gSGS5mbGFnd2lyZS52MS5XYXRjaFJlcXVlc3QaGi5mbGFnd2lyZS52MS5XYXRjaFJlc3BvbnNlMAFiBnByb3RvMw", [file_flagwire_v1_watch, file_google_protobuf_struct]);
 
 /**
- * Who asks, and what is known of them.
+ * Who asks, and what is known of them. Lengths of strings are in UTF-16 code units.
  *
  * @generated from message flagwire.v1.Context
  */
 export type Context = Message<"flagwire.v1.Context"> & {
   /**
-   * Identifies the subject: a user, a session, a machine. Empty: none.
+   * Identifies the subject: a user, a session, a machine. At most 65,536
+   * characters. Empty: none.
    *
    * @generated from field: string targeting_key = 1;
    */
@@ -33,6 +34,11 @@ export type Context = Message<"flagwire.v1.Context"> & {
    * Attributes: strings, numbers, booleans, lists, objects and nulls, at most 32
    * levels deep. An attribute named `targetingKey` is the targeting key where
    * `targeting_key` is empty, and is ignored where it is not.
+   *
+   * At any level, a list has at most 1,000 elements; a string has at most 65,536
+   * characters, and so have all strings of one list together. Strings and names
+   * that JSON can hold but UTF-8 cannot, with half of a surrogate pair, are
+   * refused.
    *
    * @generated from field: google.protobuf.Struct attributes = 2;
    */
@@ -204,7 +210,7 @@ export type BulkEvaluateRequest = Message<"flagwire.v1.BulkEvaluateRequest"> & {
   environment: string;
 
   /**
-   * Which flags, at most 10,000. Empty: all.
+   * Which flags, at most 10,000, none twice. Empty: all.
    *
    * @generated from field: repeated string flag_keys = 2;
    */
@@ -314,7 +320,8 @@ export const EvaluationService: GenService<{
   },
   /**
    * All flags, or the named ones, for one context and at one revision. An unknown
-   * flag is an answer with `error` set.
+   * flag is an answer with `error` set. Answers of more than 16 MiB together are
+   * RESOURCE_EXHAUSTED (reason RESPONSE_TOO_LARGE): ask for fewer flags.
    *
    * @generated from rpc flagwire.v1.EvaluationService.BulkEvaluate
    */

@@ -17,6 +17,7 @@ export const file_flagwire_v1_flag: GenFile = /*@__PURE__*/
 /**
  * A feature flag: what it is and which values it can have. A flag is shared by
  * all environments; who gets which value is its Targeting, one per environment.
+ * At most 1.5 MiB when encoded.
  *
  * @generated from message flagwire.v1.Flag
  */
@@ -95,7 +96,8 @@ export type Flag = Message<"flagwire.v1.Flag"> & {
 
   /**
    * Free data that evaluation hands to the caller unchanged. At most 64 entries
-   * of string, number or boolean.
+   * of string, number or boolean; a key has at most 128 characters, a string at
+   * most 1,024.
    *
    * @generated from field: google.protobuf.Struct metadata = 10;
    */

@@ -40,14 +40,15 @@ export type Rollout = Message<"flagwire.v1.Rollout"> & {
   shares: Share[];
 
   /**
-   * The attribute that is hashed. Empty: the targeting key.
+   * The attribute that is hashed. Empty: the targeting key. At most 256 characters.
    *
    * @generated from field: string bucket_by = 2;
    */
   bucketBy: string;
 
   /**
-   * Prefixed to the value. Absent: the flag's key. It may be set to nothing.
+   * Prefixed to the value. Absent: the flag's key. It may be set to nothing. At
+   * most 256 characters.
    *
    * @generated from field: optional string salt = 3;
    */
@@ -127,7 +128,7 @@ export type RolloutCondition = Message<"flagwire.v1.RolloutCondition"> & {
   start: number;
 
   /**
-   * The attribute that is hashed. Empty: the targeting key.
+   * The attribute that is hashed. Empty: the targeting key. At most 256 characters.
    *
    * @generated from field: string bucket_by = 4;
    */
@@ -135,7 +136,7 @@ export type RolloutCondition = Message<"flagwire.v1.RolloutCondition"> & {
 
   /**
    * Prefixed to the value. Absent: the key of the flag; in a segment, the key of
-   * the segment.
+   * the segment. At most 256 characters.
    *
    * @generated from field: optional string salt = 5;
    */

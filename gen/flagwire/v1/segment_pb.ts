@@ -19,6 +19,7 @@ export const file_flagwire_v1_segment: GenFile = /*@__PURE__*/
 /**
  * A named set of callers, for use in conditions. A caller belongs to it if it is
  * included; else it does not if it is excluded; else if the condition holds.
+ * At most 3 MiB when encoded, whatever the limits of its fields.
  *
  * @generated from message flagwire.v1.Segment
  */
@@ -47,7 +48,7 @@ export type Segment = Message<"flagwire.v1.Segment"> & {
 
   /**
    * Targeting keys of callers who belong to it. Beats `excluded`. At most 1,000,000,
-   * as far as they fit into a request of 4 MiB.
+   * as far as they fit into the segment's 3 MiB.
    *
    * @generated from field: repeated string included = 4;
    */

@@ -19,8 +19,8 @@ export const file_flagwire_v1_targeting: GenFile = /*@__PURE__*/
   fileDesc("ChtmbGFnd2lyZS92MS90YXJnZXRpbmcucHJvdG8SC2ZsYWd3aXJlLnYxIvACCglUYXJnZXRpbmcSEAoIZmxhZ19rZXkYASABKAkSEwoLZW52aXJvbm1lbnQYAiABKAkSDwoHZW5hYmxlZBgDIAEoCBITCgtvZmZfdmFyaWFudBgEIAEoCRIhCgZraWxsZWQYBSABKAsyES5mbGFnd2lyZS52MS5LaWxsEjAKDXByZXJlcXVpc2l0ZXMYBiADKAsyGS5mbGFnd2lyZS52MS5QcmVyZXF1aXNpdGUSJAoHdGFyZ2V0cxgHIAMoCzITLmZsYWd3aXJlLnYxLlRhcmdldBIgCgVydWxlcxgIIAMoCzIRLmZsYWd3aXJlLnYxLlJ1bGUSIwoHZGVmYXVsdBgJIAEoCzISLmZsYWd3aXJlLnYxLlNlcnZlEi4KCmNoYW5nZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmNoYW5nZWRfYnkYCyABKAkSEAoIcmV2aXNpb24YDCABKAQiWAoES2lsbBItCglraWxsZWRfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWtpbGxlZF9ieRgCIAEoCRIOCgZyZWFzb24YAyABKAkiMgoMUHJlcmVxdWlzaXRlEhAKCGZsYWdfa2V5GAEgASgJEhAKCHZhcmlhbnRzGAIgAygJIjEKBlRhcmdldBIPCgd2YXJpYW50GAEgASgJEhYKDnRhcmdldGluZ19rZXlzGAIgAygJInUKBFJ1bGUSCgoCaWQYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSKQoJY29uZGl0aW9uGAMgASgLMhYuZmxhZ3dpcmUudjEuQ29uZGl0aW9uEiEKBXNlcnZlGAQgASgLMhIuZmxhZ3dpcmUudjEuU2VydmUiSwoFU2VydmUSEQoHdmFyaWFudBgBIAEoCUgAEicKB3JvbGxvdXQYAiABKAsyFC5mbGFnd2lyZS52MS5Sb2xsb3V0SABCBgoEa2luZGIGcHJvdG8z", [file_flagwire_v1_condition, file_flagwire_v1_rollout, file_google_protobuf_timestamp]);
 
 /**
- * A flag's settings in one environment. Evaluation goes through them in this
- * order and stops at the first that decides:
+ * A flag's settings in one environment; at most 2 MiB when encoded. Evaluation
+ * goes through them in this order and stops at the first that decides:
  *
  *  1. The flag does not exist: error FLAG_NOT_FOUND.
  *  2. `killed` is set: the off variant, reason KILLED.
@@ -140,14 +140,14 @@ export const TargetingSchema: GenMessage<Targeting> = /*@__PURE__*/
  */
 export type Kill = Message<"flagwire.v1.Kill"> & {
   /**
-   * When.
+   * When. In a file, absent: now.
    *
    * @generated from field: google.protobuf.Timestamp killed_at = 1;
    */
   killedAt?: Timestamp | undefined;
 
   /**
-   * Who.
+   * Who. At most 256 characters.
    *
    * @generated from field: string killed_by = 2;
    */
@@ -185,7 +185,7 @@ export type Prerequisite = Message<"flagwire.v1.Prerequisite"> & {
   flagKey: string;
 
   /**
-   * The accepted variants. At least one; the other flag must have them.
+   * The accepted variants. At least one, none twice; the other flag must have them.
    *
    * @generated from field: repeated string variants = 2;
    */

@@ -1,12 +1,27 @@
-import type { TestValue } from "./test-value.js";
+import type { AttributeValue } from "../attribute.js";
+import type { LiteralError, LiteralOperator, TestRead } from "./test-value.js";
 
 /** An address as 32-bit words: one for IPv4, four for IPv6. */
 type Address = readonly number[];
 
 const WORD_BITS = 32;
 
+/** Whether an address is in a block. */
+export const cidrOperator: LiteralOperator<Address> = {
+  read: toAddress,
+  compile: (literal): TestRead<Address> | LiteralError => {
+    const test = typeof literal === "string" ? compileCidr(literal) : undefined;
+    return test ?? { error: "is neither an IP address nor a block such as 10.0.0.0/8" };
+  },
+};
+
+function toAddress(value: AttributeValue): Address | undefined {
+  const address = typeof value === "string" ? parseAddress(value) : undefined;
+  return address && unmap(address);
+}
+
 /** A block of addresses, `address/length`, or a single address. Undefined if it is neither. */
-export function compileCidr(literal: string): TestValue | undefined {
+function compileCidr(literal: string): TestRead<Address> | undefined {
   const [text, lengthText, ...more] = literal.split("/");
   if (text === undefined || more.length > 0) return undefined;
   const written = parseAddress(text);
@@ -20,11 +35,7 @@ export function compileCidr(literal: string): TestValue | undefined {
     network = unmap(written);
     length -= 96;
   }
-  return (value) => {
-    if (typeof value !== "string") return false;
-    const address = parseAddress(value);
-    return address !== undefined && hasPrefix(unmap(address), network, length);
-  };
+  return (address) => hasPrefix(address, network, length);
 }
 
 function hasPrefix(address: Address, network: Address, length: number): boolean {

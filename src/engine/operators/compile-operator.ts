@@ -1,15 +1,21 @@
 import type { Value } from "@bufbuild/protobuf/wkt";
 import { type Match, Operator } from "../../../gen/flagwire/v1/condition_pb.js";
 import type { Problems } from "../problem.js";
-import { compileCidr } from "./cidr.js";
+import { cidrOperator } from "./cidr.js";
 import { compareSemVer, type SemVer, toSemVer } from "./semver.js";
-import { anyOf, type TestValue } from "./test-value.js";
-import { type CompareText, compileIn, compilePattern, compileText, contains, endsWith, startsWith } from "./text.js";
+import {
+  type Literal,
+  type LiteralError,
+  type LiteralOperator,
+  type TestRead,
+  type TestValue,
+  testRead,
+} from "./test-value.js";
+import { compileIn, contains, endsWith, patternOperator, startsWith, textOperator } from "./text.js";
 import { toEpochMs } from "./time.js";
 
-type Literal = string | number | boolean;
-/** A test for one literal, or what is wrong with it. */
-type CompileLiteral = (literal: Literal) => TestValue | { readonly error: string };
+/** Compiles all literals of a match. Undefined, with problems added under `path`, where one is wrong. */
+type CompileLiterals = (literals: readonly Literal[], path: string, problems: Problems) => TestValue | undefined;
 /** Whether an attribute that compares so (negative: below the literal) matches. */
 type AcceptOrder = (order: number) => boolean;
 
@@ -32,7 +38,7 @@ const CASE_OPERATORS: ReadonlySet<Operator> = new Set([
  * path, and undefined is returned.
  */
 export function compileOperator(match: Match, path: string, problems: Problems): TestValue | undefined {
-  const compile = compileLiteralFor(match.operator, match.ignoreCase);
+  const compile = compilerOf(match.operator, match.ignoreCase);
   if (compile === undefined && match.operator !== Operator.IN && match.operator !== Operator.EXISTS) {
     const name =
       match.operator === Operator.UNSPECIFIED ? "is required" : `${match.operator} is not known to this version`;
@@ -51,97 +57,92 @@ export function compileOperator(match: Match, path: string, problems: Problems):
   const literals = parseLiterals(match.values, `${path}.values`, problems);
   if (literals === undefined) return undefined;
   if (compile === undefined) return compileIn(literals, match.ignoreCase);
-  const tests: TestValue[] = [];
-  for (const [index, literal] of literals.entries()) {
-    const test = compile(literal);
-    if (typeof test === "function") tests.push(test);
-    else problems.add(`${path}.values[${index}]`, test.error);
-  }
-  return tests.length === literals.length ? anyOf(tests) : undefined;
+  return compile(literals, `${path}.values`, problems);
 }
 
-function compileLiteralFor(operator: Operator, ignoreCase: boolean): CompileLiteral | undefined {
+function compilerOf(operator: Operator, ignoreCase: boolean): CompileLiterals | undefined {
   switch (operator) {
     case Operator.CONTAINS:
-      return textLiteral(contains, ignoreCase);
+      return compilerFor(textOperator(contains, ignoreCase));
     case Operator.STARTS_WITH:
-      return textLiteral(startsWith, ignoreCase);
+      return compilerFor(textOperator(startsWith, ignoreCase));
     case Operator.ENDS_WITH:
-      return textLiteral(endsWith, ignoreCase);
+      return compilerFor(textOperator(endsWith, ignoreCase));
     case Operator.MATCHES:
-      return (literal) => (typeof literal === "string" ? compilePattern(literal, ignoreCase) : notA("string", literal));
+      return compilerFor(patternOperator(ignoreCase));
     case Operator.EQUAL:
-      return numberLiteral(equal);
+      return compilerFor(numberOperator(equal));
     case Operator.LESS:
-      return numberLiteral(less);
+      return compilerFor(numberOperator(less));
     case Operator.LESS_OR_EQUAL:
-      return numberLiteral(lessOrEqual);
+      return compilerFor(numberOperator(lessOrEqual));
     case Operator.GREATER:
-      return numberLiteral(greater);
+      return compilerFor(numberOperator(greater));
     case Operator.GREATER_OR_EQUAL:
-      return numberLiteral(greaterOrEqual);
+      return compilerFor(numberOperator(greaterOrEqual));
     case Operator.BEFORE:
-      return timeLiteral(less);
+      return compilerFor(timeOperator(less));
     case Operator.AFTER:
-      return timeLiteral(greater);
+      return compilerFor(timeOperator(greater));
     case Operator.SEMVER_EQUAL:
-      return semVerLiteral(equal);
+      return compilerFor(semVerOperator(equal));
     case Operator.SEMVER_LESS:
-      return semVerLiteral(less);
+      return compilerFor(semVerOperator(less));
     case Operator.SEMVER_LESS_OR_EQUAL:
-      return semVerLiteral(lessOrEqual);
+      return compilerFor(semVerOperator(lessOrEqual));
     case Operator.SEMVER_GREATER:
-      return semVerLiteral(greater);
+      return compilerFor(semVerOperator(greater));
     case Operator.SEMVER_GREATER_OR_EQUAL:
-      return semVerLiteral(greaterOrEqual);
+      return compilerFor(semVerOperator(greaterOrEqual));
     case Operator.IN_CIDR:
-      return cidrLiteral;
+      return compilerFor(cidrOperator);
     default:
       return undefined;
   }
 }
 
-function textLiteral(compare: CompareText, ignoreCase: boolean): CompileLiteral {
-  return (literal) =>
-    typeof literal === "string" ? compileText(compare, literal, ignoreCase) : notA("string", literal);
-}
-
-function numberLiteral(accept: AcceptOrder): CompileLiteral {
-  return (literal) => {
-    if (typeof literal !== "number") return notA("number", literal);
-    return (value) => typeof value === "number" && accept(value - literal);
+function compilerFor<T>({ read, compile }: LiteralOperator<T>): CompileLiterals {
+  return (literals, path, problems) => {
+    const tests: TestRead<T>[] = [];
+    for (const [index, literal] of literals.entries()) {
+      const test = compile(literal);
+      if (typeof test === "function") tests.push(test);
+      else problems.add(`${path}[${index}]`, test.error);
+    }
+    return tests.length === literals.length ? testRead(read, tests) : undefined;
   };
 }
 
-function timeLiteral(accept: AcceptOrder): CompileLiteral {
-  return (literal) => {
-    const moment = toEpochMs(literal);
-    if (moment === undefined) return { error: "is neither an RFC 3339 time with a zone nor a number of milliseconds" };
-    return (value) => {
-      const attribute = toEpochMs(value);
-      return attribute !== undefined && accept(attribute - moment);
-    };
+function numberOperator(accept: AcceptOrder): LiteralOperator<number> {
+  return {
+    read: (value) => (typeof value === "number" ? value : undefined),
+    compile: (literal): TestRead<number> | LiteralError => {
+      if (typeof literal === "number") return (attribute) => accept(attribute - literal);
+      return { error: `is a ${typeof literal}, but the operator compares numbers` };
+    },
   };
 }
 
-function semVerLiteral(accept: AcceptOrder): CompileLiteral {
-  return (literal) => {
-    const version: SemVer | undefined = toSemVer(literal);
-    if (version === undefined) return { error: "is not a semantic version such as 1.2.3" };
-    return (value) => {
-      const attribute = toSemVer(value);
-      return attribute !== undefined && accept(compareSemVer(attribute, version));
-    };
+function timeOperator(accept: AcceptOrder): LiteralOperator<number> {
+  return {
+    read: toEpochMs,
+    compile: (literal): TestRead<number> | LiteralError => {
+      const moment = toEpochMs(literal);
+      if (moment !== undefined) return (attribute) => accept(attribute - moment);
+      return { error: "is neither an RFC 3339 time with a zone nor a number of milliseconds" };
+    },
   };
 }
 
-const cidrLiteral: CompileLiteral = (literal) => {
-  const test = typeof literal === "string" ? compileCidr(literal) : undefined;
-  return test ?? { error: "is neither an IP address nor a block such as 10.0.0.0/8" };
-};
-
-function notA(type: string, literal: Literal): { readonly error: string } {
-  return { error: `is a ${typeof literal}, but the operator compares ${type}s` };
+function semVerOperator(accept: AcceptOrder): LiteralOperator<SemVer> {
+  return {
+    read: toSemVer,
+    compile: (literal): TestRead<SemVer> | LiteralError => {
+      const version = toSemVer(literal);
+      if (version !== undefined) return (attribute) => accept(compareSemVer(attribute, version));
+      return { error: "is not a semantic version such as 1.2.3" };
+    },
+  };
 }
 
 function parseLiterals(values: readonly Value[], path: string, problems: Problems): readonly Literal[] | undefined {

@@ -3,37 +3,35 @@ import { anyPack } from "@bufbuild/protobuf/wkt";
 import { Metadata, type StatusObject } from "@grpc/grpc-js";
 import { StatusSchema } from "../../../gen/google/rpc/status_pb.js";
 import type { Refusal } from "../refusal.js";
-import { toStatusDetails, toStatusNumber } from "../status.js";
+import { type DetailBounds, toStatusDetails, toStatusMessage, toStatusNumber } from "../status.js";
 
 const DETAILS_KEY = "grpc-status-details-bin";
 
-// Trailers travel as one header block, and clients refuse blocks above 8 KiB (gRPC's default). Base64 makes the
-// details a third larger, and percent-encoding makes the message up to three times as large.
-const MAX_DETAILS_BYTES = 4_608;
-const MAX_MESSAGE_BYTES = 1_024;
+// Trailers travel as one header block, and clients refuse blocks above 8 KiB (gRPC's default): the call would fail
+// without its status, or never end. Some of it is for the other headers.
+const MAX_BLOCK_BYTES = 7_168;
 
 /** A refusal as the status that grpc-js sends. Violations that do not fit are counted in the ErrorInfo. */
 export function toGrpcStatus(refusal: Refusal): StatusObject {
   const code = toStatusNumber(refusal.code);
-  const message = clip(refusal.message);
+  const message = toStatusMessage(refusal);
   const metadata = new Metadata();
   metadata.set(DETAILS_KEY, encodeDetails(refusal, code, message));
   return { code, details: message, metadata };
 }
 
 function encodeDetails(refusal: Refusal, code: number, message: string): Buffer {
+  const encode = (bounds: DetailBounds): Buffer => {
+    const details = toStatusDetails(refusal, bounds).map(({ desc, value }) => anyPack(desc, value));
+    return Buffer.from(toBinary(StatusSchema, create(StatusSchema, { code, message, details })));
+  };
+  // The message is percent-encoded beside the details; base64 makes these a third larger.
+  const maxBytes = Math.floor(((MAX_BLOCK_BYTES - encodeURI(message).length) * 3) / 4);
   let kept = refusal.details.violations?.length ?? 0;
   for (;;) {
-    const details = toStatusDetails(refusal, kept).map(({ desc, value }) => anyPack(desc, value));
-    const bytes = toBinary(StatusSchema, create(StatusSchema, { code, message, details }));
-    if (bytes.byteLength <= MAX_DETAILS_BYTES || kept === 0) return Buffer.from(bytes);
-    kept = Math.min(kept - 1, Math.floor((kept * MAX_DETAILS_BYTES) / bytes.byteLength));
+    const bytes = encode({ maxViolations: kept });
+    if (bytes.byteLength <= maxBytes) return bytes;
+    if (kept === 0) return encode({ maxViolations: 0, withMetadata: false });
+    kept = Math.min(kept - 1, Math.floor((kept * maxBytes) / bytes.byteLength));
   }
-}
-
-/** At most so many bytes of text, and no half surrogates: grpc-js throws where it cannot percent-encode a message. */
-function clip(message: string): string {
-  const bytes = Buffer.from(message, "utf8");
-  if (bytes.byteLength <= MAX_MESSAGE_BYTES) return bytes.toString("utf8");
-  return `${bytes.subarray(0, MAX_MESSAGE_BYTES - 4).toString("utf8")}…`;
 }

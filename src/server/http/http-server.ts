@@ -2,7 +2,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { Socket } from "node:net";
 import type { TransportLimits, TransportOptions } from "../transport.js";
 import { createConnectHandlers } from "./connect-router.js";
-import { answerPlain } from "./routes.js";
+import { createHostCheck } from "./host-check.js";
+import { toOriginForm } from "./request-target.js";
+import { answerPlain, refuse, send } from "./routes.js";
 
 /** HTTP/1.1 over sockets that somebody else accepted. */
 export interface HttpServer {
@@ -18,13 +20,17 @@ export interface HttpServer {
 
 export function createHttpServer(options: TransportOptions): HttpServer {
   const callConnect = createConnectHandlers(options);
+  const refuseHost = createHostCheck(options.host);
   let draining = false;
   const server = createServer(toServerOptions(options.limits), (request: IncomingMessage, response: ServerResponse) => {
     if (draining) response.setHeader("connection", "close");
     response.once("close", () => {
       if (draining) setImmediate(() => server.closeIdleConnections());
     });
-    if (!callConnect(request, response)) answerPlain(request, response, options.health);
+    toOriginForm(request);
+    const refusal = refuseHost(request.headers.host);
+    if (refusal !== undefined) send(request, response, refuse(403, refusal));
+    else if (!callConnect(request, response)) answerPlain(request, response, options.health);
   });
   server.keepAliveTimeout = options.limits.keepAliveTimeoutMs;
   // Node arms the timeouts of headers and requests, and knows what is idle, from this event on. This server never

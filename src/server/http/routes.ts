@@ -1,5 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { errorToJson } from "@connectrpc/connect/protocol-connect";
 import type { HealthState } from "../health.js";
+import type { Refusal } from "../refusal.js";
+import { toConnectError } from "./connect-status.js";
 
 /** A plain answer. */
 export interface PlainResponse {
@@ -56,6 +59,12 @@ function notFound(request: IncomingMessage, path: string): PlainResponse {
 
 export function json(status: number, code: string, message: string): PlainResponse {
   return { status, contentType: "application/json", body: `${JSON.stringify({ code, message })}\n` };
+}
+
+/** A refusal outside of any call, in the form that Connect's clients read. */
+export function refuse(status: number, refusal: Refusal): PlainResponse {
+  const body = JSON.stringify(errorToJson(toConnectError(refusal), undefined));
+  return { status, contentType: "application/json", body: `${body}\n` };
 }
 
 function text(status: number, body: string): PlainResponse {
