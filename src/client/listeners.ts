@@ -21,9 +21,13 @@ export class Listeners<Events extends object> {
   }
 
   emit<E extends keyof Events>(event: E, payload: Events[E]): void {
-    for (const { call } of [...(this.#listeners.get(event) ?? [])]) {
+    const registered = this.#listeners.get(event);
+    if (registered === undefined) return;
+    for (const entry of [...registered]) {
+      // One before it may have taken it off.
+      if (!registered.has(entry)) continue;
       try {
-        (call as (payload: Events[E]) => void)(payload);
+        (entry.call as (payload: Events[E]) => void)(payload);
       } catch (error) {
         this.#thrown(event, error);
       }
@@ -31,6 +35,7 @@ export class Listeners<Events extends object> {
   }
 
   clear(): void {
+    for (const registered of this.#listeners.values()) registered.clear();
     this.#listeners.clear();
   }
 }

@@ -61,6 +61,9 @@ export interface Mirror extends Flags, AsyncDisposable {
   keys(): string[];
   /** Listens until the function returned is called. */
   on<E extends keyof MirrorEvents>(event: E, listener: (payload: MirrorEvents[E]) => void): Unsubscribe;
-  /** Stops following. Resolves when everything is let go of and the cache is written. Answers stay. */
+  /**
+   * Stops following, and tells listeners nothing more, from the call on. Resolves when everything is let go of and the
+   * cache is written, or after 2 s has not been. Answers stay.
+   */
   close(): Promise<void>;
 }

@@ -11,7 +11,10 @@ export interface MirrorLogEntry {
 
 /** The times a mirror works with, all in milliseconds. */
 export interface MirrorTimes {
-  /** How long opening may take where there is no kept snapshot. Default 10 s: a deployment should fail, not hang. */
+  /**
+   * How long opening may take where there is no kept snapshot. Default 10 s: a deployment should fail, not hang. A cache
+   * that takes as long to load is ignored, and the server is then given its time.
+   */
   readonly connectTimeoutMs: number;
   /** How long opening waits for the server where there is a kept snapshot. Default 2 s. A failed connection ends it at once. */
   readonly fallbackAfterMs: number;
@@ -38,6 +41,7 @@ export interface MirrorParts {
   readonly times: MirrorTimes;
   readonly backoff: BackoffOptions;
   readonly cache: MirrorCache | undefined;
+  /** Never throws. */
   readonly log: (entry: MirrorLogEntry) => void;
 }
 

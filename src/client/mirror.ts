@@ -13,6 +13,7 @@ import type { MirrorParts } from "./mirror-options.js";
 import { SnapshotFlags } from "./snapshot-flags.js";
 import { isRefused, leavesPositionIntact } from "./transport.js";
 import { type Update, UpdateReader } from "./update-reader.js";
+import { within } from "./within.js";
 
 /** The freshness of what the mirror holds. Only `ready` has a timer, which makes it stale. */
 type Freshness =
@@ -121,7 +122,7 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
 
   report(error: MirrorError): void {
     this.#parts.log({ level: "warn", message: error.message, cause: error.cause });
-    this.#listeners.emit("error", error);
+    if (this.#freshness.status !== "closed") this.#listeners.emit("error", error);
   }
 
   begin(): WatchRequest {
@@ -152,18 +153,16 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
   }
 
   ended(ending: Ending): void {
-    const error = this.#toError(ending);
-    if (error === undefined) {
-      this.#parts.log({
-        level: "info",
-        message: `the stream from ${this.#parts.transport.address} ended; reconnecting`,
-      });
-      return;
-    }
-    const keepsPosition = ending.kind === "failed" ? leavesPositionIntact(ending.error) : error.kind !== "protocol";
-    if (!keepsPosition) {
+    // Before anybody is told: whatever becomes of that, the next stream must not go on from a wrong position.
+    if (!keepsPosition(ending)) {
       this.#follower.dropPosition();
       this.#counts.resyncs++;
+    }
+    const error = this.#toError(ending);
+    if (error === undefined) {
+      const message = `the stream from ${this.#parts.transport.address} ended; reconnecting`;
+      this.#parts.log({ level: "info", message });
+      return;
     }
     this.#observer?.failed(error);
     this.report(error);
@@ -201,10 +200,19 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
     if (this.#freshness.status === "ready") this.#freshness.stop();
     this.#freshness = { status: "closed" };
     this.#observer = undefined;
-    this.#link.close();
-    await this.#cacheWriter?.flush();
-    await this.#parts.transport.close();
     this.#listeners.clear();
+    this.#link.close();
+    await Promise.all([this.#parts.transport.close(), this.#flushCache()]);
+  }
+
+  /** Never rejects, and never waits for ever: the cache may be anybody's. */
+  async #flushCache(): Promise<void> {
+    if (this.#cacheWriter === undefined) return;
+    try {
+      await within(this.#cacheWriter.flush(), { clock: this.#parts.clock, timeoutMs: FLUSH_TIMEOUT_MS });
+    } catch (error) {
+      this.report(new MirrorError("cache", `the cache is not written: ${messageOf(error)}`, { cause: error }));
+    }
   }
 
   #toError(ending: Ending): MirrorError | undefined {
@@ -234,6 +242,13 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
     if (event === "error") this.#parts.log({ level: "warn", message: error.message, cause: thrown });
     else this.report(error);
   }
+}
+
+/** How long closing waits for the cache. */
+const FLUSH_TIMEOUT_MS = 2_000;
+
+function keepsPosition(ending: Ending): boolean {
+  return ending.kind === "failed" ? leavesPositionIntact(ending.error) : ending.kind !== "violation";
 }
 
 const GO_ON: Verdict = { kind: "go-on" };

@@ -20,6 +20,7 @@ import {
 import { Opening } from "./opening.js";
 import { stayAlive } from "./stay-alive.js";
 import type { MirrorTransport } from "./transport.js";
+import { within } from "./within.js";
 
 /** How to open a mirror. Everything has a default that suits a server beside it. */
 export interface MirrorOptions extends Partial<MirrorTimes> {
@@ -71,7 +72,7 @@ export async function openMirror(options: MirrorOptions = {}): Promise<Mirror> {
   const mirror = new SnapshotMirror(parts);
   const release = stayAlive();
   try {
-    await adoptKept(mirror, parts, options.bootstrap);
+    await adoptKept(mirror, parts, options);
     await followUntilOpen(mirror, parts, options);
     return mirror;
   } catch (error) {
@@ -101,22 +102,24 @@ async function followUntilOpen(mirror: SnapshotMirror, parts: MirrorParts, optio
   }
 }
 
-/** The cache goes before the bootstrap, because it is newer. Neither can keep a mirror from opening. */
+/** The cache goes before the bootstrap, because it is newer. Neither can keep a mirror from opening, not even by silence. */
 async function adoptKept(
   mirror: SnapshotMirror,
   parts: MirrorParts,
-  bootstrap: string | object | undefined,
+  { bootstrap, signal }: MirrorOptions,
 ): Promise<void> {
-  const { cache, environment } = parts;
+  const { cache, environment, clock, times } = parts;
+  const patience = { clock, signal, timeoutMs: times.connectTimeoutMs };
   try {
-    const bytes = await cache?.load();
+    const bytes = cache === undefined ? undefined : await within(cache.load(), patience);
     if (bytes !== undefined) return mirror.adopt(fromKept(bytes, environment), true);
   } catch (error) {
     mirror.report(new MirrorError("cache", `the cache is ignored: ${messageOf(error)}`, { cause: error }));
   }
   if (bootstrap === undefined) return;
   try {
-    const json: unknown = typeof bootstrap === "string" ? JSON.parse(await readFile(bootstrap, "utf8")) : bootstrap;
+    const json: unknown =
+      typeof bootstrap === "string" ? JSON.parse(await within(readFile(bootstrap, "utf8"), patience)) : bootstrap;
     mirror.adopt(bootstrapSnapshot(json, environment), false);
   } catch (error) {
     mirror.report(new MirrorError("bootstrap", `the bootstrap is ignored: ${messageOf(error)}`, { cause: error }));
@@ -135,8 +138,18 @@ function resolveParts(options: MirrorOptions): MirrorParts {
     random: options.random ?? systemRandom,
     times: resolveTimes(options),
     backoff: resolveBackoff(options.backoff),
-    cache: typeof cache === "string" ? createFileCache(cache, environment) : cache,
-    log: options.log ?? (() => {}),
+    cache: typeof cache === "string" ? createFileCache(cache, { address: transport.address, environment }) : cache,
+    log: guardLog(options.log),
+  };
+}
+
+/** A log that fails, at once or later, must not take down what it tells of; and there is nobody left to tell. */
+function guardLog(log: MirrorOptions["log"]): MirrorParts["log"] {
+  if (log === undefined) return () => {};
+  return (entry) => {
+    try {
+      void Promise.resolve(log(entry)).catch(() => {});
+    } catch {}
   };
 }
 

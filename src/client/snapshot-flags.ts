@@ -48,7 +48,8 @@ export class SnapshotFlags implements Flags {
         return errorDetails(key, defaultValue, "FLAG_NOT_FOUND", `there is no flag ${key}`, revision);
       }
       const outcome = flag.select(context ?? NO_CONTEXT, flag.usesNow ? this.#clock.now() : 0);
-      const mismatch = outcome.errorCode === undefined ? typeMismatch(key, flag.type, defaultValue) : undefined;
+      // Without a value nothing is of the wrong type, and the outcome says more.
+      const mismatch = outcome.value === undefined ? undefined : typeMismatch(key, flag.type, defaultValue);
       if (mismatch !== undefined) return errorDetails(key, defaultValue, "TYPE_MISMATCH", mismatch, revision);
       return toDetails(outcome, defaultValue, revision);
     } catch {

@@ -13,7 +13,7 @@ export interface WatchCounts {
   readonly goodbyes: number;
   /** Messages put together as bytes. Far fewer than `frames` where many watch the same. */
   readonly frameEncodings: number;
-  /** Flags and segments encoded. Each state of each is encoded at most once. */
+  /** Flags and segments encoded: each state of each at most once, and a deletion once for each update that carries it. */
   readonly itemEncodings: number;
 }
 

@@ -1,8 +1,12 @@
-import { create } from "@bufbuild/protobuf";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ConditionSchema } from "../../gen/flagwire/v1/condition_pb.js";
-import { type EvaluateRequest, EvaluateResponseSchema } from "../../gen/flagwire/v1/evaluation_service_pb.js";
+import {
+  type EvaluateRequest,
+  EvaluateRequestSchema,
+  EvaluateResponseSchema,
+} from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { FlagType } from "../../gen/flagwire/v1/flag_pb.js";
 import { type WatchItem, WatchItemSchema } from "../../gen/flagwire/v1/watch_pb.js";
 import {
@@ -32,14 +36,24 @@ function flag(key: string, type: FlagType, value: Parameters<typeof create<typeo
   });
 }
 
+/** A flag that is disabled, and has no off variant to answer with. */
+function disabled(key: string): WatchItem {
+  const item = booleanFlag(key, 1);
+  if (item.kind.case === "flag" && item.kind.value.targeting !== undefined) {
+    item.kind.value.targeting.enabled = false;
+    item.kind.value.targeting.offVariant = "";
+  }
+  return item;
+}
+
 /** Serves `on` where the attribute `plan` is `pro`. */
-function conditional(key: string): WatchItem {
+function conditional(key: string, attribute = "plan"): WatchItem {
   const item = booleanFlag(key, 1, "off");
   if (item.kind.case === "flag" && item.kind.value.targeting !== undefined) {
     const condition = create(ConditionSchema, {
       kind: {
         case: "match",
-        value: { attribute: "plan", operator: 1, values: [{ kind: { case: "stringValue", value: "pro" } }] },
+        value: { attribute, operator: 1, values: [{ kind: { case: "stringValue", value: "pro" } }] },
       },
     });
     item.kind.value.targeting.rules = [
@@ -52,6 +66,8 @@ function conditional(key: string): WatchItem {
 function serveOn() {
   return { $typeName: "flagwire.v1.Serve", kind: { case: "variant", value: "on" } } as const;
 }
+
+const ATTRIBUTES = ["plan", "a.plan", "a.length", "a", "list"];
 
 let mirror: Mirror;
 let clock: VirtualClock;
@@ -71,6 +87,8 @@ beforeEach(async () => {
     }),
     flag("broken", FlagType.NUMBER, { kind: { case: "stringValue", value: "not a number" } }),
     conditional("rule"),
+    disabled("off"),
+    ...ATTRIBUTES.map((attribute) => conditional(`has ${attribute}`, attribute)),
   ]);
   mirror = await openMirror({ transport: new HubTransport(hub), clock, random: () => 0.5 });
 });
@@ -134,6 +152,13 @@ describe("a mirror", () => {
     expect(details.errorMessage).toContain(key === "broken" ? "only" : key);
   });
 
+  it("answers with the flag's reason where it has no value, whatever the type of the default", () => {
+    for (const defaultValue of ["mine", true, 1]) {
+      const details = mirror.details("off", defaultValue);
+      expect(details).toMatchObject({ value: defaultValue, reason: "DISABLED", errorCode: undefined });
+    }
+  });
+
   it("takes any type where the default is undefined", () => {
     expect(mirror.details("text", undefined)).toMatchObject({ value: "blue", errorCode: undefined });
   });
@@ -151,7 +176,7 @@ describe("a mirror", () => {
         get: () => {
           throw new Error("no");
         },
-        has: () => {
+        getOwnPropertyDescriptor: () => {
           throw new Error("no");
         },
       },
@@ -193,15 +218,18 @@ describe("a mirror", () => {
 
 describe("a remote", () => {
   const requests: EvaluateRequest[] = [];
+  const timeouts: number[] = [];
   let answer: () => ReturnType<RemoteTransport["evaluate"]>;
   let remote: Remote;
 
   beforeEach(async () => {
     requests.length = 0;
+    timeouts.length = 0;
     const transport: RemoteTransport = {
       address: "http://server.test",
-      evaluate: (request) => {
+      evaluate: (request, timeoutMs) => {
         requests.push(request);
+        timeouts.push(timeoutMs);
         return answer();
       },
       close: async () => {},
@@ -226,14 +254,60 @@ describe("a remote", () => {
       list: [1, undefined],
       gone: undefined,
       nan: Number.NaN,
+      sparse: new Array(2),
     };
     expect(await remote.boolean("f", false, context)).toBe(true);
     expect(requests[0]).toMatchObject({
       environment: "staging",
       flagKey: "f",
-      context: { targetingKey: "u1", attributes: { plan: "pro", since: "1970-01-01T00:00:00.000Z", list: [1, null] } },
+      context: {
+        targetingKey: "u1",
+        attributes: { plan: "pro", since: "1970-01-01T00:00:00.000Z", list: [1, null], sparse: [null, null] },
+      },
     });
-    expect(Object.keys(requests[0]?.context?.attributes ?? {})).toEqual(["plan", "since", "list"]);
+    expect(Object.keys(requests[0]?.context?.attributes ?? {})).toEqual(["plan", "since", "list", "sparse"]);
+  });
+
+  it("gives the server half a second, unless told otherwise", async () => {
+    answer = respond({ flagKey: "f", reason: "DISABLED" });
+    await remote.boolean("f", true);
+    expect(timeouts).toEqual([500]);
+  });
+
+  class Account {
+    plan = "pro";
+    get list() {
+      return ["pro"];
+    }
+  }
+  const odd: readonly [what: string, context: object][] = [
+    ["a class's instance", new Account()],
+    ["a class's instance within", { a: new Account() }],
+    ["an heir", Object.create({ plan: "pro", a: { plan: "pro" }, list: ["pro"] })],
+    ["hidden properties", Object.defineProperty({}, "plan", { value: "pro", enumerable: false })],
+    ["hidden properties within", { a: Object.defineProperty({}, "plan", { value: "pro", enumerable: false }) }],
+    ["boxed primitives", { plan: new String("pro"), a: new String("pro"), list: [new String("pro")] }],
+    ["toJSON", { plan: { toJSON: () => "pro" }, a: { toJSON: () => ({ plan: "pro" }) } }],
+    ["maps", { a: new Map([["plan", "pro"]]) }],
+    ["exact keys that JSON cannot hold", { "a.plan": undefined, a: { plan: "pro" } }],
+    ["exact keys of null", { "a.plan": null, a: { plan: "pro" } }],
+    ["sparse lists", { list: Object.assign([], { 3: "pro" }) }],
+  ];
+
+  it.each(odd)("sends %s as a mirror reads it", async (_what, context) => {
+    answer = respond({ flagKey: "f", reason: "DISABLED" });
+    await remote.boolean("f", true, context as Context);
+    expect(requests).toHaveLength(1);
+    const sent = fromBinary(EvaluateRequestSchema, toBinary(EvaluateRequestSchema, requests[0] as EvaluateRequest));
+    const answers = (asked: object) =>
+      ATTRIBUTES.map((attribute) => mirror.boolean(`has ${attribute}`, false, asked as Context));
+    expect(answers({ ...sent.context?.attributes })).toEqual(answers(context));
+  });
+
+  it("sends no inherited targeting key", async () => {
+    answer = respond({ flagKey: "f", reason: "DISABLED" });
+    await remote.boolean("f", true, Object.create({ targetingKey: "u1" }));
+    expect(requests[0]?.context?.targetingKey).toBe("");
   });
 
   it("answers with the same details as a mirror", async () => {
@@ -280,6 +354,22 @@ describe("a remote", () => {
     answer = () => Promise.reject(error);
     expect(await remote.boolean("f", true)).toBe(true);
     expect(await remote.details("f", true)).toMatchObject({ value: true, reason: "ERROR", errorCode });
+  });
+
+  it("cannot send what is nested without end or throws, where a mirror that does not need it answers", async () => {
+    answer = respond({ flagKey: "f", value: { kind: { case: "boolValue", value: true } }, reason: "STATIC" });
+    const deep: Record<string, unknown> = { plan: "pro" };
+    deep.self = deep;
+    const throwing = Object.defineProperty({ plan: "pro" }, "other", {
+      enumerable: true,
+      get() {
+        throw new Error("no");
+      },
+    });
+    for (const context of [deep, throwing]) {
+      expect(await remote.details("rule", false, context)).toMatchObject({ value: false, errorCode: "GENERAL" });
+      expect(mirror.details("rule", false, context)).toMatchObject({ value: true, errorCode: undefined });
+    }
   });
 
   it("answers the default for a context that cannot be sent", async () => {

@@ -1,8 +1,11 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
+import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { WatchRequestSchema } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { systemClock } from "../../src/base/index.js";
-import { type Mirror, openMirror, openRemote } from "../../src/client/index.js";
+import { GrpcSession } from "../../src/client/grpc-session.js";
+import { type Mirror, openGrpcTransport, openMirror, openRemote } from "../../src/client/index.js";
 import { createWatchHub, type WatchHub } from "../../src/watch/index.js";
 import { type GrpcHubServer, openGrpcHubServer } from "../support/grpc-hub-server.js";
 import { booleanFlag } from "../support/items.js";
@@ -119,6 +122,32 @@ describe("a mirror over gRPC", () => {
     await vi.waitFor(() => expect(mute.sockets.size).toBe(1));
     await mirror.close();
     await vi.waitFor(() => expect(mute.sockets.size).toBe(0));
+  });
+});
+
+describe("a stream over gRPC", () => {
+  it("takes its connection with it when its reader leaves", async () => {
+    const transport = openGrpcTransport({ url: new URL(`http://${server.address}`) });
+    track({ [Symbol.asyncDispose]: () => transport.close() });
+    const request = create(WatchRequestSchema, { environment: "production" });
+    for await (const _first of transport.watch(request, new AbortController().signal)) break;
+    await vi.waitFor(() => expect(server.connections.size).toBe(0));
+  });
+
+  it("hears of an error after it was given up, which is nobody's any more", async () => {
+    const options = {
+      url: new URL(`http://${server.address}`),
+      tls: undefined,
+      pingIntervalMs: 20_000,
+      pingTimeoutMs: 1,
+    };
+    const session = new GrpcSession(options, false);
+    const stream = await session.request("POST", "/", {}, {});
+    stream.on("error", () => {});
+    const connection = stream.session;
+    session.abort();
+    await vi.waitFor(() => expect(server.connections.size).toBe(0));
+    expect(connection?.emit("error", new Error("a protocol error"))).toBe(true);
   });
 });
 

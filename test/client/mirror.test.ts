@@ -247,6 +247,18 @@ describe("reconnecting", () => {
     expect(events).toEqual([]);
   });
 
+  it("waits five minutes at most, whatever a goodbye asks", async () => {
+    const mirror = await open();
+    hub.goodbye(GoodbyeReason.SHUTDOWN, 86_400_000);
+    await settle();
+    transport.hub = createWatchHub({ clock, random: () => 0.5 });
+    new Publisher(transport.hub, publisher.snapshot.items());
+    await clock.advance(299_999);
+    expect(mirror.counts.attempts).toBe(1);
+    await clock.advance(1);
+    expect(mirror.counts.attempts).toBe(2);
+  });
+
   it("comes back after its stream was recycled", async () => {
     transport.hub = createWatchHub({ clock, random: () => 0.5, maxAgeMs: 70_000 });
     publisher = new Publisher(transport.hub, [booleanFlag("a", 1)]);
@@ -271,6 +283,11 @@ describe("something that cannot be right", () => {
         "without a begin",
       ],
       ["a heartbeat within an update", (message) => ({ ...message, heartbeat: heartbeat(1n) }), "within an update"],
+      [
+        "a heartbeat of another epoch",
+        () => create(WatchResponseSchema, { heartbeat: heartbeat(9n, "other") }),
+        "from another epoch",
+      ],
       ["a heartbeat that goes back", () => create(WatchResponseSchema, { heartbeat: heartbeat(0n) }), "went down"],
       ["an update within another", () => twoBegins.shift(), "within another"],
     ];
@@ -344,6 +361,24 @@ describe("silence", () => {
     expect(events).toEqual([]);
   });
 
+  it("is not what a long update is: each part of it keeps the mirror ready", async () => {
+    hub = createWatchHub({ clock, random: () => 0.5, maxMessageBytes: 100 });
+    const flags = (revision: number) => Array.from({ length: 12 }, (_, index) => booleanFlag(`f${index}`, revision));
+    publisher = new Publisher(hub, flags(1));
+    const slow = new SlowTransport(hub, clock);
+    const mirror = await open({ transport: slow });
+    const { events } = listen(mirror);
+    slow.holdMs = 30_000;
+    publisher.commit(...flags(2));
+    await clock.advance(100_000);
+    expect(mirror.revision).toBe(1);
+    expect(mirror.status).toBe("ready");
+    expect(events).toEqual([]);
+    await clock.advance(600_000);
+    expect(mirror.revision).toBe(2);
+    expect(events).toEqual([expect.stringMatching(/^change/)]);
+  });
+
   it("is given up sooner on a new connection", async () => {
     const mirror = await open();
     transport.freeze();
@@ -393,6 +428,54 @@ describe("closing", () => {
     expect(events).toHaveLength(before);
   });
 
+  it("tells listeners nothing more, from the call on", async () => {
+    const mirror = await open();
+    const told: string[] = [];
+    mirror.on("change", () => {
+      told.push("first");
+      void mirror.close();
+    });
+    mirror.on("change", () => told.push("second"));
+    publisher.commit(booleanFlag("a", 2));
+    await settle();
+    expect(told).toEqual(["first"]);
+  });
+
+  it("tells listeners nothing more while the cache is still written", async () => {
+    const cache = {
+      load: async () => undefined,
+      save: async () => {
+        throw new Error("the disk is full");
+      },
+    };
+    const mirror = await open({ cache });
+    await settle();
+    publisher.commit(booleanFlag("a", 2));
+    await settle();
+    const { events } = listen(mirror);
+    const closing = mirror.close();
+    const late = listen(mirror);
+    await closing;
+    expect([...events, ...late.events]).toEqual([]);
+  });
+
+  it("lets go of the server first, and does not wait for ever for the cache", async () => {
+    const log: string[] = [];
+    const cache = { load: async () => undefined, save: () => new Promise<void>(() => {}) };
+    const mirror = await open({ cache, log: ({ message }) => log.push(message) });
+    let isClosed = false;
+    const closing = mirror.close().then(() => {
+      isClosed = true;
+    });
+    await clock.advance(1_999);
+    expect(transport.isClosed).toBe(true);
+    expect(isClosed).toBe(false);
+    await clock.advance(1);
+    await closing;
+    expect(log).toEqual([expect.stringContaining("the cache is not written: it took longer than 2 s")]);
+    expect(clock.pendingTimers).toBe(0);
+  });
+
   it("may be asked for twice, and by `await using`", async () => {
     const mirror = await open();
     await Promise.all([mirror.close(), mirror.close(), mirror[Symbol.asyncDispose]()]);
@@ -409,6 +492,58 @@ describe("closing", () => {
   });
 });
 
+describe("a log", () => {
+  const rejections: unknown[] = [];
+  const onRejection = (reason: unknown): void => void rejections.push(reason);
+
+  beforeEach(() => {
+    rejections.length = 0;
+    process.on("unhandledRejection", onRejection);
+  });
+
+  afterEach(() => {
+    process.off("unhandledRejection", onRejection);
+  });
+
+  it.each<[string, () => void]>([
+    [
+      "throws",
+      () => {
+        throw new Error("mine");
+      },
+    ],
+    ["rejects", async () => Promise.reject(new Error("mine"))],
+  ])("that %s disturbs nothing", async (_how, log) => {
+    const mirror = await open({ log });
+    const { events } = listen(mirror);
+    hub.goodbye(GoodbyeReason.RECYCLED, 0);
+    await settle();
+    transport.hub = createWatchHub({ clock, random: () => 0.5 });
+    publisher = new Publisher(transport.hub, [booleanFlag("a", 1), booleanFlag("b", 1, "off")]);
+    await clock.advance(1_000);
+    transport.tamper = (message) => tampered(message, { digest: "00000000deadbeef" });
+    publisher.commit(booleanFlag("a", 2, "off"));
+    await settle();
+    transport.tamper = (message) => message;
+    await clock.advance(5_000);
+    expect(events).toEqual(["error protocol", "change a,b@2"]);
+    expect(positions()).toEqual([undefined, 1n, undefined]);
+    expect(rejections).toEqual([]);
+  });
+
+  it("is told of a listener that throws something without a text", async () => {
+    const mirror = await open();
+    const { errors } = listen(mirror);
+    mirror.on("change", () => {
+      throw Object.create(null);
+    });
+    publisher.commit(booleanFlag("a", 2, "off"));
+    await settle();
+    expect(errors[0]?.kind).toBe("listener");
+    expect(rejections).toEqual([]);
+  });
+});
+
 describe("segments", () => {
   it("are followed too", async () => {
     const mirror = await open();
@@ -419,8 +554,27 @@ describe("segments", () => {
   });
 });
 
-function heartbeat(revision: bigint) {
-  return create(WatchResponseSchema, { heartbeat: { position: { epoch: "epoch-1", revision } } }).heartbeat;
+/** Delivers each message so long after it was asked for. */
+class SlowTransport extends HubTransport {
+  holdMs = 0;
+
+  constructor(
+    hub: WatchHub,
+    readonly clock: VirtualClock,
+  ) {
+    super(hub);
+  }
+
+  override async *watch(...args: Parameters<HubTransport["watch"]>): ReturnType<HubTransport["watch"]> {
+    for await (const message of super.watch(...args)) {
+      if (this.holdMs > 0) await new Promise<void>((resolve) => this.clock.after(this.holdMs, resolve));
+      yield message;
+    }
+  }
+}
+
+function heartbeat(revision: bigint, epoch = "epoch-1") {
+  return create(WatchResponseSchema, { heartbeat: { position: { epoch, revision } } }).heartbeat;
 }
 
 function tampered(message: WatchResponse, { digest, epoch }: { digest?: string; epoch?: string }): WatchResponse {

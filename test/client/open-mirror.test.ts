@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, toJson } from "@bufbuild/protobuf";
@@ -218,7 +219,7 @@ describe("with a cache", () => {
     ["cut within its first line", (content) => content.subarray(0, 30)],
     [
       "of another version",
-      (content) => Buffer.from(content.toString("latin1").replace("mirror 1", "mirror 2"), "latin1"),
+      (content) => Buffer.from(content.toString("latin1").replace("mirror 2", "mirror 3"), "latin1"),
     ],
     [
       "changed in one bit",
@@ -238,6 +239,58 @@ describe("with a cache", () => {
     expect(log[0]).toMatchObject({ level: "warn", message: expect.stringContaining("the cache is ignored") });
     expect(mirror.counts).toMatchObject({ fulls: 1 });
     expect(mirror.status).toBe("ready");
+  });
+
+  it("ignores one of another server, and says so", async () => {
+    const cache = await keep();
+    const elsewhere = new HubTransport(transport.hub);
+    Object.assign(elsewhere, { address: "http://elsewhere.test", refusal: away });
+    const log: MirrorLogEntry[] = [];
+    const mirror = opening({ cache, transport: elsewhere, log: (entry) => log.push(entry) });
+    await expect.poll(() => elsewhere.requests.length).toBe(1);
+    await clock.advance(10_000);
+    await expect(mirror).rejects.toMatchObject({ kind: "connection" });
+    expect(log[0]?.message).toContain("the cache is ignored: it is of the server http://hub.test, not");
+  });
+
+  it("removes what others left behind when they were killed while saving, and nothing else", async () => {
+    const cache = join(folder, "mirror.cache");
+    const names = {
+      abandoned: `mirror.cache.${randomUUID()}.tmp`,
+      pending: `mirror.cache.${randomUUID()}.tmp`,
+      foreign: `other.cache.${randomUUID()}.tmp`,
+      similar: "mirror.cache.notes.tmp",
+    };
+    for (const name of Object.values(names)) await writeFile(join(folder, name), "");
+    const longAgo = new Date(Date.now() - 3_600_000);
+    for (const name of [names.abandoned, names.foreign, names.similar]) {
+      await utimes(join(folder, name), longAgo, longAgo);
+    }
+    await (await opening({ cache })).close();
+    const left = (await readdir(folder)).sort();
+    expect(left).toEqual(["mirror.cache", names.pending, names.foreign, names.similar].sort());
+  });
+
+  const stuck = { load: () => new Promise<undefined>(() => {}), save: async () => {} };
+
+  it("goes on without one that never loads, after ten seconds, and says so", async () => {
+    const log: MirrorLogEntry[] = [];
+    const mirror = opening({ cache: stuck, log: (entry) => log.push(entry) });
+    await clock.advance(9_999);
+    expect(transport.requests).toHaveLength(0);
+    await clock.advance(1);
+    expect((await mirror).boolean("a", false)).toBe(true);
+    expect(log[0]?.message).toContain("the cache is ignored: it took longer than 10 s");
+  });
+
+  it("can be given up while it loads", async () => {
+    const abort = new AbortController();
+    const mirror = opening({ cache: stuck, signal: abort.signal });
+    await settle();
+    abort.abort();
+    await expect(mirror).rejects.toMatchObject({ kind: "closed" });
+    expect(transport.requests).toHaveLength(0);
+    expect(clock.pendingTimers).toBe(0);
   });
 
   it("ignores one of another environment", async () => {
