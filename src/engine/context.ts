@@ -1,6 +1,6 @@
 /**
  * What is known of the subject of an evaluation, flat as in OpenFeature: attributes by name, with `targetingKey` among them.
- * Values are what JSON can hold; a `Date` counts as its ISO string. Anything else is as good as missing.
+ * A value is what `JSON.stringify` makes of it (a `Date` its ISO string); what JSON cannot hold is missing.
  */
 export interface Context {
   readonly targetingKey?: string | undefined;

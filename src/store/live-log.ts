@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { HistoryEntry } from "../../gen/flagwire/v1/history_pb.js";
+import { type Clock, systemClock } from "../base/index.js";
 import { HistoryCompacted, type HistoryEdges } from "./store.js";
 
 /** How much of the newest history is held in memory, shared by all tails. */
@@ -11,7 +12,9 @@ export interface WindowBounds {
 }
 
 /** A consumer that never waits would keep the process from anything else while it reads all of history. */
-const READS_PER_TURN = 128n;
+const MAX_READS_PER_TURN = 128;
+/** A few large entries take as long as many small ones. */
+const MAX_TURN_MS = 10;
 
 /** An entry that is durable, with the edges of history after it. */
 export interface Acknowledged {
@@ -27,6 +30,7 @@ export interface Acknowledged {
 export class LiveLog {
   readonly #bounds: WindowBounds;
   readonly #read: (revision: bigint) => HistoryEntry | undefined;
+  readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #waiting = new Set<() => void>();
   #edges: HistoryEdges;
   #window: Acknowledged[] = [];
@@ -38,10 +42,12 @@ export class LiveLog {
     bounds: WindowBounds,
     /** Reads storage. Undefined: not kept. */
     read: (revision: bigint) => HistoryEntry | undefined,
+    clock: Pick<Clock, "monotonicMs"> = systemClock,
   ) {
     this.#edges = edges;
     this.#bounds = bounds;
     this.#read = read;
+    this.#clock = clock;
   }
 
   get edges(): HistoryEdges {
@@ -70,23 +76,29 @@ export class LiveLog {
   /** See Store.tail. */
   async *tail(revision: bigint, signal: AbortSignal): AsyncGenerator<HistoryEntry, void, undefined> {
     let next = revision + 1n;
+    const turn = new Turn(this.#clock);
     while (!signal.aborted && !this.#closed) {
-      if (next > this.#edges.newest) await this.#moved(signal);
-      else yield this.#entry(next++);
-      if (next % READS_PER_TURN === 0n) await nextTurn();
+      if (next > this.#edges.newest) {
+        await this.#moved(signal);
+        turn.begin();
+        continue;
+      }
+      yield this.#entry(next++);
+      if (turn.isOver()) await turn.next();
     }
   }
 
   /** See Store.history. */
   async *history(before: bigint | undefined): AsyncGenerator<HistoryEntry, void, undefined> {
     const { newest } = this.#edges;
+    const turn = new Turn(this.#clock);
     let revision = before !== undefined && before <= newest ? before - 1n : newest;
     for (; revision >= this.#edges.oldest; revision--) {
       const entry = this.#inWindow(revision) ?? this.#read(revision);
       // Trimmed a moment ago, and with it all before it.
       if (!entry) return;
       yield entry;
-      if (revision % READS_PER_TURN === 0n) await nextTurn();
+      if (turn.isOver()) await turn.next();
     }
   }
 
@@ -120,5 +132,32 @@ export class LiveLog {
 
   #wake(): void {
     for (const wake of [...this.#waiting]) wake();
+  }
+}
+
+/** How much one reader has done since it last let others go on. */
+class Turn {
+  readonly #clock: Pick<Clock, "monotonicMs">;
+  #reads = 0;
+  #startedMs: number;
+
+  constructor(clock: Pick<Clock, "monotonicMs">) {
+    this.#clock = clock;
+    this.#startedMs = clock.monotonicMs();
+  }
+
+  /** Counts a read. */
+  isOver(): boolean {
+    return ++this.#reads >= MAX_READS_PER_TURN || this.#clock.monotonicMs() - this.#startedMs >= MAX_TURN_MS;
+  }
+
+  async next(): Promise<void> {
+    await nextTurn();
+    this.begin();
+  }
+
+  begin(): void {
+    this.#reads = 0;
+    this.#startedMs = this.#clock.monotonicMs();
   }
 }

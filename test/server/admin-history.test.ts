@@ -137,7 +137,7 @@ describe("history", () => {
   });
 
   it("leaves out a change that alone would be too large for a client", async () => {
-    const large = (fill: string) => stringFlag("a", [], { variants: { v: text(fill.repeat(3_000_000)) } });
+    const large = (fill: string) => stringFlag("a", [], { variants: { v: text(fill.repeat(1_200_000)) } });
     await server.admin.createFlag({ flag: large("x") });
     await server.admin.updateFlag({ flag: large("y") });
     const [update] = await entries();
@@ -145,6 +145,22 @@ describe("history", () => {
     const creation = (await entries({ pageToken: "3" }))[0];
     expect(creation).toMatchObject({ revision: 2n, omittedChanges: 1 });
     expect(creation?.changes).toHaveLength(1);
+  });
+
+  it("of one flag shows what changed of it, however much else its transaction changed", async () => {
+    const variants = { v: text("x".repeat(150_000)) };
+    const flags = Array.from({ length: 20 }, (_, index) => stringFlag(`flag-${index}`, [], { variants }));
+    await server.admin.import(
+      (async function* () {
+        yield { file: { flags: [...flags, stringFlag("last", ["v"])] } };
+      })(),
+    );
+    const [entry] = await entries({ flagKey: "last" });
+    const [flag, targeting] = entry?.changes ?? [];
+    expect(flag).toMatchObject({ key: "last", after: { kind: { case: "flag" } } });
+    expect(targeting).toMatchObject({ key: "last", after: { kind: { case: "targeting" } } });
+    expect((entry?.changes.length ?? 0) + (entry?.omittedChanges ?? 0)).toBe(42);
+    expect(entry?.omittedChanges).toBeGreaterThan(0);
   });
 
   it("survives a restart", async () => {

@@ -1,14 +1,17 @@
 import { create, type MessageInitShape, toJsonString } from "@bufbuild/protobuf";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { ImportRequestSchema } from "../../gen/flagwire/v1/admin_service_pb.js";
+import { Operator } from "../../gen/flagwire/v1/condition_pb.js";
 import { FlagType } from "../../gen/flagwire/v1/flag_pb.js";
 import { type FlagFile, FlagFileSchema } from "../../gen/flagwire/v1/history_pb.js";
 import {
+  boolean,
   booleanFlag,
   everyone,
   expectRefused,
   inSegment,
   invalid,
+  match,
   openServer,
   type RestartableServer,
   refusalOf,
@@ -190,6 +193,42 @@ describe("an import", () => {
     expect((await retype()).retypedFlags).toEqual([]);
   });
 
+  it("gives a flag that the file kills a time, unless the file has one", async () => {
+    const killedAt = { seconds: 1_000n, nanos: 0 };
+    await importFile({
+      flags: [booleanFlag("a"), booleanFlag("b")],
+      targetings: [
+        { flagKey: "a", killed: { reason: "r" } },
+        { flagKey: "b", killed: { reason: "r", killedAt } },
+      ],
+    });
+    const [a, b] = (await server.admin.listFlags({})).targetings;
+    expect(Number(a?.killed?.killedAt?.seconds ?? 0n)).toBeGreaterThan(1_000_000);
+    expect(b?.killed?.killedAt).toMatchObject(killedAt);
+  });
+
+  it("limits who killed a flag and why", async () => {
+    const killed = { killedBy: "x".repeat(257), reason: "x".repeat(1_025) };
+    const file = { flags: [booleanFlag("a")], targetings: [{ flagKey: "a", killed }] };
+    const fields = ["killed_by", "reason"].map((name) => `flags["a"].targeting.killed.${name}`);
+    await expectRefused(server, () => importFile(file), invalid(...fields));
+  });
+
+  it("starts a new environment with the variants that its flags have in the file", async () => {
+    await server.admin.createFlag({ flag: booleanFlag("a") });
+    const renamed = booleanFlag("a", { variants: { yes: boolean(true), no: boolean(false) } });
+    await importFile({
+      flags: [renamed],
+      targetings: [{ flagKey: "a", offVariant: "no", default: serve("yes") }],
+      environments: [{ name: "qa" }],
+    });
+    const { targetings } = await server.admin.getFlag({ key: "a" });
+    expect(targetings.map(({ environment, offVariant }) => [environment, offVariant])).toEqual([
+      ["production", "no"],
+      ["qa", "no"],
+    ]);
+  });
+
   it("takes the key of a deleted flag by force only", async () => {
     await server.admin.createFlag({ flag: booleanFlag("a") });
     await server.admin.deleteFlag({ key: "a" });
@@ -315,13 +354,80 @@ describe("what an import refuses", () => {
     const file = { flags: [stringFlag("a", ["x"])], targetings: [{ flagKey: "a" }] };
     const { code, fields } = await refusalOf(importFile(file));
     expect([code, fields]).toEqual(["InvalidArgument", ['flags["b"].targeting.prerequisites[0].variants[0]']]);
-    // The flag of the file cannot be blamed by name, so even with `skip_invalid` nothing is changed.
-    expect((await refusalOf(importFile(file, { skipInvalid: true }))).code).toBe("InvalidArgument");
+    const skipped = await importFile({ ...file, segments: [{ key: "s" }] }, { skipInvalid: true });
+    expect(skipped).toMatchObject({ updatedFlags: [], unchangedFlags: [], changedSegments: ["s"], retypedFlags: [] });
+    expect(skipped.refused).toHaveLength(1);
+    expect(skipped.refused[0]).toMatchObject({ key: "a", field: "flag" });
+    expect(skipped.refused[0]?.description).toContain("flag b in production");
+  });
+
+  it("includes a segment that makes a flag too costly which is not in the file", async () => {
+    const values = (count: number) => Array.from({ length: count }, (_, index) => text(`v${index}`));
+    const heavy = (conditions: number) => ({
+      kind: {
+        case: "all" as const,
+        value: {
+          conditions: Array.from({ length: conditions }, () => match("a", Operator.CONTAINS, ...values(100))),
+        },
+      },
+    });
+    const rules = Array.from({ length: 200 }, (_, index) => rule(inSegment("s"), "on", `r${index}`));
+    await importFile({
+      flags: [booleanFlag("user")],
+      segments: [{ key: "s" }],
+      targetings: [{ flagKey: "user", enabled: true, rules }],
+    });
+    const file = { flags: [booleanFlag("fine")], segments: [{ key: "s", condition: heavy(400) }] };
+    const { fields } = await refusalOf(importFile(file));
+    expect(fields.every((field) => field.startsWith('flags["user"].targeting'))).toBe(true);
+    const skipped = await importFile(file, { skipInvalid: true });
+    expect(skipped).toMatchObject({ createdFlags: ["fine"], changedSegments: [] });
+    expect(skipped.refused.map(({ key, field }) => [key, field])).toEqual([["s", "segment"]]);
+  });
+
+  it("includes an environment of a bad name, with its settings and segments", async () => {
+    const file = {
+      environments: [{ name: "bad name" }, { name: "qa" }],
+      flags: [booleanFlag("a")],
+      targetings: [
+        { flagKey: "a", environment: "bad name", enabled: true },
+        { flagKey: "a", environment: "qa", enabled: true },
+      ],
+      segments: [{ key: "s", environment: "bad name" }],
+    };
+    const skipped = await importFile(file, { skipInvalid: true });
+    expect(skipped).toMatchObject({ createdFlags: ["a"], changedSegments: [] });
+    expect(skipped.refused.map(({ key, field }) => [key, field])).toEqual([["bad name", "environment.name"]]);
+    const { targetings } = await server.admin.getFlag({ key: "a" });
+    expect(targetings.map(({ environment, enabled }) => [environment, enabled])).toEqual([
+      ["production", false],
+      ["qa", true],
+    ]);
+  });
+
+  it("can be left out link by link, however long the chain of flags that need each other", async () => {
+    const key = (index: number) => `f${index}`;
+    const answer = await importFile(
+      {
+        flags: Array.from({ length: 150 }, (_, index) => booleanFlag(key(index), index === 0 ? { kind: 1 } : {})),
+        targetings: Array.from({ length: 149 }, (_, index) => requires(key(index + 1), key(index))),
+      },
+      { skipInvalid: true },
+    );
+    expect(answer.createdFlags).toEqual([]);
+    expect(new Set(answer.refused.map((item) => item.key)).size).toBe(150);
   });
 
   it("includes files with more flags than the limit", async () => {
-    const flags = Array.from({ length: 50_001 }, () => ({ key: "a" }));
+    const flags = Array.from({ length: 25_001 }, () => ({ key: "a" }));
     const large = () => server.admin.import(parts({ file: { flags } }, { file: { flags } }));
+    await expectRefused(server, large, refused("ResourceExhausted", "FILE_TOO_LARGE"));
+  });
+
+  it("includes files with more items than the limit, whatever they are", async () => {
+    const targetings = Array.from({ length: 130_000 }, () => ({ flagKey: "a" }));
+    await expectRefused(server, () => importFile({ targetings }), invalid('flags["a"].targeting.flag_key'));
+    const large = () => server.admin.import(parts({ file: { targetings } }, { file: { targetings } }));
     await expectRefused(server, large, refused("ResourceExhausted", "FILE_TOO_LARGE"));
   });
 

@@ -24,6 +24,7 @@ export function writeFor<D extends DescMessage, T>(
     fields: request,
     fingerprint: fingerprintOf(schema, [request]),
     author: authorOf(call),
+    signal: call.signal,
     ...steps,
   });
 }

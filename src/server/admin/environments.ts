@@ -74,7 +74,7 @@ function createEnvironment(admin: Admin): Handlers["createEnvironment"] {
 }
 
 /** The settings and segments that an environment starts with. */
-export function initialRecords(catalog: Catalog, { name }: Environment, copyFrom: string): RecordChange[] {
+function initialRecords(catalog: Catalog, { name }: Environment, copyFrom: string): RecordChange[] {
   const changes: RecordChange[] = [];
   for (const key of catalog.flagKeys()) {
     const flag = catalog.flag(key);

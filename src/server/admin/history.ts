@@ -48,7 +48,7 @@ async function listHistory(
   for await (const entry of store.history(before)) {
     if (entry.revision > revision) continue;
     const isWanted = concerns(entry, request);
-    const shown = isWanted ? shorten(entry) : entry;
+    const shown = isWanted ? shorten(entry, request) : entry;
     const isFull = entries.length === size || scanned++ === MAX_SCANNED;
     if (isFull || (isWanted && !budget.take(HistoryEntrySchema, shown))) {
       nextPageToken = String(entry.revision + 1n);
@@ -68,10 +68,12 @@ function parsePageToken(token: string): OrRefusal<bigint | undefined> {
 
 function concerns(entry: HistoryEntry, { flagKey, environment }: ListHistoryRequest): boolean {
   if (flagKey === "" && environment === "") return true;
-  return entry.changes.some((change) => {
-    if (environment !== "" && change.environment !== environment) return false;
-    return flagKey === "" || flagKeyOf(change) === flagKey;
-  });
+  return entry.changes.some((change) => isAskedFor(change, { flagKey, environment }));
+}
+
+function isAskedFor(change: Change, { flagKey, environment }: Pick<ListHistoryRequest, "flagKey" | "environment">) {
+  if (environment !== "" && change.environment !== environment) return false;
+  return flagKey === "" || flagKeyOf(change) === flagKey;
 }
 
 function flagKeyOf({ before, after }: Change): string | undefined {
@@ -87,15 +89,24 @@ function flagKeyOf({ before, after }: Change): string | undefined {
   }
 }
 
-/** An entry with as many of its changes as an answer has room for. One change alone may be too large. */
-function shorten(entry: HistoryEntry): HistoryEntry {
+/**
+ * An entry with as many of its changes as an answer has room for, those that were asked for first. One change alone may be
+ * too large.
+ */
+function shorten(entry: HistoryEntry, request: ListHistoryRequest): HistoryEntry {
   let left: number = contractLimits.messageBytes;
-  const changes = entry.changes.filter((change) => {
+  const fits = (change: Change) => {
     const size = toBinary(ChangeSchema, change).length;
     if (size > left) return false;
     left -= size;
     return true;
-  });
+  };
+  const isAsked = (change: Change) => isAskedFor(change, request);
+  const asked = entry.changes.filter((change) => isAsked(change) && fits(change));
+  const others = entry.changes.filter((change) => !isAsked(change) && fits(change));
+  const changes = [...asked, ...others];
   const omittedChanges = entry.changes.length - changes.length;
-  return omittedChanges === 0 ? entry : create(HistoryEntrySchema, { ...entry, changes, omittedChanges });
+  return omittedChanges === 0 && others.length === 0
+    ? entry
+    : create(HistoryEntrySchema, { ...entry, changes, omittedChanges });
 }

@@ -1,22 +1,24 @@
 import { clone, create } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type RefusedItem, RefusedItemSchema } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import { EnvironmentSchema } from "../../../gen/flagwire/v1/environment_pb.js";
 import { type Flag, FlagSchema } from "../../../gen/flagwire/v1/flag_pb.js";
 import type { FlagFile } from "../../../gen/flagwire/v1/history_pb.js";
-import { SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
+import { type Segment, SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
 import { type Targeting, TargetingSchema } from "../../../gen/flagwire/v1/targeting_pb.js";
-import { type RecordChange, type RecordId, reservedKeyId } from "../../store/index.js";
+import { type RecordChange, type RecordId, reservedKeyId, targetingId } from "../../store/index.js";
 import type { Catalog } from "../state/catalog.js";
-import type { Finding } from "../validate/change-set.js";
-import { initialRecords } from "./environments.js";
 import { initialTargeting, withRuleIds } from "./initial-targeting.js";
 import { putEnvironment, putFlag, putSegment, putTargeting, remove } from "./records.js";
+import type { Steps } from "./steps.js";
 
 /** How a file is to be taken over. */
 export interface ImportSettings {
   /** The environment of what names none. */
   readonly environment: string;
   readonly force: boolean;
+  /** When a flag that is killed in the file was, where that does not say. Epoch milliseconds. */
+  readonly timeMs: number;
 }
 
 /** Items of a file that are left out, by kind and key. */
@@ -24,6 +26,7 @@ export type LeftOut = ReadonlySet<string>;
 
 export const leftOutFlag = (key: string): string => `flag ${key}`;
 export const leftOutSegment = (key: string): string => `segment ${key}`;
+export const leftOutEnvironment = (name: string): string => `environment ${name}`;
 
 /** What a file changes, and what it gets wrong before anything is compiled. */
 export interface ImportDraft {
@@ -32,17 +35,27 @@ export interface ImportDraft {
 }
 
 /** Works out what a file, without some of its items, changes in a catalog. */
-export function draftImport(file: FlagFile, settings: ImportSettings, catalog: Catalog, leftOut: LeftOut): ImportDraft {
+export function* draftImport(
+  file: FlagFile,
+  settings: ImportSettings,
+  catalog: Catalog,
+  leftOut: LeftOut,
+): Steps<ImportDraft> {
   const draft = new Draft(settings, catalog, leftOut);
   for (const environment of file.environments) draft.environment(environment.name, environment.description);
-  for (const flag of file.flags) draft.flag(flag);
-  for (const targeting of file.targetings) draft.targeting(targeting);
-  for (const segment of file.segments) {
-    const named = clone(SegmentSchema, segment);
-    named.environment ||= settings.environment;
-    draft.segment(named.key, putSegment(named));
+  for (const flag of file.flags) {
+    draft.flag(flag);
+    yield;
   }
-  draft.completeNewFlags();
+  for (const targeting of file.targetings) {
+    draft.targeting(targeting);
+    yield;
+  }
+  for (const segment of file.segments) {
+    draft.segment(segment);
+    yield;
+  }
+  yield* draft.complete();
   return draft.finish();
 }
 
@@ -50,8 +63,7 @@ class Draft {
   readonly #changes = new Map<RecordId, RecordChange>();
   readonly #refused: RefusedItem[] = [];
   readonly #newEnvironments = new Set<string>();
-  readonly #newFlags: Flag[] = [];
-  readonly #targeted = new Set<RecordId>();
+  readonly #flags = new Map<string, Flag>();
 
   constructor(
     readonly settings: ImportSettings,
@@ -60,12 +72,11 @@ class Draft {
   ) {}
 
   environment(name: string, description: string): void {
+    if (this.leftOut.has(leftOutEnvironment(name))) return;
     const current = this.catalog.environment(name);
     if (current === undefined) {
-      const created = create(EnvironmentSchema, { name, description });
-      for (const change of initialRecords(this.catalog, created, "")) this.#put(change);
       this.#newEnvironments.add(name);
-      this.#put(putEnvironment(created));
+      this.#put(putEnvironment(create(EnvironmentSchema, { name, description })));
     } else if (description !== "") {
       const changed = clone(EnvironmentSchema, current);
       changed.description = description;
@@ -76,7 +87,6 @@ class Draft {
   flag(flag: Flag): void {
     const { key } = flag;
     if (this.leftOut.has(leftOutFlag(key))) return;
-    const current = this.catalog.flag(key);
     const change = putFlag(clone(FlagSchema, flag));
     const reserved = this.catalog.reservedKey(key) !== undefined;
     if (this.#changes.has(change.id)) {
@@ -85,7 +95,7 @@ class Draft {
       this.#refuse(key, "flag.key", "is the key of a deleted flag; force takes it all the same");
     } else {
       if (reserved) this.#put(remove(reservedKeyId(key)));
-      if (current === undefined) this.#newFlags.push(flag);
+      this.#flags.set(key, flag);
       this.#put(change);
     }
   }
@@ -94,37 +104,60 @@ class Draft {
     if (this.leftOut.has(leftOutFlag(targeting.flagKey))) return;
     const named = clone(TargetingSchema, targeting);
     named.environment ||= this.settings.environment;
+    if (this.leftOut.has(leftOutEnvironment(named.environment))) return;
     const current = this.catalog.targeting(named.environment, named.flagKey);
     if (current !== undefined) {
       // A file neither kills nor revives a flag that is in use: it may be older than the incident.
       if (current.killed) named.killed = current.killed;
       else delete named.killed;
+    } else if (named.killed) {
+      named.killed.killedAt ??= timestampFromMs(this.settings.timeMs);
     }
     const change = putTargeting(withRuleIds(named));
-    // Not `#changes`: a new environment has initial targetings there already, for these to replace.
-    if (this.#targeted.has(change.id)) {
+    if (this.#changes.has(change.id)) {
       this.#refuse(named.flagKey, "targeting.flag_key", `has two targetings for ${named.environment} in the file`);
     } else {
-      this.#targeted.add(change.id);
       this.#put(change);
     }
   }
 
-  segment(key: string, change: RecordChange): void {
+  segment(segment: Segment): void {
+    const { key } = segment;
     if (this.leftOut.has(leftOutSegment(key))) return;
+    const named = clone(SegmentSchema, segment);
+    named.environment ||= this.settings.environment;
+    if (this.leftOut.has(leftOutEnvironment(named.environment))) return;
+    const change = putSegment(named);
     if (this.#changes.has(change.id)) this.#refuse(key, "segment.key", "is in the file twice");
     else this.#put(change);
   }
 
-  /** A new flag has settings everywhere, as one that is created by hand. */
-  completeNewFlags(): void {
-    const environments = [...this.catalog.environmentNames(), ...this.#newEnvironments];
-    for (const flag of this.#newFlags) {
-      for (const environment of environments) {
-        const change = putTargeting(initialTargeting(flag, environment));
-        if (!this.#changes.has(change.id)) this.#put(change);
+  /**
+   * A new flag has settings everywhere, and a new environment has some for every flag, as those that are made by hand. A
+   * flag that the file changes has its new variants by then.
+   */
+  *complete(): Steps<void> {
+    for (const [key, flag] of this.#flags) {
+      if (this.catalog.flag(key) !== undefined) continue;
+      for (const environment of this.catalog.environmentNames()) this.#start(flag, environment);
+      yield;
+    }
+    for (const environment of this.#newEnvironments) {
+      for (const flag of this.#flags.values()) {
+        this.#start(flag, environment);
+        yield;
+      }
+      for (const key of this.catalog.flagKeys()) {
+        const flag = this.#flags.has(key) ? undefined : this.catalog.flag(key);
+        if (flag) this.#start(flag, environment);
+        yield;
       }
     }
+  }
+
+  #start(flag: Flag, environment: string): void {
+    if (this.#changes.has(targetingId(environment, flag.key))) return;
+    this.#put(putTargeting(initialTargeting(flag, environment)));
   }
 
   finish(): ImportDraft {
@@ -138,15 +171,4 @@ class Draft {
   #refuse(key: string, field: string, description: string): void {
     this.#refused.push(create(RefusedItemSchema, { key, field, description }));
   }
-}
-
-/** What leaving a finding's culprit out is called; undefined where it is nothing that the file could leave out. */
-export function culpritOf(finding: Finding, file: FlagFile): string | undefined {
-  if (finding.kind === "flag") {
-    const named = file.flags.some(({ key }) => key === finding.key);
-    const targeted = named || file.targetings.some(({ flagKey }) => flagKey === finding.key);
-    return targeted ? leftOutFlag(finding.key) : undefined;
-  }
-  if (finding.kind !== "segment") return undefined;
-  return file.segments.some(({ key }) => key === finding.key) ? leftOutSegment(finding.key) : undefined;
 }

@@ -20,7 +20,9 @@ import type { Catalog } from "../state/catalog.js";
 import { checkChanges, type Finding } from "../validate/change-set.js";
 import { refuseUnencodable } from "../validate/encodable.js";
 import type { Admin } from "./admin.js";
-import { culpritOf, draftImport, type LeftOut, leftOutFlag } from "./import-draft.js";
+import { type Culprit, Culprits, leftOutCulprit } from "./culprits.js";
+import { draftImport, type LeftOut, leftOutFlag } from "./import-draft.js";
+import type { Steps } from "./steps.js";
 import { fingerprintOf } from "./write-request.js";
 import { type Draft, differs } from "./writer.js";
 
@@ -28,6 +30,9 @@ type Handlers = ServiceHandlers<typeof AdminService>;
 
 const MAX_FILE_BYTES = 256 * 1_048_576;
 const MAX_NAMED = 100;
+
+/** How often what is refused is left out before the rest is tried again: each time the whole of it is checked. */
+const MAX_ROUNDS = 100;
 
 export function importHandler(admin: Admin): Handlers["import"] {
   return async (requests, call) => {
@@ -40,6 +45,7 @@ export function importHandler(admin: Admin): Handlers["import"] {
       fields: received.first,
       fingerprint: received.fingerprint,
       author: authorOf(call),
+      signal: call.signal,
       draft: (catalog) => run.draft(catalog),
       answer: (_catalog, revision) => run.answer(revision),
     });
@@ -58,24 +64,36 @@ async function receive(requests: AsyncIterable<ImportRequest>): Promise<OrRefusa
   let first: ImportRequest | undefined;
   let bytes = 0;
   for await (const request of requests) {
+    first ??= request;
+    if (countItems(file) + countItems(request.file) > contractLimits.fileItems) return tooLarge();
+    if (file.flags.length + (request.file?.flags.length ?? 0) > contractLimits.flags) return tooLarge();
     const unencodable = refuseUnencodable(request);
     if (unencodable !== undefined) return unencodable;
-    first ??= request;
     hash.update(fingerprintOf(ImportRequestSchema, [request]));
     bytes += toBinary(ImportRequestSchema, request).length;
-    file.flags.push(...(request.file?.flags ?? []));
-    file.targetings.push(...(request.file?.targetings ?? []));
-    file.segments.push(...(request.file?.segments ?? []));
-    file.environments.push(...(request.file?.environments ?? []));
-    if (bytes > MAX_FILE_BYTES || file.flags.length > contractLimits.flags) return tooLarge();
+    append(file, request.file);
+    if (bytes > MAX_FILE_BYTES) return tooLarge();
   }
   if (first === undefined) return invalidArgument([{ field: "file", description: "at least one message is required" }]);
   return refuseIncomplete(first, file) ?? { first, file, fingerprint: hash.digest("hex") };
 }
 
+/** One by one: a call takes only so many arguments. */
+function append(file: FlagFile, part: FlagFile | undefined): void {
+  for (const flag of part?.flags ?? []) file.flags.push(flag);
+  for (const targeting of part?.targetings ?? []) file.targetings.push(targeting);
+  for (const segment of part?.segments ?? []) file.segments.push(segment);
+  for (const environment of part?.environments ?? []) file.environments.push(environment);
+}
+
+function countItems(file: FlagFile | undefined): number {
+  if (file === undefined) return 0;
+  return file.flags.length + file.targetings.length + file.segments.length + file.environments.length;
+}
+
 /** A client that gives up may end its stream in good order first. */
 function refuseIncomplete({ itemCount }: ImportRequest, file: FlagFile): Refusal | undefined {
-  const received = file.flags.length + file.targetings.length + file.segments.length + file.environments.length;
+  const received = countItems(file);
   if (itemCount === 0 || itemCount === received) return undefined;
   return invalidArgument([{ field: "item_count", description: `is ${itemCount}, but ${received} items came` }]);
 }
@@ -96,16 +114,16 @@ class ImportRun {
     readonly environment: string,
   ) {}
 
-  draft(catalog: Catalog): OrRefusal<Draft> {
+  *draft(catalog: Catalog): Steps<OrRefusal<Draft>> {
     const { file, first } = this.received;
     const isKnown = file.environments.some(({ name }) => name === this.environment);
     if (!isKnown && catalog.environment(this.environment) === undefined) return environmentNotFound(this.environment);
     const none: Draft = { changes: [], reads: "all", brokenReason: "IN_USE" };
     if (first.onlyIfEmpty && !isEmpty(catalog)) return none;
-    const changes = this.#validChanges(catalog);
+    const changes = yield* this.#validChanges(catalog);
     if (isRefusal(changes)) return changes;
     this.#summarise(catalog, changes);
-    return { ...none, changes };
+    return { ...none, changes, unchecked: true };
   }
 
   answer(revision: bigint): ImportResponse {
@@ -121,26 +139,34 @@ class ImportRun {
   }
 
   /** The changes of the file; with `skip_invalid`, of as much of it as is sound. */
-  #validChanges(catalog: Catalog): OrRefusal<readonly RecordChange[]> {
+  *#validChanges(catalog: Catalog): Steps<OrRefusal<readonly RecordChange[]>> {
     const { file, first } = this.received;
-    const settings = { environment: this.environment, force: first.force };
+    const settings = { environment: this.environment, force: first.force, timeMs: this.admin.writer.clock.now() };
+    const culprits = first.skipInvalid ? new Culprits(file) : undefined;
     const leftOut = new Set<string>();
     const refused: RefusedItem[] = [];
     // Each round leaves something more out, because what was left out may have been needed by the rest.
-    for (;;) {
-      const draft = draftImport(file, settings, catalog, leftOut);
-      const changes = draft.changes.filter(({ id, after }) => differs(catalog.record(id), after));
-      const findings = checkChanges(this.admin.head, changes);
-      const wrong = [...draft.refused.map(fromRefused), ...findings];
+    for (let round = 1; ; round++) {
+      const draft = yield* draftImport(file, settings, catalog, leftOut);
+      const changes: RecordChange[] = [];
+      for (const change of draft.changes) {
+        if (differs(catalog.record(change.id), change.after)) changes.push(change);
+        yield;
+      }
+      const wrong = [...draft.refused.map(fromRefused), ...(yield* checkChanges(this.admin.head, changes))];
       if (wrong.length === 0) {
         this.#refused = refused;
         this.#leftOut = leftOut;
         return changes;
       }
-      const culprits = wrong.map((finding) => culpritOf(finding, file));
-      if (!first.skipInvalid || culprits.includes(undefined)) return refuseImport(wrong);
-      for (const finding of wrong) refused.push(toRefused(finding));
-      for (const culprit of culprits) if (culprit !== undefined) leftOut.add(culprit);
+      const sizeBefore = leftOut.size;
+      if (culprits !== undefined && round < MAX_ROUNDS) {
+        for (const { item, refusal } of blame(wrong, culprits, () => catalog.with(changes))) {
+          leftOut.add(leftOutCulprit(item));
+          refused.push(toRefused(refusal));
+        }
+      }
+      if (leftOut.size === sizeBefore) return refuseImport(wrong);
     }
   }
 
@@ -174,12 +200,36 @@ function isEmpty(catalog: Catalog): boolean {
   return catalog.segmentKeys(DEFAULT_ENVIRONMENT).length === 0;
 }
 
+/** An item that is left out, and what to tell about it. */
+interface Blame {
+  readonly item: Culprit;
+  readonly refusal: Pick<Finding, "key" | "field" | "description">;
+}
+
+/** What of a file is to be left out because of some findings: what they are about, or else what they come from. */
+function blame(wrong: readonly Finding[], culprits: Culprits, after: () => Catalog): Blame[] {
+  const own: Blame[] = [];
+  for (const finding of wrong) {
+    const item = culprits.ownOf(finding);
+    if (item !== undefined) own.push({ item, refusal: finding });
+  }
+  // The others may come from these, and may be gone with them.
+  if (own.length > 0) return own;
+  const catalog = after();
+  return wrong.flatMap((finding) => {
+    const { kind, key, environment, field, description } = finding;
+    const broken = `would break ${kind} ${key} in ${environment}: ${field}: ${description}`;
+    const toBlame = (item: Culprit) => ({ item, refusal: { key: item.key, field: item.kind, description: broken } });
+    return culprits.causesOf(finding, catalog).map(toBlame);
+  });
+}
+
 function fromRefused({ key, field, description }: RefusedItem): Finding {
   const kind = field.startsWith("segment") ? "segment" : "flag";
   return { kind, key, field, description, environment: "", touched: true };
 }
 
-function toRefused({ key, field, description }: Finding): RefusedItem {
+function toRefused({ key, field, description }: Blame["refusal"]): RefusedItem {
   return create(RefusedItemSchema, { key, field, description });
 }
 
@@ -197,6 +247,8 @@ function refuseImport(findings: readonly Finding[]): Refusal {
 }
 
 function tooLarge(): Refusal {
-  const message = `the file is too large: ${MAX_FILE_BYTES / 1_048_576} MiB and ${contractLimits.flags} flags are the limits`;
+  const { flags, fileItems } = contractLimits;
+  const limits = `${MAX_FILE_BYTES / 1_048_576} MiB, ${flags} flags and ${fileItems} items in all are the limits`;
+  const message = `the file is too large: ${limits}; import it in several files`;
   return new Refusal("RESOURCE_EXHAUSTED", "FILE_TOO_LARGE", message);
 }

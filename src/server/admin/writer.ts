@@ -17,6 +17,7 @@ import { checkChanges } from "../validate/change-set.js";
 import { answerStore } from "./answer-store.js";
 import { refuseFindings } from "./findings.js";
 import { stamp, withoutStamps } from "./stamp.js";
+import { eventLoopTurns, runAtOnce, runSteps, type Steps, type Turns } from "./steps.js";
 import { checkWriteFields, type WriteFields } from "./write-request.js";
 
 /** What a write wants to change, worked out against one state. */
@@ -29,7 +30,10 @@ export interface Draft {
   readonly reads: readonly RecordId[] | "all";
   /** The reason (FLAG_IN_USE …) of the refusal where it breaks something that it does not touch. */
   readonly brokenReason: string;
-  /** Makes no difference to what is well formed, and so works on what is malformed too: kill and revive. */
+  /**
+   * Needs no check: it makes no difference to what is well formed, and so works on what is malformed too (kill and revive),
+   * or it was checked when it was made.
+   */
   readonly unchecked?: true;
 }
 
@@ -38,13 +42,30 @@ export interface Write<T> {
   readonly fields: WriteFields;
   readonly fingerprint: string;
   readonly author: string;
-  /** Works the changes out. Called again after a conflict with another write. */
-  readonly draft: (catalog: Catalog) => OrRefusal<Draft>;
+  /** Aborts when nobody waits for the answer any more: what is not committed by then never is. */
+  readonly signal: AbortSignal;
+  /** Works the changes out, in steps where it is much work. Called again after a conflict with another write. */
+  readonly draft: (catalog: Catalog) => OrRefusal<Draft> | Steps<OrRefusal<Draft>>;
   /** Makes the answer from the state after the write; revision 0 for a dry run. */
   readonly answer: (catalog: Catalog, revision: bigint) => OrRefusal<T>;
 }
 
 const MAX_ATTEMPTS = 100;
+
+/**
+ * A large write that lets others on while it is prepared may find, each time, that they changed something. From then on it
+ * is prepared at once: others wait, but it comes to an end.
+ */
+const MAX_PAUSING_ATTEMPTS = 5;
+
+/** A draft with nothing in it that changes nothing, checked. */
+interface PreparedDraft extends Draft {
+  /** The revision that it was made from. The head may have moved on since. */
+  readonly revision: bigint;
+}
+
+/** What came of preparing a write: `again` where the state moved meanwhile. */
+type Prepared = OrRefusal<PreparedDraft> | "again";
 
 /** The one path by which anything is changed: work out, check, commit, wait until it is visible, answer. */
 export class Writer {
@@ -54,6 +75,7 @@ export class Writer {
   constructor(
     readonly head: Head,
     readonly clock: Clock,
+    readonly turns: Turns = eventLoopTurns(clock),
   ) {}
 
   write<T>(write: Write<T>): Promise<OrRefusal<T>> {
@@ -64,30 +86,32 @@ export class Writer {
     const violations = checkWriteFields(write.fields);
     if (violations.length > 0) return invalidArgument(violations);
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      const result = await this.#attempt(write);
+      const result = await this.#attempt(write, attempt < MAX_PAUSING_ATTEMPTS);
       if (result !== "again") return result;
     }
     return new Refusal("ABORTED", "TOO_MANY_CONFLICTS", "other writes kept changing the same records; try again");
   }
 
-  #attempt<T>(write: Write<T>): Promise<OrRefusal<T> | "again"> {
-    const draft = this.#prepare(write);
-    if (!isRefusal(draft) && draft.reads === "all" && isWorthCommitting(write, draft))
-      return this.#inTurn(write, draft);
-    return this.#finish(write, draft);
+  async #attempt<T>(write: Write<T>, mayPause: boolean): Promise<OrRefusal<T> | "again"> {
+    const preparing = this.#prepare(write, mayPause);
+    const prepared = preparing instanceof Promise ? await preparing : preparing;
+    if (isDraft(prepared) && prepared.reads === "all" && isWorthCommitting(write, prepared))
+      return this.#inTurn(write, mayPause, prepared);
+    return this.#finish(write, prepared);
   }
 
-  #inTurn<T>(write: Write<T>, draft: Draft): Promise<OrRefusal<T> | "again"> {
-    const { revision } = this.head;
+  #inTurn<T>(write: Write<T>, mayPause: boolean, draft: PreparedDraft): Promise<OrRefusal<T> | "again"> {
     // Prepared again where the state moved while others had their turn.
-    const turn = this.#turn.then(() =>
-      this.#finish(write, this.head.revision === revision ? draft : this.#prepare(write)),
-    );
+    const turn = this.#turn.then(async () => {
+      const preparing = this.head.revision === draft.revision ? draft : this.#prepare(write, mayPause);
+      return this.#finish(write, preparing instanceof Promise ? await preparing : preparing);
+    });
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
 
-  async #finish<T>(write: Write<T>, draft: OrRefusal<Draft>): Promise<OrRefusal<T> | "again"> {
+  async #finish<T>(write: Write<T>, draft: Prepared): Promise<OrRefusal<T> | "again"> {
+    if (draft === "again") return draft;
     if (!isRefusal(draft) && isWorthCommitting(write, draft)) return this.#commit(write, draft);
     const answer = this.#answerUncommitted(write, draft);
     // Looked up after the draft was made: if that was refused, or is empty, because of an earlier attempt at the same
@@ -101,19 +125,36 @@ export class Writer {
     return write.fields.dryRun ? write.answer(catalog.with(draft.changes), 0n) : write.answer(catalog, revision);
   }
 
-  #prepare<T>(write: Write<T>): OrRefusal<Draft> {
+  /** A promise only where it paused. */
+  #prepare<T>(write: Write<T>, mayPause: boolean): Prepared | Promise<Prepared> {
     const { head } = this;
-    const draft = write.draft(head.catalog);
+    const { revision } = head;
+    const steps = this.#prepareSteps(write);
+    if (!mayPause) return runAtOnce(steps);
+    return runSteps<Prepared, Prepared>(steps, this.turns, () => {
+      if (write.signal.aborted) return cancelled();
+      return head.revision === revision ? undefined : "again";
+    });
+  }
+
+  /** Whatever it reads of the head is of one revision: it does not go on once that has moved. */
+  *#prepareSteps<T>(write: Write<T>): Steps<OrRefusal<PreparedDraft>> {
+    const { head } = this;
+    const { catalog, revision } = head;
+    const drafted = write.draft(catalog);
+    const draft = isSteps(drafted) ? yield* drafted : drafted;
     if (isRefusal(draft)) return draft;
     const stale = this.#refuseStale(write.fields.expectedRevision, draft);
     if (stale !== undefined) return stale;
-    const context = { catalog: head.catalog, author: write.author, timeMs: this.clock.now() };
-    const changes = draft.changes
-      .filter((change) => differs(head.catalog.record(change.id), change.after))
-      .map((change) => stamp(change, context));
-    const findings = draft.unchecked ? [] : checkChanges(head, changes);
+    const context = { catalog, author: write.author, timeMs: this.clock.now() };
+    const changes: RecordChange[] = [];
+    for (const change of draft.changes) {
+      if (differs(catalog.record(change.id), change.after)) changes.push(stamp(change, context));
+      yield;
+    }
+    const findings = draft.unchecked ? [] : yield* checkChanges(head, changes);
     if (findings.length > 0) return refuseFindings(findings, draft.brokenReason);
-    return { ...draft, changes };
+    return { ...draft, changes, revision };
   }
 
   #refuseStale(expected: bigint | undefined, draft: Draft): Refusal | undefined {
@@ -129,10 +170,11 @@ export class Writer {
     return undefined;
   }
 
-  async #commit<T>(write: Write<T>, draft: Draft): Promise<OrRefusal<T> | "again"> {
+  async #commit<T>(write: Write<T>, draft: PreparedDraft): Promise<OrRefusal<T> | "again"> {
+    if (write.signal.aborted) return cancelled();
     const { head } = this;
     const { idempotencyKey, comment } = write.fields;
-    const seen = head.revision;
+    const seen = draft.revision;
     const ids = draft.reads === "all" ? [] : [...draft.changes.map(({ id }) => id), ...draft.reads];
     const preconditions: Precondition[] =
       draft.reads === "all"
@@ -186,6 +228,18 @@ export class Writer {
     await this.head.reached(earlier.revision);
     return write.answer(this.head.catalog, earlier.revision);
   }
+}
+
+function isDraft(prepared: Prepared): prepared is PreparedDraft {
+  return prepared !== "again" && !isRefusal(prepared);
+}
+
+function isSteps<T>(value: T | Steps<T>): value is Steps<T> {
+  return typeof value === "object" && value !== null && Symbol.iterator in value;
+}
+
+function cancelled(): Refusal {
+  return new Refusal("CANCELLED", "CANCELLED", "the caller has gone; nothing was changed");
 }
 
 function isWorthCommitting<T>(write: Write<T>, draft: Draft): boolean {

@@ -1,9 +1,14 @@
+import { type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { FlagSchema } from "../../../gen/flagwire/v1/flag_pb.js";
 import type { Record } from "../../../gen/flagwire/v1/history_pb.js";
+import { SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
+import { TargetingSchema } from "../../../gen/flagwire/v1/targeting_pb.js";
 import { emptySnapshot, type Problem, type Snapshot } from "../../engine/index.js";
-import type { RecordChange } from "../../store/index.js";
+import { flagId, type RecordChange, segmentId, targetingId } from "../../store/index.js";
+import { contractLimits } from "../limits.js";
 import type { Catalog } from "../state/catalog.js";
 import type { Head } from "../state/head.js";
-import { allItems, changedItems } from "../state/watch-items.js";
+import { type ChangedRecord, changedItems } from "../state/watch-items.js";
 import { checkFlag } from "./flag.js";
 import { checkSegment } from "./segment.js";
 import { checkTargeting } from "./targeting.js";
@@ -20,61 +25,108 @@ export interface Finding extends Problem {
   readonly touched: boolean;
 }
 
-/** Everything that is wrong with what some changes would lead to; empty if they may be made. */
-export function checkChanges(head: Head, changes: readonly RecordChange[]): readonly Finding[] {
-  const before = head.catalog;
+/** What changes are checked against: the records and, compiled, the environments at one revision. */
+export type CheckedState = Pick<Head, "catalog" | "snapshot">;
+
+/** How many flags and segments are compiled in one step. */
+const ITEMS_PER_STEP = 1_000;
+
+/**
+ * Everything that is wrong with what some changes would lead to; empty if they may be made. In steps, between which `state`
+ * must stay as it is.
+ */
+export function* checkChanges(
+  state: CheckedState,
+  changes: readonly RecordChange[],
+): Generator<undefined, readonly Finding[], undefined> {
+  const before = state.catalog;
   const after = before.with(changes);
-  const findings = changes.flatMap(({ after: record }) => (record ? checkRecord(record, after) : []));
-  findings.push(...brokenPrerequisites(changes, before, after));
+  const findings = new Findings();
+  for (const { after: record } of changes) {
+    if (record) findings.add(checkRecord(record, after));
+    yield;
+  }
+  yield* brokenPrerequisites(changes, before, after, findings);
   const changed = changes.map(({ id, after: record }) => ({ before: before.record(id), after: record }));
-  const names = after.environmentNames();
-  const known = names.filter((name) => head.snapshot(name) !== undefined);
-  for (const [name, items] of changedItems(after, known, changed)) {
-    const current = head.snapshot(name);
-    if (current === undefined || items.length === 0) continue;
-    const candidate = current.apply("delta", items, current.position);
-    findings.push(...newProblems(current, candidate, touchedKeys(changes, name), after.segmentKeys(name)));
+  for (const name of after.environmentNames()) {
+    const known = state.snapshot(name);
+    const current = known ?? emptySnapshot(name);
+    const sources = known ? changedSources(changed, name) : allSources(after, name);
+    if (known !== undefined && sources.length === 0) continue;
+    const touched = touchedKeys(changes, name);
+    let candidate = current;
+    const concerned = new Set<string>();
+    // In parts: what one part needs of a later one is compiled anew with that.
+    for (let from = 0; from < sources.length; from += ITEMS_PER_STEP) {
+      const part = sources.slice(from, from + ITEMS_PER_STEP);
+      candidate = candidate.apply("delta", changedItems(after, [name], part).get(name) ?? [], current.position);
+      for (const key of candidate.changedKeys) concerned.add(key);
+      yield;
+    }
+    yield* newProblems({ current, candidate, concerned, touched }, after.segmentKeys(name), findings);
   }
-  for (const name of names) {
-    if (known.includes(name)) continue;
-    const empty = emptySnapshot(name);
-    const candidate = empty.apply("full", allItems(after, name), empty.position);
-    findings.push(...newProblems(empty, candidate, touchedKeys(changes, name), after.segmentKeys(name)));
+  return findings.unique();
+}
+
+/** One changed record for each flag and segment of an environment that some changes touch. */
+function changedSources(changed: readonly ChangedRecord[], environment: string): readonly ChangedRecord[] {
+  const sources = new Map<string, ChangedRecord>();
+  for (const record of changed) {
+    const kind = (record.after ?? record.before)?.kind;
+    if (kind?.case === "flag") sources.set(`flag ${kind.value.key}`, record);
+    if (kind?.case === "targeting" && kind.value.environment === environment)
+      sources.set(`flag ${kind.value.flagKey}`, record);
+    if (kind?.case === "segment" && kind.value.environment === environment)
+      sources.set(`segment ${kind.value.key}`, record);
   }
-  return unique(findings);
+  return [...sources.values()];
+}
+
+/** One record for each flag and segment of an environment. */
+function allSources(catalog: Catalog, environment: string): readonly ChangedRecord[] {
+  const flags = catalog.flagKeys().map((key) => ({ after: catalog.record(flagId(key)) }));
+  const segments = catalog
+    .segmentKeys(environment)
+    .map((key) => ({ after: catalog.record(segmentId(environment, key)) }));
+  return [...flags, ...segments];
+}
+
+/** One environment before and after. */
+interface Comparison {
+  readonly current: Snapshot;
+  readonly candidate: Snapshot;
+  /** The flags that may answer differently. */
+  readonly concerned: ReadonlySet<string>;
+  readonly touched: TouchedKeys;
 }
 
 /**
  * What is malformed in a candidate and was not before, or is in what the write touches. What was malformed all along, such
  * as in an old data directory, must not stand in the way of other edits.
  */
-function newProblems(
-  current: Snapshot,
-  candidate: Snapshot,
-  touched: TouchedKeys,
+function* newProblems(
+  { current, candidate, concerned, touched }: Comparison,
   segmentKeys: readonly string[],
-): Finding[] {
+  findings: Findings,
+): Generator<undefined, void, undefined> {
   const { environment } = candidate;
-  const findings: Finding[] = [];
-  for (const key of candidate.changedKeys) {
+  for (const key of concerned) {
+    yield;
     const problems = candidate.flag(key)?.problems ?? [];
     if (problems.length === 0) continue;
     const before = current.flag(key);
     const isTouched = touched.flags.has(key) || touched.targetings.has(key);
     if (!isTouched && (before?.problems.length ?? 0) > 0) continue;
-    for (const problem of problems) {
-      const own = problem.field.startsWith("flag") ? touched.flags : touched.targetings;
-      findings.push({ kind: "flag", key, environment, touched: own.has(key), ...problem });
-    }
+    const isOwn = ({ field }: Problem) => (field.startsWith("flag") ? touched.flags : touched.targetings).has(key);
+    findings.add(problems.map((problem) => ({ kind: "flag", key, environment, touched: isOwn(problem), ...problem })));
   }
   for (const key of segmentKeys) {
+    yield;
     const problems = candidate.segmentProblems(key);
     const isTouched = touched.segments.has(key);
     if (problems.length === 0 || (!isTouched && current.segmentProblems(key).length > 0)) continue;
-    for (const problem of problems)
-      findings.push({ kind: "segment", key, environment, touched: isTouched, ...problem });
+    findings.add(problems.map((problem) => ({ kind: "segment", key, environment, touched: isTouched, ...problem })));
   }
-  return findings;
 }
 
 function checkRecord(record: Record, catalog: Catalog): Finding[] {
@@ -85,10 +137,12 @@ function checkRecord(record: Record, catalog: Catalog): Finding[] {
   switch (kind.case) {
     case "flag":
       checkFlag(kind.value, violations);
+      violations.size("flag", sizeOf(FlagSchema, kind.value), contractLimits.flagBytes);
       return found("flag", kind.value.key, "");
     case "targeting": {
       const { flagKey, environment } = kind.value;
       checkTargeting(kind.value, catalog, violations);
+      violations.size("targeting", sizeOf(TargetingSchema, kind.value), contractLimits.targetingBytes);
       if (catalog.flag(flagKey) === undefined) {
         const wrong = flagKey === "" ? "is required" : `there is no flag ${JSON.stringify(flagKey)}`;
         violations.add("targeting.flag_key", wrong);
@@ -101,6 +155,7 @@ function checkRecord(record: Record, catalog: Catalog): Finding[] {
     case "segment": {
       const { key, environment } = kind.value;
       checkSegment(kind.value, violations);
+      violations.size("segment", sizeOf(SegmentSchema, kind.value), contractLimits.segmentBytes);
       if (catalog.environment(environment) === undefined) {
         violations.add("segment.environment", `there is no environment ${JSON.stringify(environment)}`);
       }
@@ -116,7 +171,12 @@ function checkRecord(record: Record, catalog: Catalog): Finding[] {
 }
 
 /** Prerequisites, in settings that the changes do not touch, that name a flag or variant which the changes remove. */
-function brokenPrerequisites(changes: readonly RecordChange[], before: Catalog, after: Catalog): Finding[] {
+function* brokenPrerequisites(
+  changes: readonly RecordChange[],
+  before: Catalog,
+  after: Catalog,
+  findings: Findings,
+): Generator<undefined, void, undefined> {
   const shrunk = new Set<string>();
   for (const { id } of changes) {
     const kind = before.record(id)?.kind;
@@ -124,22 +184,19 @@ function brokenPrerequisites(changes: readonly RecordChange[], before: Catalog, 
     const variants = after.flag(kind.value.key)?.variants ?? {};
     if (Object.keys(kind.value.variants).some((name) => !Object.hasOwn(variants, name))) shrunk.add(kind.value.key);
   }
-  if (shrunk.size === 0) return [];
+  if (shrunk.size === 0) return;
   const touched = new Set(changes.map(({ id }) => id));
-  const findings: Finding[] = [];
   for (const environment of after.environmentNames()) {
     for (const key of after.flagKeys()) {
-      if (touched.has(`targeting/${environment}/${key}`)) continue;
+      yield;
+      if (touched.has(targetingId(environment, key))) continue;
       const targeting = after.targeting(environment, key);
       if (!targeting?.prerequisites.some(({ flagKey }) => shrunk.has(flagKey))) continue;
       const violations = new Violations();
       checkTargeting(targeting, after, violations);
-      for (const violation of violations.list) {
-        findings.push({ kind: "flag", key, environment, touched: false, ...violation });
-      }
+      findings.add(violations.list.map((v) => ({ kind: "flag", key, environment, touched: false, ...v })));
     }
   }
-  return findings;
 }
 
 interface TouchedKeys {
@@ -160,13 +217,23 @@ function touchedKeys(changes: readonly RecordChange[], environment: string): Tou
   return touched;
 }
 
-/** A flag's own problems are found once in each environment; once is enough. */
-function unique(findings: readonly Finding[]): Finding[] {
-  const byText = new Map<string, Finding>();
-  for (const finding of findings) {
-    const where = finding.field.startsWith("flag") ? "" : finding.environment;
-    const text = [finding.kind, finding.key, where, finding.field, finding.description].join("\n");
-    if (!byText.has(text)) byText.set(text, finding);
+/** Collects findings. A flag's own problems are found once in each environment; once is enough. */
+class Findings {
+  readonly #byText = new Map<string, Finding>();
+
+  add(findings: readonly Finding[]): void {
+    for (const finding of findings) {
+      const where = finding.field.startsWith("flag") ? "" : finding.environment;
+      const text = [finding.kind, finding.key, where, finding.field, finding.description].join("\n");
+      if (!this.#byText.has(text)) this.#byText.set(text, finding);
+    }
   }
-  return [...byText.values()];
+
+  unique(): readonly Finding[] {
+    return [...this.#byText.values()];
+  }
+}
+
+function sizeOf<D extends DescMessage>(schema: D, message: MessageShape<D>): number {
+  return toBinary(schema, message).length;
 }

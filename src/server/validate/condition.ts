@@ -12,6 +12,10 @@ export function checkCondition(condition: Condition | undefined, path: string, v
     const { kind } = next.condition;
     if (kind.case === "not") rest.push({ condition: kind.value, path: `${next.path}.not` });
     if (kind.case === "match") checkMatch(kind.value, `${next.path}.match`, violations);
+    if (kind.case === "rollout") {
+      violations.text(`${next.path}.rollout.bucket_by`, kind.value.bucketBy, 256);
+      violations.text(`${next.path}.rollout.salt`, kind.value.salt ?? "", 256);
+    }
     if (kind.case !== "all" && kind.case !== "any") continue;
     for (const [index, child] of kind.value.conditions.entries()) {
       rest.push({ condition: child, path: `${next.path}.${kind.case}.conditions[${index}]` });

@@ -37,7 +37,8 @@ function checkKind(flag: Flag, violations: Violations): void {
     violations.add("flag.kind", `${wrong}: release, experiment, operational or permission`);
   }
   if (flag.kind !== FlagKind.RELEASE && flag.kind !== FlagKind.EXPERIMENT) return;
-  if (flag.owner === "") violations.add("flag.owner", `is required of a flag of kind ${kind}: who cleans it up?`);
+  if (flag.owner.trim() === "")
+    violations.add("flag.owner", `is required of a flag of kind ${kind}: who cleans it up?`);
   if (!flag.expiresAt)
     violations.add("flag.expires_at", `is required of a flag of kind ${kind}: when should it be gone?`);
 }
@@ -47,6 +48,7 @@ function checkMetadata(flag: Flag, violations: Violations): void {
   violations.count("flag.metadata", entries.length, contractLimits.metadataEntries);
   for (const [key, value] of entries) {
     const field = `flag.metadata[${JSON.stringify(key)}]`;
+    if (key.length > 128) violations.add(field, "has a key of more than 128 characters");
     if (typeof value === "object") violations.add(field, "is neither a string nor a number nor a boolean");
     if (typeof value === "string") violations.text(field, value, 1_024);
   }

@@ -7,6 +7,7 @@ import type { Violations } from "./violations.js";
 /** Checks what the engine does not: counts, lengths, repetitions, and that what it names exists in the catalog. */
 export function checkTargeting(targeting: Targeting, catalog: Catalog, violations: Violations): void {
   violations.timestamp("targeting.killed.killed_at", targeting.killed?.killedAt);
+  violations.text("targeting.killed.killed_by", targeting.killed?.killedBy ?? "", 256);
   violations.text("targeting.killed.reason", targeting.killed?.reason ?? "", 1_024);
   checkPrerequisites(targeting, catalog, violations);
   checkTargets(targeting, violations);
@@ -31,6 +32,7 @@ function checkPrerequisites(targeting: Targeting, catalog: Catalog, violations: 
   for (const [index, { flagKey, variants }] of prerequisites.entries()) {
     const path = `targeting.prerequisites[${index}]`;
     const flag = catalog.flag(flagKey);
+    violations.unique(`${path}.variants`, variants);
     if (flagKey !== "" && flag === undefined) {
       violations.add(`${path}.flag_key`, `there is no flag ${JSON.stringify(flagKey)}`);
     }

@@ -3,21 +3,29 @@ import type { FieldViolation } from "../refusal.js";
 
 /** Keys of flags and segments, names of environments, ids of rules. */
 const KEY = /^[A-Za-z0-9._-]{1,128}$/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it refuses.
-const CONTROL = /[\u0000-\u001f\u007f]/;
+const CONTROL = /\p{Cc}/u;
+
+/** How many fields of one record are told one by one. */
+const MAX_VIOLATIONS = 100;
 
 const TIMESTAMP_RANGE = { from: -62_135_596_800n, to: 253_402_300_799n } as const;
 
 /** Collects every offending field of a request. */
 export class Violations {
   readonly #list: FieldViolation[] = [];
+  #omitted = 0;
 
+  /** What was found; the last one counts those that are too many to tell. */
   get list(): readonly FieldViolation[] {
-    return this.#list;
+    const field = this.#list[0]?.field.split(/[.[]/)[0] ?? "";
+    return this.#omitted === 0
+      ? this.#list
+      : [...this.#list, { field, description: `and ${this.#omitted} more violations` }];
   }
 
   add(field: string, description: string): void {
-    this.#list.push({ field, description });
+    if (this.#list.length < MAX_VIOLATIONS) this.#list.push({ field, description });
+    else this.#omitted++;
   }
 
   key(field: string, key: string): void {
@@ -48,6 +56,13 @@ export class Violations {
 
   count(field: string, count: number, max: number): void {
     if (count > max) this.add(field, `has ${count} entries; ${max} is the limit`);
+  }
+
+  /** The size of a record's encoding. */
+  size(field: string, sizeBytes: number, maxBytes: number): void {
+    if (sizeBytes <= maxBytes) return;
+    const mebibytes = maxBytes / 1_048_576;
+    this.add(field, `is ${sizeBytes} bytes when encoded; ${maxBytes} (${mebibytes} MiB) is the limit`);
   }
 
   /** Reports each repeated value once. */
