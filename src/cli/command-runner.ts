@@ -25,7 +25,11 @@ export function createCommandRunner(open: () => Session, finish: (exitCode: Exit
         finish(exitCode ?? ExitCode.done);
       } catch (error) {
         if (!(error instanceof ConnectError)) throw error;
-        throw toRemoteFailure(error, session.options.address, fields);
+        throw toRemoteFailure(error, {
+          address: session.options.address,
+          mayHaveWritten: session.mayHaveWritten(),
+          fields,
+        });
       } finally {
         session.close();
       }

@@ -8,6 +8,8 @@ export interface GlobalOptions {
   readonly environment: string;
   /** Whether the environment was named, rather than being the default. */
   readonly environmentNamed: boolean;
+  /** Whether it was named by the option, for this command. */
+  readonly environmentGiven: boolean;
   readonly token: string | undefined;
   readonly json: boolean;
 }
@@ -38,6 +40,7 @@ export function resolveGlobalOptions(
     address,
     environment: environment ?? "production",
     environmentNamed: environment !== undefined,
+    environmentGiven: given.env !== undefined,
     token,
     json: given.json ?? false,
   };

@@ -1,5 +1,5 @@
 import type { CliIo, OutputStream } from "./cli-io.js";
-import type { CliFailure } from "./failure.js";
+import { CliFailure, ExitCode } from "./failure.js";
 import { printable } from "./printable.js";
 
 /** Where a command's answers go. Standard output holds answers only; everything else is a note on standard error. */
@@ -30,11 +30,26 @@ export function createOutput(io: CliIo, json: boolean): Output {
   };
 }
 
-/** Resolves when the text was taken, so that a slow reader slows the command down. A reader that has gone is no error. */
+/**
+ * Resolves when the text was taken, so that a slow reader slows the command down. A reader that has gone is no error; that
+ * the text cannot be kept (a full disk) is.
+ */
 function writeAll(stream: OutputStream, text: string): Promise<void> {
-  return new Promise((resolve) => {
-    stream.write(text, () => resolve());
+  return new Promise((resolve, reject) => {
+    stream.write(text, (error) => {
+      if (error == null || isReaderGone(error)) resolve();
+      else reject(toOutputFailure(error));
+    });
   });
+}
+
+/** Whether a write failed because nobody reads any more (`| head`): an ordinary end. Later writes find the stream destroyed. */
+export function isReaderGone(error: Error): boolean {
+  return "code" in error && (error.code === "EPIPE" || error.code === "ERR_STREAM_DESTROYED");
+}
+
+export function toOutputFailure(error: Error): CliFailure {
+  return new CliFailure(ExitCode.refused, `the output cannot be written: ${error.message}`);
 }
 
 /** Prints why a command failed. */

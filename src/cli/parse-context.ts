@@ -15,6 +15,9 @@ export function parseContext(text: string, what = "--context"): JsonObject {
     throw usageFailure(`${what} is not JSON (${(error as Error).message}); give an object such as ${example}`);
   }
   if (!isJsonObject(json)) throw usageFailure(`${what} is not a JSON object; give one such as ${example}`);
+  if (json.targetingKey !== undefined && typeof json.targetingKey !== "string") {
+    throw usageFailure(`${what} has a targetingKey that is not a string; put it in quotes, such as ${example}`);
+  }
   return json;
 }
 
@@ -32,7 +35,7 @@ export async function readContext(option: string | undefined): Promise<JsonObjec
   }
 }
 
-/** The context as a request carries it. A `targetingKey` that is not a string stays an attribute, for the server to judge. */
+/** The context as a request carries it. */
 export function toContextMessage(context: JsonObject, targetingKey?: string): MessageInitShape<typeof ContextSchema> {
   const { targetingKey: own, ...attributes } = context;
   if (targetingKey !== undefined) return { targetingKey, attributes };

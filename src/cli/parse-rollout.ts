@@ -14,7 +14,8 @@ export type WantedRollout =
   | { readonly kind: "percent"; readonly weight: number }
   | { readonly kind: "shares"; readonly shares: readonly WantedShare[] };
 
-const forms = "give a percentage such as 25%, or shares such as control=30,treatment=70";
+const forms =
+  "give a percentage from 0% to 100% with up to three decimals and the % sign, such as 25%, or shares such as control=30,treatment=70";
 
 /** Reads `25%` or `v=30,w=70`. Percentages have up to three decimals; shares sum to 100. */
 export function parseRollout(text: string): WantedRollout {
@@ -42,7 +43,7 @@ function parseShare(text: string): WantedShare {
   const variant = text.slice(0, Math.max(at, 0)).trim();
   const weight = parseWeight(text.slice(at + 1).trim());
   if (variant === "" || weight === undefined) {
-    throw usageFailure(`${JSON.stringify(text)} is not VARIANT=PERCENT with up to three decimals: ${forms}`);
+    throw usageFailure(`${JSON.stringify(text)} is not VARIANT=PERCENT: ${forms}`);
   }
   return { variant, weight };
 }

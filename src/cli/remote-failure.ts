@@ -6,7 +6,7 @@ import {
 } from "../../gen/google/rpc/error_details_pb.js";
 import { CliFailure, ExitCode } from "./failure.js";
 import { counted } from "./printable.js";
-import { isNotGrpc } from "./remote.js";
+import { isConnectionLost, isNotGrpc } from "./remote.js";
 
 /** The options by which a request's fields are set, where a person would not guess. */
 export type FieldOptions = Readonly<Record<string, string>>;
@@ -16,11 +16,23 @@ export function refusalReason(error: unknown): string | undefined {
   return error instanceof ConnectError ? error.findDetails(ErrorInfoSchema)[0]?.reason : undefined;
 }
 
+/** What is known of a call that failed. */
+export interface FailedCall {
+  readonly address: string;
+  /** Whether it may have changed something all the same. */
+  readonly mayHaveWritten: boolean;
+  readonly fields?: FieldOptions | undefined;
+}
+
 /** Says what became of a call and what to do next. Every status that a server can answer with becomes exit code 3. */
-export function toRemoteFailure(error: ConnectError, address: string, fields: FieldOptions = {}): CliFailure {
-  const violations = error.findDetails(BadRequestSchema).flatMap((detail) => detail.fieldViolations);
-  const lines = violations.map(({ field, description }) => `${fieldName(field, fields)}: ${description}`);
-  return new CliFailure(ExitCode.refused, describe(error, address, violations), lines);
+export function toRemoteFailure(error: ConnectError, failed: FailedCall): CliFailure {
+  const violations = error
+    .findDetails(BadRequestSchema)
+    .flatMap((detail) => detail.fieldViolations)
+    // A stale revision is said whole by the message.
+    .filter(({ field }) => field !== "expected_revision" || !error.rawMessage.includes(field));
+  const lines = violations.map(({ field, description }) => `${fieldName(field, failed.fields ?? {})}: ${description}`);
+  return new CliFailure(ExitCode.refused, describe(error, failed, violations), lines);
 }
 
 function fieldName(field: string, fields: FieldOptions): string {
@@ -28,14 +40,17 @@ function fieldName(field: string, fields: FieldOptions): string {
   return option === undefined ? field : `${option} (${field})`;
 }
 
-function describe(error: ConnectError, address: string, violations: readonly BadRequest_FieldViolation[]): string {
+function describe(error: ConnectError, failed: FailedCall, violations: readonly BadRequest_FieldViolation[]): string {
+  const { address } = failed;
+  const doubt = failed.mayHaveWritten ? '. The write may have been made all the same: see "flagwire history"' : "";
   if (isNotGrpc(error)) return `what listens at ${address} does not speak gRPC; check --address`;
+  if (isConnectionLost(error)) return `the connection to ${address} was lost${doubt}`;
   // A server's own line for several fields would only repeat the first of those that follow.
   const first = violations[0]?.field;
   if (first !== undefined && error.rawMessage.startsWith(`${first}: `)) {
     return `the server refuses ${counted(violations.length, "field")} of the request; nothing was changed`;
   }
-  const said = error.rawMessage;
+  const said = error.rawMessage.replace(/\bexpected_revision\b/g, "--expected-revision");
   switch (error.code) {
     case Code.Unavailable: {
       if (refusalReason(error) !== undefined) return said;
@@ -43,8 +58,11 @@ function describe(error: ConnectError, address: string, violations: readonly Bad
       return `cannot reach the server at ${address}: ${said}; ${hint}`;
     }
     case Code.DeadlineExceeded:
-      return `no answer from ${address} in time; check that it is up. A write may have been made all the same: see "flagwire history"`;
+      return `no answer from ${address} in time; check that it is up${doubt}`;
     case Code.Unauthenticated:
+      // Said of any token today, because the server has no means to make one.
+      if (refusalReason(error) === "TOKEN_UNKNOWN")
+        return "this server knows no tokens yet; leave --token out, and FLAGWIRE_TOKEN unset";
       return `${said}; pass --token or set FLAGWIRE_TOKEN`;
     case Code.Unimplemented:
       return `the server at ${address} does not know this call: ${said}; is it another service, or an older version?`;

@@ -1,3 +1,5 @@
+import type { DescMethod } from "@bufbuild/protobuf";
+import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { type CallOptions, type Client, Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { AdminService } from "../../gen/flagwire/v1/admin_service_pb.js";
@@ -23,6 +25,8 @@ export interface Remote {
   readonly admin: Client<typeof AdminService>;
   readonly evaluation: Client<typeof EvaluationService>;
   readonly address: string;
+  /** Whether the last call may have changed something, answered or not. */
+  readonly mayHaveWritten: boolean;
   /** Makes a call within `callBudgetMs` (`budgetMs`), and once more if the server was not available for the first. */
   call<T>(attempt: Attempt<T>, budgetMs?: number): Promise<T>;
   /** Makes sure within `callBudgetMs` that the server answers: before calls that may themselves take long. */
@@ -39,7 +43,15 @@ export function openRemote(options: RemoteOptions): Remote {
   const baseUrl = toBaseUrl(options.address);
   // Pings notice a server that has gone without a word. A large import may keep it busy for seconds, so they are patient.
   const sessions = new Http2SessionManager(baseUrl, { pingIntervalMs: 10_000, pingTimeoutMs: 15_000 });
-  const transport = createGrpcTransport({ baseUrl, sessionManager: sessions, interceptors: [withHeaders(options)] });
+  let mayHaveWritten = false;
+  const trackWrites = createWriteTracker((writes) => {
+    mayHaveWritten = writes;
+  });
+  const transport = createGrpcTransport({
+    baseUrl,
+    sessionManager: sessions,
+    interceptors: [withHeaders(options), trackWrites],
+  });
   const admin = createClient(AdminService, transport);
   const { clock, signal } = options;
   let broken = false;
@@ -54,14 +66,24 @@ export function openRemote(options: RemoteOptions): Remote {
       broken = isNotGrpc(error);
       // Without time for another attempt: no time at all would mean no deadline to connect-node.
       if (!isUnavailable(error) || leftMs() < 2 * retryDelayMs) throw error;
+      const mayHaveWrittenFirst = mayHaveWritten;
       await pause(clock, retryDelayMs, signal);
-      return await once();
+      try {
+        return await once();
+      } catch (second) {
+        mayHaveWritten ||= mayHaveWrittenFirst;
+        // That nobody is there any more says less than that the first attempt was cut off.
+        throw isConnectionLost(error) && isUnavailable(second) && !isConnectionLost(second) ? error : second;
+      }
     }
   };
   return {
     admin,
     evaluation: createClient(EvaluationService, transport),
     address: options.address,
+    get mayHaveWritten() {
+      return mayHaveWritten;
+    },
     call,
     async reach() {
       try {
@@ -85,10 +107,24 @@ export function isUnavailable(error: unknown): boolean {
   return error.code === Code.Unavailable || /NGHTTP2_REFUSED_STREAM/.test(error.rawMessage);
 }
 
+/** Whether the connection ended before the answer did. Whatever the call was to do may have been done. */
+export function isConnectionLost(error: unknown): boolean {
+  if (!(error instanceof ConnectError) || isNotGrpc(error) || error.details.length > 0) return false;
+  return lostCodes.test(causeCode(error)) || lostMessages.test(error.rawMessage);
+}
+
+const lostCodes = /^(ECONNRESET|EPIPE|ERR_STREAM_\w+|ERR_HTTP2_\w+)$/;
+const lostMessages =
+  /^http\/2 (stream|connection) closed|NGHTTP2_|ECONNRESET|^protocol error: missing (status|output message)/;
+
+function causeCode(error: ConnectError): string {
+  const { cause } = error;
+  return cause instanceof Error && "code" in cause ? String(cause.code) : "";
+}
+
 /** Whether what answered does not speak HTTP/2 at all. */
 export function isNotGrpc(error: unknown): boolean {
-  const cause = error instanceof ConnectError ? error.cause : undefined;
-  return cause instanceof Error && "code" in cause && cause.code === "ERR_HTTP2_ERROR";
+  return error instanceof ConnectError && causeCode(error) === "ERR_HTTP2_ERROR";
 }
 
 /** Waits, or less if `signal` aborts. Holds the process meanwhile, which the clock's timers alone would not. */
@@ -113,6 +149,38 @@ function withHeaders(options: RemoteOptions): Interceptor {
     if (options.token !== undefined) request.header.set("authorization", `Bearer ${options.token}`);
     return next(request);
   };
+}
+
+/** Tells of each call whether it may change something: a dry run does not, nor does a stream that nothing was sent on. */
+function createWriteTracker(tell: (writes: boolean) => void): Interceptor {
+  return (next) => (request) => {
+    tell(false);
+    if (isRead(request.method)) return next(request);
+    if (!request.stream) {
+      tell(!isDryRun(request.message));
+      return next(request);
+    }
+    return next({ ...request, message: tellOfFirst(request.message, tell) });
+  };
+}
+
+async function* tellOfFirst<T extends object>(messages: AsyncIterable<T>, tell: (writes: boolean) => void) {
+  let first = true;
+  for await (const message of messages) {
+    if (first) tell(!isDryRun(message));
+    first = false;
+    yield message;
+  }
+}
+
+function isRead(method: DescMethod): boolean {
+  return (
+    method.methodKind === "server_streaming" || method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS
+  );
+}
+
+function isDryRun(message: object): boolean {
+  return "dryRun" in message && message.dryRun === true;
 }
 
 /** Header values are printable ASCII. */

@@ -10,22 +10,10 @@ import { StructSchema, TimestampSchema, ValueSchema } from "@bufbuild/protobuf/w
 
 const registry = createRegistry(StructSchema, ValueSchema, TimestampSchema);
 
-/** A message in protobuf's JSON form. With `whole`, fields without presence are there even where they are empty. */
-export function toDocument<Desc extends DescMessage>(
-  schema: Desc,
-  message: MessageShape<Desc>,
-  options: { readonly whole?: boolean } = {},
-): JsonObject {
-  const json = toJson(schema, message, { registry, alwaysEmitImplicit: options.whole ?? false });
+/** A message in protobuf's JSON form. Fields without presence are there even where they are empty. */
+export function toDocument<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): JsonObject {
+  const json = toJson(schema, message, { registry, alwaysEmitImplicit: true });
   return isJsonObject(json) ? json : {};
-}
-
-/** The answer to a write or a read in protobuf's JSON form, its revision always there, also where it is 0. */
-export function toResponseDocument<Desc extends DescMessage>(
-  schema: Desc,
-  message: MessageShape<Desc> & { readonly revision: bigint },
-): JsonObject {
-  return { ...toDocument(schema, message), revision: String(message.revision) };
 }
 
 export function isJsonObject(json: unknown): json is JsonObject {

@@ -28,7 +28,9 @@ export async function seedServer(session: Session, listening: HostPort, seed: Se
     const created = response.createdFlags.length;
     if (created > 0) output.note(`imported ${counted(created, "flag")} from ${seed.path}`);
   } catch (error) {
-    throw error instanceof ConnectError ? toRemoteFailure(error, address) : error;
+    throw error instanceof ConnectError
+      ? toRemoteFailure(error, { address, mayHaveWritten: remote.mayHaveWritten })
+      : error;
   } finally {
     remote.close();
   }

@@ -10,6 +10,8 @@ export interface Session {
   readonly output: Output;
   /** Aborts when the command should end: interrupted, or nobody reads its output any more. */
   readonly signal: AbortSignal;
+  /** Whether the last call to the server may have changed something, answered or not. */
+  mayHaveWritten(): boolean;
   /** The server, connected to at the first call. */
   remote(): Remote;
   close(): void;
@@ -22,6 +24,7 @@ export function createSession(io: CliIo, options: GlobalOptions, signal: AbortSi
     options,
     output: createOutput(io, options.json),
     signal,
+    mayHaveWritten: () => remote?.mayHaveWritten ?? false,
     remote() {
       remote ??= openRemote({
         address: options.address,

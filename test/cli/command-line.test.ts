@@ -24,6 +24,11 @@ describe("a command line that is not understood", () => {
     [["flags", "create", "a", "--expires-at", "2027-01-31"], "is not an RFC 3339 time"],
     [["flags", "create", "a", "--type", "number", "--variant", "a=x"], '"x" is not a number'],
     [["export", "--yaml", "--json"], "--yaml and --json exclude each other"],
+    [["flags", "list", "--address", "8013"], "is a port; write 127.0.0.1:8013"],
+    [["serve", "--listen", "18041"], "is a port; write 127.0.0.1:18041"],
+    [["apply", "-f", "a", "-f", "b"], "-f is given twice"],
+    [["eval", "a", "--context", '{"targetingKey":5}'], "targetingKey that is not a string"],
+    [["rollout", "a", "33.3333%"], "up to three decimals and the % sign"],
     [["flags", "list", "--address", "a:b:c"], '"a:b:c" is not HOST:PORT'],
     [["flags", "list", "--token", "a b"], "the token has characters that no token has"],
     [["serve", "--listen", "0.0.0.0:0"], "add --allow-anonymous"],
@@ -86,6 +91,20 @@ describe("help", () => {
 
   it("has the version beside it", async () => {
     expect(await runFlagwire(["--version"])).toEqual({ exitCode: 0, stdout: "1.2.3\n", stderr: "" });
+  });
+});
+
+describe("output", () => {
+  it("that cannot be written is a failure that is said", async () => {
+    const { exitCode, stderr } = await runFlagwire(["--help"], { outputError: "ENOSPC" });
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 3,
+      stderr: "flagwire: the output cannot be written: ENOSPC: it fails\n",
+    });
+  });
+
+  it("that nobody reads any more is a quiet end", async () => {
+    expect(await runFlagwire(["--help"], { outputError: "EPIPE" })).toEqual({ exitCode: 0, stdout: "", stderr: "" });
   });
 });
 

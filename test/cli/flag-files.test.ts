@@ -94,7 +94,9 @@ describe("a native file", () => {
 
   it.each([
     ["flags: [", "file.yaml is not YAML"],
-    ["flags:\n  - key: a\n    key: b", "file.yaml is not YAML"],
+    ["flags:\n  - key: a\n    key: b", "file.yaml has a key twice in one object"],
+    ["flags: []\n---\nflags: []", "file.yaml holds several YAML documents"],
+    ["\u0000\u0001:\u0002{[\n\ufffd: -\n  - ]]", "file.yaml is not text"],
     ["", "is no flag file"],
     ["[]", "is no flag file"],
     ["flagz: []", 'is no flag file (it has "flagz")'],
@@ -103,6 +105,10 @@ describe("a native file", () => {
     const thrown = failure(text);
     expect(thrown.message).toContain(message);
     expect(thrown.exitCode).toBe(2);
+  });
+
+  it("that is binary is complained of in one line", () => {
+    expect(failure("\u0000\u0001:\u0002{[\n\ufffd: -\n  - ]]").details).toEqual([]);
   });
 
   it("tells the line of a syntax error", () => {

@@ -58,8 +58,10 @@ describe("a context", () => {
     });
   });
 
-  it("leaves a targeting key that is not text to the server", () => {
-    expect(toContextMessage({ targetingKey: 5 })).toEqual({ attributes: { targetingKey: 5 } });
+  it.each(["5", "null", "{}"])("cannot have a targeting key that is not text: %s", (value) => {
+    expect(() => parseContext(`{"targetingKey":${value}}`)).toThrow(
+      "--context has a targetingKey that is not a string",
+    );
   });
 
   it("can be read from a file", async () => {
@@ -91,6 +93,15 @@ describe("an address", () => {
 
   it.each(["", "a:b", "a:65536", "::1", "a b", "a/b", "a:1:2"])("is refused: %j", (text) => {
     expect(() => parseHostPort(text, "--address")).toThrow("is not HOST:PORT");
+  });
+
+  it.each([
+    ["8013", "is a port; write 127.0.0.1:8013"],
+    ["1:8013", "has a number as its host"],
+    ["0x7f000001", "is a port"],
+  ])("is no number, which would be another machine's: %s", (text, message) => {
+    expect(() => parseHostPort(text, "--address")).toThrow(message);
+    expect(() => toBaseUrl(`http://${text}`)).toThrow("--address");
   });
 
   it("is cleartext unless it is an https URL", () => {

@@ -45,7 +45,7 @@ describe("the shares of a rollout", () => {
   it.each(["25", "1.2345%", "-1%", "101%", "100.001%", "x%", "%", "1e1%"])(
     "are refused as a percentage: %s",
     (text) => {
-      expect(complaint(text)).toContain("give a percentage such as 25%, or shares such as");
+      expect(complaint(text)).toContain("give a percentage from 0% to 100% with up to three decimals and the % sign");
     },
   );
 

@@ -16,6 +16,8 @@ export interface RunOptions {
   readonly userName?: string;
   /** Whether standard error is a terminal. */
   readonly terminal?: boolean;
+  /** The error code that every write to standard output fails with. */
+  readonly outputError?: string;
 }
 
 /** A command that runs in this process. */
@@ -38,7 +40,7 @@ export function runFlagwire(argv: readonly string[], options: RunOptions = {}): 
 let lastKey = 0;
 
 export function startFlagwire(argv: readonly string[], options: RunOptions = {}): RunningCli {
-  const stdout = new Capture(false);
+  const stdout = new Capture(false, options.outputError);
   const stderr = new Capture(options.terminal ?? false);
   const stdin = new PassThrough();
   const interrupt = new AbortController();
@@ -66,12 +68,16 @@ export function startFlagwire(argv: readonly string[], options: RunOptions = {})
 class Capture extends Writable {
   text = "";
 
-  constructor(readonly isTTY: boolean) {
+  constructor(
+    readonly isTTY: boolean,
+    readonly errorCode?: string,
+  ) {
     super();
   }
 
-  override _write(chunk: Buffer, _encoding: string, callback: () => void): void {
-    this.text += chunk.toString();
-    callback();
+  override _write(chunk: Buffer, _encoding: string, callback: (error?: Error) => void): void {
+    const code = this.errorCode;
+    if (code === undefined) this.text += chunk.toString();
+    callback(code === undefined ? undefined : Object.assign(new Error(`${code}: it fails`), { code }));
   }
 }

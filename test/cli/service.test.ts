@@ -1,4 +1,6 @@
+import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -81,6 +83,25 @@ describe("flags", () => {
     });
   });
 
+  it("with a tag that none has are none, and that is said", async () => {
+    const { stderr } = await flagwire(["flags", "list", "--tag", "nope"]);
+    expect(stderr).toBe("flagwire: no flag has the tag nope\n");
+  });
+
+  it("are created in every environment, and --env is told so", async () => {
+    const argv = ["flags", "create", "all-over", "--type", "boolean", "--kind", "operational", "--env", "production"];
+    expect((await flagwire(argv)).stderr).toContain("in every environment, not only in production");
+  });
+
+  it("are whole in JSON, what is false or empty too", async () => {
+    await createSwitch("whole-document");
+    expect(await json("off", "whole-document")).toMatchObject({ targeting: { enabled: false, rules: [] } });
+    expect(await json("flags", "get", "whole-document")).toMatchObject({
+      flag: { owner: "", tags: [] },
+      targetings: [{ enabled: false }],
+    });
+  });
+
   it("are deleted, and their keys need force to be used again", async () => {
     await createSwitch("doomed");
     expect(await json("flags", "delete", "doomed")).toEqual({ revision: expect.any(String) });
@@ -124,7 +145,10 @@ describe("everyday edits", () => {
   it("are refused on an expected revision that is stale", async () => {
     const { revision } = await createSwitch("contested");
     await json("on", "contested");
-    expect((await flagwire(["off", "contested", "--expected-revision", revision])).exitCode).toBe(3);
+    const { exitCode, stderr } = await flagwire(["off", "contested", "--expected-revision", revision]);
+    expect(exitCode).toBe(3);
+    expect(stderr).toMatch(/^flagwire: [^\n]*--expected-revision[^\n]*\n$/);
+    expect(stderr).not.toContain("expected_revision");
   });
 
   it("roll a flag out, and hint that it is off", async () => {
@@ -170,6 +194,14 @@ describe("everyday edits", () => {
     );
     expect(await json("revive", "kill-1", "kill-2")).toMatchObject({ flagKeys: ["kill-1", "kill-2"] });
     expect(await json("eval", "kill-1")).toMatchObject({ value: true });
+  });
+});
+
+describe("a token", () => {
+  it("that the server does not know is to be left out", async () => {
+    const { exitCode, stderr } = await flagwire(["flags", "list", "--token", "abc"]);
+    expect(exitCode).toBe(3);
+    expect(stderr).toContain("this server knows no tokens yet; leave --token out");
   });
 });
 
@@ -249,6 +281,47 @@ describe("environments, segments and history", () => {
   });
 });
 
+describe("history", () => {
+  it("tells why a flag was killed", async () => {
+    await createSwitch("story-kill");
+    await flagwire(["kill", "story-kill", "--reason", "INC-7 burns"]);
+    const { stdout } = await flagwire(["history", "story-kill", "--limit", "1"]);
+    expect(stdout).toContain("killed story-kill in production: INC-7 burns");
+  });
+
+  it("tells what changed of a targeting", async () => {
+    await createSwitch("story-change");
+    await flagwire(["rollout", "story-change", "25%"]);
+    const { stdout } = await flagwire(["history", "story-change", "--limit", "1"]);
+    expect(stdout).toContain("changed targeting of story-change in production (default: 25% on, 75% off)");
+    const rule = "{condition: {all: {}}, serve: {variant: on}}";
+    const stdin = `targetings: [{flagKey: story-change, enabled: true, offVariant: on, rules: [${rule}], default: {variant: off}}]`;
+    await flagwire(["apply", "-f", "-"], { stdin });
+    const after = await flagwire(["history", "story-change", "--limit", "1"]);
+    expect(after.stdout).toContain(
+      "turned on story-change in production (default: off; rules: 1, were 0; off variant: on)",
+    );
+  });
+
+  it("of a key shows that key's changes first and counts the others", async () => {
+    const flags = Array.from(
+      { length: 6 },
+      (_, index) => `{key: many-${index}, type: string, kind: operational, variants: {a: A}}`,
+    );
+    await flagwire(["apply", "-f", "-"], { stdin: `flags: [${flags.join(", ")}]` });
+    const { stdout } = await flagwire(["history", "many-5"]);
+    expect(stdout).toMatch(/created flag many-5, .* more/);
+    expect(stdout).not.toContain("many-0");
+  });
+
+  it("that is empty says for what", async () => {
+    expect((await flagwire(["history", "none-such"])).stderr).toContain("no change was found for the key none-such");
+    const nowhere = await flagwire(["history", "--env", "nowhere"]);
+    expect(nowhere.stderr).toContain("nowhere");
+    expect(nowhere.stderr).not.toContain("nothing has been changed yet");
+  });
+});
+
 describe("files", () => {
   const flags = "flags: [{key: filed, type: string, kind: operational, variants: {on: a, off: b}}]";
 
@@ -262,6 +335,40 @@ describe("files", () => {
     );
     expect(await json("import", path)).toMatchObject({ createdFlags: [], unchangedFlags: ["filed"], refused: [] });
     expect(await json("eval", "filed")).toMatchObject({ value: "a" });
+  });
+
+  it("without flags are summed up by what they hold", async () => {
+    const segments = await flagwire(["apply", "-f", "-"], { stdin: "segments: [{key: summed, included: [u1]}]" });
+    expect(segments.stdout).toMatch(/^1 segment changed \(revision \d+\)\n$/);
+    const environments = await flagwire(["apply", "-f", "-"], { stdin: "environments: [{name: summed}]" });
+    expect(environments.stdout).toMatch(/^1 environment in the file \(revision \d+\)\n$/);
+  });
+
+  it("of flagd's format are imported whole: the example", async () => {
+    const { exitCode, stdout, stderr } = await flagwire(["import", "examples/demo.flagd.json"]);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+    expect(stdout).toMatch(/^3 flags: 3 created, 0 updated, 0 unchanged/);
+    const answer = await json("eval", "demo-banner", "--context", '{"targetingKey":"u","email":"a@example.com"}');
+    expect(answer).toMatchObject({ variant: "shown" });
+  });
+
+  it("that are exported leave out who changed what and when, but not kills", async () => {
+    await createSwitch("exported-kill");
+    await flagwire(["kill", "exported-kill", "--reason", "INC-8"]);
+    const { stdout } = await flagwire(["export"]);
+    expect(stdout).not.toMatch(/createdAt|createdBy|changedAt|changedBy|revision/);
+    expect(stdout).toContain("reason: INC-8");
+  });
+
+  it("that cannot be opened are a usage error, and on a full disk a failure", async () => {
+    expect((await flagwire(["export", "-o", join(directory, "none", "x.yaml")])).exitCode).toBe(2);
+    const lost = await flagwire(["export"], { outputError: "ENOSPC" });
+    expect(lost.exitCode).toBe(3);
+    expect(lost.stderr).toContain("the output cannot be written: ENOSPC");
+  });
+
+  it.runIf(existsSync("/dev/full"))("that the disk cannot hold end with code 3", async () => {
+    expect((await flagwire(["export", "-o", "/dev/full"])).exitCode).toBe(3);
   });
 
   it("are taken from standard input", async () => {
@@ -358,14 +465,37 @@ describe("watch and mirror", () => {
     const { revision } = await json("on", "mirrored");
     await vi.waitFor(() => expect(running.stderr()).toContain(`revision ${revision}: mirrored`), { timeout: 10_000 });
     running.stdin.end('mirrored\nno-such-flag\nmirrored {"oops"\n');
-    const { exitCode, stdout, stderr } = await running.done;
+    const { exitCode, stdout } = await running.done;
     const answers = stdout
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line));
     expect(exitCode).toBe(0);
-    expect(answers.slice(1)).toMatchObject([{ value: true }, { error: { code: "FLAG_NOT_FOUND" } }]);
-    expect(stderr).toContain("the context is not JSON");
+    expect(answers.slice(1)).toMatchObject([
+      { value: true },
+      { error: { code: "FLAG_NOT_FOUND" } },
+      { error: expect.stringContaining("the context is not JSON"), line: 4 },
+    ]);
+  });
+
+  it("mirror says when the connection was lost, and when the server is reachable again", async () => {
+    const sockets = new Set<Socket>();
+    const proxy = createServer((near) => {
+      const far = connect(Number(server.address.split(":")[1]), "127.0.0.1");
+      for (const one of [near, far]) sockets.add(one.on("error", () => {}));
+      near.pipe(far).pipe(near);
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+    const address = `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+    const running = startFlagwire(["mirror", "--address", address]);
+    await vi.waitFor(() => expect(running.stderr()).toContain("is ready"), { timeout: 10_000 });
+    for (const socket of sockets) socket.destroy();
+    await vi.waitFor(() => expect(running.stderr()).toContain("the server is reachable again"), { timeout: 10_000 });
+    expect(running.stderr()).toContain(`the connection to ${address} was lost; answers are of revision`);
+    running.stdin.end();
+    expect((await running.done).exitCode).toBe(0);
+    for (const socket of sockets) socket.destroy();
+    proxy.close();
   });
 
   it("mirror fails for an environment that does not exist", async () => {

@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { AdminService, type UpdateTargetingRequest } from "../../gen/flagwire/v1/admin_service_pb.js";
 import { EvaluationService, type WatchRequest } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { UpdateKind } from "../../gen/flagwire/v1/watch_pb.js";
@@ -101,6 +101,53 @@ describe("a refusal", () => {
   });
 });
 
+describe("a connection that is lost in the middle of a call", () => {
+  it.each([
+    { argv: ["on", "f"], doubt: true },
+    { argv: ["on", "f", "--dry-run"], doubt: false },
+    { argv: ["apply", "-f", "-"], doubt: true },
+    { argv: ["flags", "list"], doubt: false },
+    { argv: ["export"], doubt: false },
+  ])("is said, with what it means for a write: $argv", async ({ argv, doubt }) => {
+    const cut = async () => {
+      server.cut();
+      await new Promise(() => {});
+      return {};
+    };
+    await using server = await openFakeServer((router) =>
+      router.service(AdminService, {
+        listEnvironments: () => ({}),
+        updateTargeting: cut,
+        listFlags: cut,
+        import: cut,
+        // biome-ignore lint/correctness/useYield: it is cut before.
+        async *export() {
+          await cut();
+        },
+      }),
+    );
+    const run = await runFlagwire([...argv, "--address", server.address], { stdin: "flags: []" });
+    const hint = doubt ? '. The write may have been made all the same: see "flagwire history"' : "";
+    expect(run).toEqual({
+      exitCode: 3,
+      stdout: "",
+      stderr: `flagwire: the connection to ${server.address} was lost${hint}\n`,
+    });
+  });
+
+  it("or an answer that is late leaves no doubt about a read", async () => {
+    await using server = await openFakeServer((router) =>
+      router.service(AdminService, {
+        listFlags() {
+          throw new ConnectError("late", Code.DeadlineExceeded);
+        },
+      }),
+    );
+    const { stderr } = await runFlagwire(["flags", "list", "--address", server.address]);
+    expect(stderr).toBe(`flagwire: no answer from ${server.address} in time; check that it is up\n`);
+  });
+});
+
 describe("rollout", () => {
   it("plans anew when somebody else changed the flag in between", async () => {
     const keys: string[] = [];
@@ -176,5 +223,31 @@ describe("watch", () => {
     ]);
     expect(requests.map(({ position }) => position?.revision)).toEqual([undefined, 6n]);
     expect(stderr).toContain("draining; connecting again");
+  });
+
+  it("connects again after the connection was cut, and says both", async () => {
+    let streams = 0;
+    await using server = await openFakeServer((router) => {
+      router.service(AdminService, { listEnvironments: () => ({}) });
+      router.service(EvaluationService, {
+        async *watch() {
+          streams += 1;
+          const position = { epoch: "e", revision: BigInt(streams) };
+          yield { begin: { kind: UpdateKind.FULL }, commit: { position } };
+          await new Promise(() => {});
+        },
+      });
+    });
+    const running = startFlagwire(["watch", "--address", server.address]);
+    await vi.waitFor(() => expect(running.stdout()).toContain("1 full"), { timeout: 10_000 });
+    server.cut();
+    await vi.waitFor(() => expect(running.stdout()).toContain("2 full"), { timeout: 10_000 });
+    running.interrupt();
+    const { exitCode, stderr } = await running.done;
+    expect(exitCode).toBe(0);
+    expect(stderr).toBe(
+      `flagwire: the connection to ${server.address} was lost; connecting again until it is back\n` +
+        `flagwire: connected again to ${server.address}\n`,
+    );
   });
 });

@@ -6,7 +6,7 @@ import {
 import type { CommandRunner } from "../command-runner.js";
 import { toTable } from "../printable.js";
 import type { FieldOptions } from "../remote-failure.js";
-import { toDocument, toResponseDocument } from "../response-document.js";
+import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
 import { addWriteOptions, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
 
@@ -39,7 +39,7 @@ async function listEnvironments(session: Session): Promise<void> {
   const remote = session.remote();
   const response = await remote.call((options) => remote.admin.listEnvironments({}, options));
   if (session.output.json) {
-    return session.output.document(toDocument(ListEnvironmentsResponseSchema, response, { whole: true }));
+    return session.output.document(toDocument(ListEnvironmentsResponseSchema, response));
   }
   const rows = response.environments.map((one) => [one.name, one.createdBy, one.description]);
   await session.output.raw(toTable(["NAME", "CREATED BY", "DESCRIPTION"], rows));
@@ -54,7 +54,7 @@ async function createEnvironment(session: Session, name: string, options: Create
   };
   const response = await remote.call((call) => remote.admin.createEnvironment(request, call));
   if (session.output.json) {
-    return session.output.document(toResponseDocument(CreateEnvironmentResponseSchema, response));
+    return session.output.document(toDocument(CreateEnvironmentResponseSchema, response));
   }
   await session.output.line(`created the environment ${name} ${revisionNote(response.revision, options)}`);
 }

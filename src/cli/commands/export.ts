@@ -5,7 +5,7 @@ import { stringify } from "yaml";
 import { type FlagFile, FlagFileSchema } from "../../../gen/flagwire/v1/history_pb.js";
 import { type Finding, toFlagdFile } from "../../flagd/index.js";
 import type { CommandRunner } from "../command-runner.js";
-import { ExitCode, usageFailure } from "../failure.js";
+import { CliFailure, ExitCode, usageFailure } from "../failure.js";
 import { counted } from "../printable.js";
 import type { Session } from "../session.js";
 
@@ -45,7 +45,7 @@ async function exportFlags(session: Session, options: ExportOptions): Promise<Ex
   const flagd = options.format === "flagd";
   const { file, revision } = await fetchFile(session, flagd || environmentNamed ? environment : "");
   const converted = flagd ? toFlagdFile(file, environment) : undefined;
-  const json = converted === undefined ? toJson(FlagFileSchema, file) : converted.json;
+  const json = converted === undefined ? toJson(FlagFileSchema, withoutOutputOnly(file)) : converted.json;
   await write(session, render(json, session, options), options.output);
   const left = converted?.left ?? [];
   if (options.output !== undefined) {
@@ -55,6 +55,17 @@ async function exportFlags(session: Session, options: ExportOptions): Promise<Ex
   for (const warning of converted?.warnings ?? []) session.output.note(`warning: ${describe(warning)}`);
   for (const one of left) session.output.note(`left out: ${describe(one)}`);
   return left.length === 0 ? ExitCode.done : ExitCode.no;
+}
+
+/** Who changed what and when is history's to tell: a file in a repository should change only with what it says. */
+function withoutOutputOnly(file: FlagFile): FlagFile {
+  const nobody = { changedAt: undefined, changedBy: "", revision: 0n } as const;
+  const notCreated = { createdAt: undefined, createdBy: "", revision: 0n } as const;
+  for (const flag of file.flags) Object.assign(flag, nobody, notCreated);
+  for (const targeting of file.targetings) Object.assign(targeting, nobody);
+  for (const segment of file.segments) Object.assign(segment, nobody, notCreated);
+  for (const environment of file.environments) Object.assign(environment, notCreated);
+  return file;
 }
 
 function describe({ key, path, description }: Finding): string {
@@ -86,11 +97,18 @@ function render(json: JsonValue, session: Session, options: ExportOptions): stri
   return stringify(json, { compat: "yaml-1.1", aliasDuplicateObjects: false, lineWidth: 0 });
 }
 
+/** Whether the path itself is at fault, rather than what holds it: a full disk is no mistake in the command line. */
+function isNotOpened(error: unknown): boolean {
+  if (!(error instanceof Error) || !("syscall" in error) || !("code" in error)) return false;
+  return error.syscall === "open" && !["ENOSPC", "EDQUOT", "EIO"].includes(String(error.code));
+}
+
 async function write(session: Session, text: string, path: string | undefined): Promise<void> {
   if (path === undefined) return session.output.raw(text);
   try {
     await writeFile(path, text);
   } catch (error) {
-    throw usageFailure(`the file cannot be written: ${(error as Error).message}`);
+    const message = `the file cannot be written: ${(error as Error).message}`;
+    throw isNotOpened(error) ? usageFailure(message) : new CliFailure(ExitCode.refused, message);
   }
 }

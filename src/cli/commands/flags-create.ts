@@ -10,7 +10,7 @@ import type { TargetingSchema } from "../../../gen/flagwire/v1/targeting_pb.js";
 import { usageFailure } from "../failure.js";
 import { parseVariants, type TypeName } from "../parse-variants.js";
 import type { FieldOptions } from "../remote-failure.js";
-import { toResponseDocument } from "../response-document.js";
+import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
 import { revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
 import { kindName, typeName } from "./flag-summary.js";
@@ -48,9 +48,12 @@ export const createFields: FieldOptions = {
 
 export async function createFlag(session: Session, key: string, options: CreateOptions): Promise<void> {
   const remote = session.remote();
+  if (session.options.environmentGiven) {
+    session.output.note(`a flag is created in every environment, not only in ${session.options.environment}`);
+  }
   const request = { ...toCreateRequest(key, options), ...toWriteFields(session, options) };
   const response = await remote.call((call) => remote.admin.createFlag(request, call));
-  if (session.output.json) return session.output.document(toResponseDocument(CreateFlagResponseSchema, response));
+  if (session.output.json) return session.output.document(toDocument(CreateFlagResponseSchema, response));
   const flag = response.flag;
   const state = options.on ? "on in every environment" : "off in every environment";
   const what =

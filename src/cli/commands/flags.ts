@@ -8,7 +8,7 @@ import {
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import type { CommandRunner } from "../command-runner.js";
 import { toTable } from "../printable.js";
-import { toDocument, toResponseDocument } from "../response-document.js";
+import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
 import { addWriteOptions, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
 import { describeFlag, kindName, servesOf, stateOf, typeName } from "./flag-summary.js";
@@ -68,7 +68,7 @@ function collect(value: string, before: readonly string[] = []): readonly string
 async function listFlags(session: Session, options: { readonly tag?: string }): Promise<void> {
   const all = await fetchFlags(session, options.tag ?? "");
   if (session.output.json) {
-    const { nextPageToken: _, ...document } = toDocument(ListFlagsResponseSchema, all, { whole: true });
+    const { nextPageToken: _, ...document } = toDocument(ListFlagsResponseSchema, all);
     return session.output.document(document);
   }
   const rows = all.flags.map((flag, index) => {
@@ -77,7 +77,9 @@ async function listFlags(session: Session, options: { readonly tag?: string }): 
   });
   if (rows.length === 0) {
     session.output.note(
-      'there are no flags; create one with "flagwire flags create" or import a file with "flagwire import"',
+      options.tag !== undefined
+        ? `no flag has the tag ${options.tag}`
+        : 'there are no flags; create one with "flagwire flags create" or import a file with "flagwire import"',
     );
     return;
   }
@@ -105,7 +107,7 @@ async function getFlag(session: Session, key: string): Promise<void> {
   const response = await withSimilarKeys(session, key, () =>
     remote.call((options) => remote.admin.getFlag({ key }, options)),
   );
-  if (session.output.json) return session.output.document(toResponseDocument(GetFlagResponseSchema, response));
+  if (session.output.json) return session.output.document(toDocument(GetFlagResponseSchema, response));
   if (response.flag !== undefined) await session.output.raw(describeFlag(response.flag, response.targetings));
 }
 
@@ -115,6 +117,6 @@ async function deleteFlag(session: Session, key: string, options: WriteOptions):
   const response = await withSimilarKeys(session, key, () =>
     remote.call((call) => remote.admin.deleteFlag(request, call)),
   );
-  if (session.output.json) return session.output.document(toResponseDocument(DeleteFlagResponseSchema, response));
+  if (session.output.json) return session.output.document(toDocument(DeleteFlagResponseSchema, response));
   await session.output.line(`deleted ${key}; its key stays reserved ${revisionNote(response.revision, options)}`);
 }

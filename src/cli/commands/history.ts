@@ -2,18 +2,17 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import type { Command } from "commander";
 import type { ListHistoryResponse } from "../../../gen/flagwire/v1/admin_service_pb.js";
-import { type Change, type HistoryEntry, HistoryEntrySchema } from "../../../gen/flagwire/v1/history_pb.js";
+import { type HistoryEntry, HistoryEntrySchema } from "../../../gen/flagwire/v1/history_pb.js";
 import type { CommandRunner } from "../command-runner.js";
 import { toTable } from "../printable.js";
 import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
 import { parseCount } from "../write-options.js";
+import { describeChanges } from "./change-summary.js";
 
 interface HistoryOptions {
   readonly limit: number;
 }
-
-const maximumChangesShown = 3;
 
 export function addHistoryCommand(program: Command, run: CommandRunner): void {
   program
@@ -33,17 +32,26 @@ async function showHistory(session: Session, key: string | undefined, options: H
     });
   }
   if (entries.length === 0) {
-    session.output.note(key === undefined ? "nothing has been changed yet" : `no change of ${key} is kept`);
+    session.output.note(describeNothing(session, key));
     return;
   }
   const rows = entries.map((entry) => [
     String(entry.revision),
     entry.time === undefined ? "" : timestampDate(entry.time).toISOString(),
     entry.author,
-    describeChanges(entry),
+    describeChanges(entry, key),
     entry.comment,
   ]);
   await session.output.raw(toTable(["REVISION", "TIME", "AUTHOR", "CHANGES", "COMMENT"], rows));
+}
+
+function describeNothing(session: Session, key: string | undefined): string {
+  const { environment, environmentNamed } = session.options;
+  const named = [
+    ...(key === undefined ? [] : [`the key ${key}`]),
+    ...(environmentNamed ? [`the environment ${environment}`] : []),
+  ];
+  return named.length === 0 ? "nothing has been changed yet" : `no change was found for ${named.join(" in ")}`;
 }
 
 async function fetchHistory(session: Session, flagKey: string, limit: number) {
@@ -62,39 +70,5 @@ async function fetchHistory(session: Session, flagKey: string, limit: number) {
 
 /** An entry has all its fields in a document, also where they are empty. */
 function toEntryDocument(entry: HistoryEntry): JsonObject {
-  const { time = null, changes = [], ...rest } = toDocument(HistoryEntrySchema, entry);
-  const { revision, author, comment } = entry;
-  return { revision: String(revision), time, author, comment, changes, ...rest };
-}
-
-function describeChanges(entry: HistoryEntry): string {
-  const shown = entry.changes.slice(0, maximumChangesShown).map(describeChange);
-  const further = entry.changes.length - shown.length + entry.omittedChanges;
-  return [...shown, ...(further > 0 ? [`${further} more`] : [])].join(", ");
-}
-
-function describeChange(change: Change): string {
-  const verb = change.before === undefined ? "created" : change.after === undefined ? "deleted" : "changed";
-  const kind = (change.after ?? change.before)?.kind.case;
-  switch (kind) {
-    case "reservedKey":
-      return `${change.after === undefined ? "freed" : "reserved"} the key ${change.key}`;
-    case "targeting":
-      return `${describeTargetingChange(change, verb)} ${change.key} in ${change.environment}`;
-    case "segment":
-      return `${verb} ${kind} ${change.key} in ${change.environment}`;
-    default:
-      return `${verb} ${kind ?? "record"} ${change.key}`;
-  }
-}
-
-/** The everyday edits by their names. */
-function describeTargetingChange({ before, after }: Change, verb: string): string {
-  const [old, now] = [before?.kind.value, after?.kind.value];
-  if (old?.$typeName !== "flagwire.v1.Targeting" || now?.$typeName !== "flagwire.v1.Targeting") {
-    return `${verb} targeting of`;
-  }
-  if ((old.killed === undefined) !== (now.killed === undefined)) return now.killed === undefined ? "revived" : "killed";
-  if (old.enabled !== now.enabled) return now.enabled ? "turned on" : "turned off";
-  return `${verb} targeting of`;
+  return { time: null, ...toDocument(HistoryEntrySchema, entry) };
 }

@@ -5,8 +5,9 @@ import {
   ImportResponseSchema,
   RefusedItemSchema,
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
+import type { FlagFile } from "../../../gen/flagwire/v1/history_pb.js";
 import type { CommandRunner } from "../command-runner.js";
-import { CliFailure, ExitCode } from "../failure.js";
+import { CliFailure, ExitCode, usageFailure } from "../failure.js";
 import type { RefusedFileItem } from "../files/decode-flag-file.js";
 import { readFlagFile } from "../files/read-flag-file.js";
 import { sendFlagFile } from "../files/send-flag-file.js";
@@ -32,11 +33,17 @@ export function addImportCommands(program: Command, run: CommandRunner): void {
   const apply = program
     .command("apply")
     .description(`make what a file holds so, in one transaction: ${formats}`)
-    .requiredOption("-f, --file <file>", 'the file; "-" is standard input');
+    .requiredOption("-f, --file <file>", 'the file; "-" is standard input', once);
   addImportOptions(apply).action(
     run((session, options: ImportOptions & { readonly file: string }) => importFile(session, options.file, options)),
   );
   apply.addHelpText("after", examples("apply -f "));
+}
+
+/** The last of several would win, and the others be left out without a word. */
+function once(path: string, before: string | undefined): string {
+  if (before !== undefined) throw usageFailure("-f is given twice; apply one file after the other");
+  return path;
 }
 
 function addImportOptions(command: Command): Command {
@@ -75,9 +82,9 @@ async function importFile(session: Session, path: string, options: ImportOptions
     session.output.note(`warning: the type changed of ${keys}; callers that ask for the old one get their own default`);
   }
   if (session.output.json) {
-    return session.output.document(toDocument(ImportResponseSchema, response, { whole: true }));
+    return session.output.document(toDocument(ImportResponseSchema, response));
   }
-  await session.output.line(`${summarize(response)} ${revisionNote(response.revision, options)}`);
+  await session.output.line(`${summarize(response, content.file)} ${revisionNote(response.revision, options)}`);
 }
 
 function refuse(refused: readonly RefusedFileItem[]): CliFailure {
@@ -93,16 +100,17 @@ function describeRefused({ key, field, description }: RefusedFileItem): string {
   return [key, field, description].filter((part) => part !== "").join(": ");
 }
 
-/** Such as `12 flags: 2 created, 1 updated, 9 unchanged`. */
-export function summarize(response: ImportResponse): string {
+/** Such as `12 flags: 2 created, 1 updated, 9 unchanged, 1 segment changed`. What is not in the file is not mentioned. */
+export function summarize(response: ImportResponse, file: FlagFile): string {
   const { createdFlags, updatedFlags, unchangedFlags, changedSegments, refused } = response;
   const total = createdFlags.length + updatedFlags.length + unchangedFlags.length;
+  const flags = `${counted(total, "flag")}: ${createdFlags.length} created, ${updatedFlags.length} updated, ${unchangedFlags.length} unchanged`;
   const parts = [
-    `${createdFlags.length} created`,
-    `${updatedFlags.length} updated`,
-    `${unchangedFlags.length} unchanged`,
-    ...(changedSegments.length > 0 ? [`${counted(changedSegments.length, "segment")} changed`] : []),
+    ...(total > 0 ? [flags] : []),
+    ...(file.segments.length > 0 ? [`${counted(changedSegments.length, "segment")} changed`] : []),
+    // The answer does not tell which of them are new.
+    ...(file.environments.length > 0 ? [`${counted(file.environments.length, "environment")} in the file`] : []),
     ...(refused.length > 0 ? [`${counted(new Set(refused.map(({ key }) => key)).size, "item")} left out`] : []),
   ];
-  return `${counted(total, "flag")}: ${parts.join(", ")}`;
+  return parts.length === 0 ? "nothing in the file" : parts.join(", ");
 }

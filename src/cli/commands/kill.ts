@@ -3,7 +3,7 @@ import { KillFlagsResponseSchema, ReviveFlagsResponseSchema } from "../../../gen
 import type { CommandRunner } from "../command-runner.js";
 import { usageFailure } from "../failure.js";
 import { printable } from "../printable.js";
-import { toResponseDocument } from "../response-document.js";
+import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
 import { addWriteOptions, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
 
@@ -41,7 +41,7 @@ async function killFlags(session: Session, keys: string[], options: KillOptions)
   const remote = session.remote();
   const request = { ...toSelection(session, keys, options, "kill"), reason: options.reason };
   const response = await remote.call((call) => remote.admin.killFlags(request, call));
-  if (session.output.json) return session.output.document(toResponseDocument(KillFlagsResponseSchema, response));
+  if (session.output.json) return session.output.document(toDocument(KillFlagsResponseSchema, response));
   await sayWhich(session, "killed", response, options);
 }
 
@@ -49,7 +49,7 @@ async function reviveFlags(session: Session, keys: string[], options: ReviveOpti
   const remote = session.remote();
   const request = toSelection(session, keys, options, "revive");
   const response = await remote.call((call) => remote.admin.reviveFlags(request, call));
-  if (session.output.json) return session.output.document(toResponseDocument(ReviveFlagsResponseSchema, response));
+  if (session.output.json) return session.output.document(toDocument(ReviveFlagsResponseSchema, response));
   await sayWhich(session, "revived", response, options);
 }
 

@@ -19,7 +19,8 @@ export function addMirrorCommand(program: Command, run: CommandRunner): void {
       "after",
       `
 Each line is a key, and a context in JSON if one is wanted. Answers go to
-standard output; changes of the mirror to standard error.
+standard output; changes of the mirror to standard error. With --json a line
+that cannot be read is answered {"error": "...", "line": N}.
 
 Examples:
   flagwire mirror
@@ -31,7 +32,7 @@ async function runMirror(session: Session, keys: readonly string[]): Promise<Exi
   const mirror = await open(session);
   try {
     follow(session, mirror);
-    for (const key of keys) await answerLine(session, mirror, key);
+    for (const key of keys) await answerLine(session, mirror, key, undefined);
     await answerInput(session, mirror);
     return ExitCode.done;
   } finally {
@@ -62,7 +63,34 @@ function follow(session: Session, mirror: Mirror): void {
   });
   mirror.on("stale", ({ revision }) => output.note(`the server is silent; answers are of revision ${revision}`));
   mirror.on("ready", ({ revision }) => output.note(`in step with the server again at revision ${revision}`));
-  mirror.on("error", (error) => output.note(error.message));
+  const noteAway = createAwayNote(session, mirror);
+  mirror.on("error", (error) => (error.kind === "connection" ? noteAway() : output.note(error.message)));
+}
+
+const returnCheckMs = 250;
+
+/**
+ * Says once that the connection was lost, and once that an update has come again: one that changes nothing is no event of
+ * the mirror.
+ */
+function createAwayNote(session: Session, mirror: Mirror): () => void {
+  const updates = () => mirror.counts.fulls + mirror.counts.deltas + mirror.counts.nones;
+  let waiting = false;
+  const check = (before: number) => {
+    if (mirror.status === "closed") return;
+    if (updates() === before) return void session.io.clock.after(returnCheckMs, () => check(before));
+    waiting = false;
+    session.output.note(`the server is reachable again; answers are of revision ${mirror.revision}`);
+  };
+  return () => {
+    if (waiting) return;
+    waiting = true;
+    const { address } = session.options;
+    session.output.note(
+      `the connection to ${address} was lost; answers are of revision ${mirror.revision} until it is back`,
+    );
+    check(updates());
+  };
 }
 
 async function answerInput(session: Session, mirror: Mirror): Promise<void> {
@@ -71,8 +99,10 @@ async function answerInput(session: Session, mirror: Mirror): Promise<void> {
   session.signal.addEventListener("abort", close);
   if (session.signal.aborted) close();
   try {
+    let number = 0;
     for await (const line of lines) {
-      if (line.trim() !== "") await answerLine(session, mirror, line.trim());
+      number += 1;
+      if (line.trim() !== "") await answerLine(session, mirror, line.trim(), number);
     }
   } finally {
     session.signal.removeEventListener("abort", close);
@@ -80,14 +110,17 @@ async function answerInput(session: Session, mirror: Mirror): Promise<void> {
 }
 
 /** A line that cannot be read is no reason to end: somebody is trying things. */
-async function answerLine(session: Session, mirror: Mirror, line: string): Promise<void> {
+async function answerLine(session: Session, mirror: Mirror, line: string, number: number | undefined): Promise<void> {
   const [, key = "", contextText] = /^(\S+)(?:\s+(.*))?$/.exec(line) ?? [];
   let context = {};
   try {
     if (contextText !== undefined) context = parseContext(contextText, "the context");
   } catch (error) {
     if (!(error instanceof CliFailure)) throw error;
-    return session.output.note(error.message);
+    const where = number === undefined ? {} : { line: number };
+    // A record in the answer's place: answers pair with the lines of the input.
+    if (session.output.json) return session.output.jsonLine({ error: error.message, ...where });
+    return session.output.note(number === undefined ? error.message : `line ${number}: ${error.message}`);
   }
   const answer = fromDetails(mirror.details(key, undefined, context));
   await (session.output.json ? session.output.jsonLine(answer) : session.output.line(describeAnswer(answer)));

@@ -8,7 +8,7 @@ import type { CommandRunner } from "../command-runner.js";
 import { parseRollout, type WantedRollout } from "../parse-rollout.js";
 import { planRollout } from "../plan-rollout.js";
 import { refusalReason } from "../remote-failure.js";
-import { toResponseDocument } from "../response-document.js";
+import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
 import { addWriteOptions, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
 import { describeServe, stateOf } from "./flag-summary.js";
@@ -53,7 +53,7 @@ async function rollOut(session: Session, key: string, shares: string, options: R
       `${key} never comes to its default: rule ${shadowing.id} holds for everyone; change it with "flagwire apply"`,
     );
   }
-  if (session.output.json) return session.output.document(toResponseDocument(UpdateTargetingResponseSchema, response));
+  if (session.output.json) return session.output.document(toDocument(UpdateTargetingResponseSchema, response));
   await session.output.line(
     `${key} serves ${describeServe(response.targeting?.default)} by default in ${environment} ${revisionNote(response.revision, options)}`,
   );

@@ -10,7 +10,7 @@ import {
 import { SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
 import type { CommandRunner } from "../command-runner.js";
 import { toTable } from "../printable.js";
-import { toDocument, toResponseDocument } from "../response-document.js";
+import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
 import { addWriteOptions, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
 
@@ -28,7 +28,7 @@ export function addSegmentsCommands(program: Command, run: CommandRunner): void 
 async function listSegments(session: Session): Promise<void> {
   const all = await fetchSegments(session);
   if (session.output.json) {
-    const { nextPageToken: _, ...document } = toDocument(ListSegmentsResponseSchema, all, { whole: true });
+    const { nextPageToken: _, ...document } = toDocument(ListSegmentsResponseSchema, all);
     return session.output.document(document);
   }
   if (all.segments.length === 0) {
@@ -59,7 +59,7 @@ async function getSegment(session: Session, key: string): Promise<void> {
   const remote = session.remote();
   const request = { environment: session.options.environment, key };
   const response = await remote.call((options) => remote.admin.getSegment(request, options));
-  if (session.output.json) return session.output.document(toResponseDocument(GetSegmentResponseSchema, response));
+  if (session.output.json) return session.output.document(toDocument(GetSegmentResponseSchema, response));
   // A condition is a tree, and YAML is how people write it.
   if (response.segment !== undefined) await session.output.raw(stringify(toJson(SegmentSchema, response.segment)));
 }
@@ -69,6 +69,6 @@ async function deleteSegment(session: Session, key: string, options: WriteOption
   const { environment } = session.options;
   const request = { environment, key, ...toWriteFields(session, options) };
   const response = await remote.call((call) => remote.admin.deleteSegment(request, call));
-  if (session.output.json) return session.output.document(toResponseDocument(DeleteSegmentResponseSchema, response));
+  if (session.output.json) return session.output.document(toDocument(DeleteSegmentResponseSchema, response));
   await session.output.line(`deleted the segment ${key} of ${environment} ${revisionNote(response.revision, options)}`);
 }

@@ -11,7 +11,7 @@ export async function withSimilarKeys<T>(session: Session, key: string, body: ()
     return await body();
   } catch (error) {
     if (!(error instanceof ConnectError) || refusalReason(error) !== "FLAG_NOT_FOUND") throw error;
-    const failure = toRemoteFailure(error, session.options.address);
+    const failure = toRemoteFailure(error, { address: session.options.address, mayHaveWritten: false });
     const similar = await findSimilarKeys(session, key);
     if (similar.length === 0) throw failure;
     throw new CliFailure(

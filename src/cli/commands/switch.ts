@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { UpdateTargetingResponseSchema } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import type { CommandRunner } from "../command-runner.js";
-import { toResponseDocument } from "../response-document.js";
+import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
 import { addWriteOptions, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
 import { withSimilarKeys } from "./similar-keys.js";
@@ -31,7 +31,7 @@ async function switchFlag(session: Session, key: string, enabled: boolean, optio
   if (response.targeting?.killed !== undefined) {
     session.output.note(`${key} is killed in ${environment} and stays so until "flagwire revive ${key}"`);
   }
-  if (session.output.json) return session.output.document(toResponseDocument(UpdateTargetingResponseSchema, response));
+  if (session.output.json) return session.output.document(toDocument(UpdateTargetingResponseSchema, response));
   await session.output.line(
     `${key} is ${enabled ? "on" : "off"} in ${environment} ${revisionNote(response.revision, options)}`,
   );

@@ -5,7 +5,8 @@ import { backoffDelayMs, systemRandom } from "../../base/index.js";
 import type { CommandRunner } from "../command-runner.js";
 import { ExitCode } from "../failure.js";
 import { counted, printable } from "../printable.js";
-import { isUnavailable, pause } from "../remote.js";
+import { isConnectionLost, isUnavailable, pause } from "../remote.js";
+import { refusalReason } from "../remote-failure.js";
 import type { Session } from "../session.js";
 import { type WatchEvent, WatchEventReader } from "../watch-events.js";
 
@@ -22,28 +23,49 @@ export function addWatchCommand(program: Command, run: CommandRunner): void {
     .command("watch")
     .description("the flags of the environment, then every change, a line an event; Ctrl-C ends it")
     .option("--verbose", "heartbeats too")
-    .action(run(watch));
+    .action(run(watch))
+    .addHelpText(
+      "after",
+      `
+When the server ends, restarts or is lost, watch says so on standard error,
+connects again for as long as it takes, and goes on where it was: no change is
+left out. Only the first connection must succeed (else exit code 3).`,
+    );
 }
 
 /** Follows the stream until interrupted. The first connection must succeed; later ones are made anew for as long as it takes. */
 async function watch(session: Session, options: WatchOptions): Promise<ExitCode> {
   const reader = new WatchEventReader();
+  const { address } = session.options;
   let failures = 0;
+  let away = false;
   while (!session.signal.aborted) {
     try {
       await followOnce(session, reader, options, () => {
         failures = 0;
+        if (away) session.output.note(`connected again to ${address}`);
+        away = false;
       });
     } catch (error) {
       if (session.signal.aborted) break;
-      if (reader.position === undefined || !isUnavailable(error)) throw error;
-      session.output.note(`${ConnectError.from(error).rawMessage}; connecting again`);
+      if (reader.position === undefined || !(isUnavailable(error) || isConnectionLost(error))) throw error;
+      // Once: that it is still away is no news.
+      if (!away) session.output.note(`${describeLoss(error, address)}; connecting again until it is back`);
     }
+    if (session.signal.aborted) break;
+    away = true;
     reader.restart();
     await pause(session.io.clock, backoffDelayMs(failures, backoff, systemRandom), session.signal);
     failures += 1;
   }
   return ExitCode.done;
+}
+
+function describeLoss(error: unknown, address: string): string {
+  if (isConnectionLost(error)) return `the connection to ${address} was lost`;
+  if (refusalReason(error) !== undefined) return `the server at ${address} has ended the stream`;
+  const { cause, rawMessage } = ConnectError.from(error);
+  return cause === undefined ? rawMessage : `the server at ${address} cannot be reached`;
 }
 
 async function followOnce(

@@ -1,4 +1,4 @@
-import { parseDocument } from "yaml";
+import { parseDocument, type YAMLParseError } from "yaml";
 import { usageFailure } from "../failure.js";
 import { findDuplicateKey } from "./duplicate-key.js";
 
@@ -41,13 +41,26 @@ function parseYaml(text: string, name: string): unknown {
     stringKeys: true,
     prettyErrors: true,
   });
-  if (document.errors.length > 0) {
-    const lines = document.errors.map((error) => error.message.split("\n")[0]?.replace(/:$/, "") ?? error.code);
-    throw usageFailure(`${name} is not YAML`, lines);
-  }
+  if (document.errors.length > 0) throw explain(document.errors, text, name);
   try {
     return document.toJS({ maxAliasCount: 100 });
   } catch (error) {
     throw usageFailure(`${name} cannot be read as YAML: ${(error as Error).message}`);
   }
+}
+
+const maximumErrorsShown = 5;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this looks for.
+const binary = /[\u0000-\u0008\u000e-\u001f\ufffd]/;
+
+function explain(errors: readonly YAMLParseError[], text: string, name: string) {
+  if (binary.test(text)) return usageFailure(`${name} is not text; a file of flags is YAML or JSON`);
+  if (errors.some(({ code }) => code === "MULTIPLE_DOCS")) {
+    return usageFailure(`${name} holds several YAML documents; make it one, or import them one after the other`);
+  }
+  const lines = errors
+    .slice(0, maximumErrorsShown)
+    .map((error) => error.message.split("\n")[0]?.replace(/:$/, "") ?? error.code);
+  const twice = errors.every(({ code }) => code === "DUPLICATE_KEY");
+  return usageFailure(twice ? `${name} has a key twice in one object` : `${name} is not YAML`, lines);
 }
