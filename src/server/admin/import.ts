@@ -236,14 +236,19 @@ function toRefused({ key, field, description }: Blame["refusal"]): RefusedItem {
 function refuseImport(findings: readonly Finding[]): Refusal {
   const items = [...new Set(findings.map(({ kind, key }) => `${kind} ${key}`))];
   const list = items.slice(0, 5).join(", ") + (items.length > 5 ? ` and ${items.length - 5} more` : "");
-  const violations = findings.slice(0, MAX_NAMED).map(({ kind, key, field, description }) => ({
-    field: `${kind}s[${JSON.stringify(key)}].${field}`,
-    description,
+  const violations = findings.slice(0, MAX_NAMED).map((finding) => ({
+    field: `${finding.kind}s[${JSON.stringify(finding.key)}].${finding.field}`,
+    description: describe(finding),
   }));
   const more = findings.length - violations.length;
   if (more > 0) violations.push({ field: "", description: `and ${more} more; a dry run with skip_invalid lists all` });
   const message = `${items.length === 1 ? "an item is" : `${items.length} items are`} refused: ${list}; nothing was changed`;
   return new Refusal("INVALID_ARGUMENT", "INVALID_FIELDS", message, { violations });
+}
+
+/** Says which environment's settings or segment is meant; a flag itself belongs to all. */
+function describe({ environment, field, description }: Finding): string {
+  return environment === "" || field.startsWith("flag") ? description : `${description} (in ${environment})`;
 }
 
 function tooLarge(): Refusal {
