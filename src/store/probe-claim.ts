@@ -46,8 +46,10 @@ function ask(path: string, { mayWait, clock }: ProbeOptions): Promise<ProbeAnswe
     });
     socket.on("error", (error: NodeJS.ErrnoException) => {
       const dead = error.code === "ECONNREFUSED" || error.code === "ENOENT";
+      // It closed its socket while this was waiting to be taken.
+      const isReset = error.code === "ECONNRESET" || error.code === "EPIPE";
       // Anything else, such as a socket of another user, is taken for alive: that is the safe side.
-      if (!connected) finish(dead ? { kind: "dead" } : { kind: "alive", owner: undefined });
+      if (!connected && !isReset) finish(dead ? { kind: "dead" } : { kind: "alive", owner: undefined });
     });
     socket.on("close", () => finish({ kind: "given-up" }));
   });

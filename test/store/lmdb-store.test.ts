@@ -92,13 +92,16 @@ describe("owning a data directory", () => {
     expect(problem.message).toContain(path);
   });
 
+  // Many times, because claimants that give up meet claimants that ask them in ever new ways.
   it("lets exactly one of many have it", async () => {
     const path = await temporaryDirectory();
-    const attempts = await Promise.all(Array.from({ length: 12 }, () => openLmdbStore({ path })));
-    const stores = attempts.filter((attempt): attempt is Store => !isStoreProblem(attempt));
-    expect(stores).toHaveLength(1);
-    for (const attempt of attempts) if (isStoreProblem(attempt)) expect(attempt.kind).toBe("in-use");
-    await Promise.all(stores.map((store) => store.close()));
+    for (let round = 0; round < 60; round++) {
+      const attempts = await Promise.all(Array.from({ length: 12 }, () => openLmdbStore({ path })));
+      const stores = attempts.filter((attempt): attempt is Store => !isStoreProblem(attempt));
+      expect(stores).toHaveLength(1);
+      for (const attempt of attempts) if (isStoreProblem(attempt)) expect(attempt.kind).toBe("in-use");
+      await Promise.all(stores.map((store) => store.close()));
+    }
   });
 
   it("gives it free when it is closed, and leaves nothing behind", async () => {
