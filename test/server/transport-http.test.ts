@@ -183,6 +183,8 @@ function post(path: string, headers: Record<string, string>) {
   return request;
 }
 
+const jsonPost = { method: "POST", headers: { "content-type": "application/json" }, body: "{}" };
+
 describe("plain JSON", () => {
   it("is answered as protobuf's JSON form", async () => {
     const response = await postJson(EVALUATE, '{"flagKey":"f"}');
@@ -242,6 +244,16 @@ describe("plain JSON", () => {
   it("is not taken as another content type", async () => {
     expect((await postJson(EVALUATE, "{}", { "content-type": "text/plain" })).status).toBe(415);
     expect((await postJson(EVALUATE, "{}", { "content-type": "application/grpc" })).status).toBe(415);
+  });
+
+  it.each([
+    ["a content type", EVALUATE, { method: "POST", body: "{}" }, 415, "content-type: application/json"],
+    ["another method", EVALUATE, { method: "PUT", body: "{}" }, 405, "with POST"],
+    ["streaming", "/flagwire.v1.EvaluationService/Watch", jsonPost, 415, "streams"],
+  ])("says what to do where a call lacks %s", async (_what, path, init, status, hint) => {
+    const response = await fetch(server.url + path, init);
+    expect(response.status).toBe(status);
+    expect(await response.json()).toMatchObject({ code: "invalid_argument", message: expect.stringContaining(hint) });
   });
 
   it("is answered while a timeout is longer than a timer can be", async () => {

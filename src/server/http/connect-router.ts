@@ -74,6 +74,11 @@ function answer(
       send(request, response, json(500, "internal", "internal error; the server's log has the cause"));
       return;
     }
+    const hint = from.body === undefined ? hintFor(from.status, handler) : undefined;
+    if (hint !== undefined) {
+      send(request, response, json(from.status, "invalid_argument", hint));
+      return;
+    }
     await writeResponse(from, response, { clock, stallTimeoutMs: limits.stallTimeoutMs, onStalled });
   };
   handler(checkBody(universal, handler.method.input, limits.maxMessageBytes))
@@ -82,6 +87,14 @@ function answer(
       if (ConnectError.from(thrown).code !== Code.Aborted) log.error({ err: thrown, method }, "answer failed");
       response.destroy();
     });
+}
+
+/** What to do about a request that Connect answers with a bare status, as is often typed by hand. */
+function hintFor(status: number, { method }: UniversalHandler): string | undefined {
+  if (status === 405) return "call this method with POST";
+  if (status !== 415) return undefined;
+  if (method.methodKind === "unary") return "send JSON with the header content-type: application/json";
+  return "this method streams: call it by gRPC, gRPC-Web or Connect's streaming protocol";
 }
 
 /** Undefined for an HTTP/1.0 request without a host, or a host that is no host. */
