@@ -4,6 +4,7 @@ import type { ImportRequestSchema } from "../../gen/flagwire/v1/admin_service_pb
 import { Operator } from "../../gen/flagwire/v1/condition_pb.js";
 import { FlagType } from "../../gen/flagwire/v1/flag_pb.js";
 import { type FlagFile, FlagFileSchema } from "../../gen/flagwire/v1/history_pb.js";
+import { BadRequestSchema } from "../../gen/google/rpc/error_details_pb.js";
 import {
   boolean,
   booleanFlag,
@@ -146,6 +147,20 @@ describe("an import", () => {
     const [entry] = (await server.admin.listHistory({})).entries;
     expect(entry).toMatchObject({ revision: answer.revision, comment: "in parts" });
     await expectRefused(server, () => server.admin.import(parts()), invalid("file"));
+  });
+
+  it("that is refused says in which environment", async () => {
+    await server.admin.createEnvironment({ environment: { name: "qa" } });
+    const rules = [rule(inSegment("missing"), "on")];
+    const targetings = ["production", "qa"].map((environment) => ({ flagKey: "a", environment, rules }));
+    const { error } = await refusalOf(importFile({ flags: [booleanFlag("a")], targetings }));
+    const descriptions = error
+      .findDetails(BadRequestSchema)
+      .flatMap(({ fieldViolations }) => fieldViolations.map(({ description }) => description));
+    expect(descriptions).toEqual([
+      'there is no segment "missing" (in production)',
+      'there is no segment "missing" (in qa)',
+    ]);
   });
 
   it("that says how many items it has is refused where another number came", async () => {
