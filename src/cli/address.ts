@@ -32,11 +32,6 @@ export function toHostPort({ host, port }: HostPort): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Whether only this machine can connect to the host. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(host);
-}
-
 /** The server's base address for a client: `HOST:PORT` speaks cleartext; an `https://` URL speaks TLS. */
 export function toBaseUrl(address: string): string {
   if (!/^https?:/.test(address)) return `http://${toHostPort(parseHostPort(address, "--address"))}`;

@@ -1,5 +1,6 @@
+import { isLoopback } from "../base/index.js";
 import type { FlagwireServer } from "../server/index.js";
-import { defaultAddress, isLoopback, toHostPort } from "./address.js";
+import { defaultAddress, toHostPort } from "./address.js";
 import { counted } from "./printable.js";
 import type { Session } from "./session.js";
 

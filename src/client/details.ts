@@ -1,26 +1,12 @@
 import { FlagType } from "../../gen/flagwire/v1/flag_pb.js";
-import { type ErrorCode, flagTypeName, type JsonValue, type Outcome, type Reason } from "../engine/index.js";
+import { type ErrorCode, flagTypeName, type Outcome } from "../engine/index.js";
 
 /** An answer with its reasons, in OpenFeature's terms where it has them. */
-export interface EvaluationDetails<T> {
-  readonly flagKey: string;
-  /** The variant's value, or the caller's default where there is none. */
+export interface EvaluationDetails<T> extends Omit<Outcome, "value"> {
+  /** The variant's value, or the caller's default where there is none (`variant` is then undefined). */
   readonly value: T;
-  /** Undefined exactly where the value is the caller's default. */
-  readonly variant: string | undefined;
-  readonly reason: Reason;
-  /** The rule that decided. */
-  readonly ruleId: string | undefined;
-  /** The prerequisite that failed. */
-  readonly prerequisiteKey: string | undefined;
-  /** Set where the reason is ERROR. */
-  readonly errorCode: ErrorCode | undefined;
-  /** For people. */
-  readonly errorMessage: string | undefined;
   /** The revision that the answer was given at; 0 where no server had a say. */
   readonly revision: number;
-  /** The flag's metadata. */
-  readonly metadata: JsonValue | undefined;
 }
 
 /** The details of an outcome, with the caller's default where the outcome has no value. */

@@ -20,10 +20,10 @@ export function compileAttribute(name: string): ReadAttribute {
   if (!name.includes(".")) {
     return (context) => (Object.hasOwn(context, name) ? toAttributeValue(context[name]) : undefined);
   }
-  const path = name.split(".");
+  const [first = "", ...rest] = name.split(".");
   return (context) => {
     const exact = Object.hasOwn(context, name) ? toJsonLevel(context[name]) : undefined;
-    return exact === undefined ? walk(context, path) : (exact ?? undefined);
+    return exact === undefined ? walk(context, first, rest) : (exact ?? undefined);
   };
 }
 
@@ -72,8 +72,7 @@ function unbox(value: object): AttributeValue | undefined {
   return value;
 }
 
-function walk(context: Context, path: readonly string[]): AttributeValue | undefined {
-  const [first = "", ...rest] = path;
+function walk(context: Context, first: string, rest: readonly string[]): AttributeValue | undefined {
   let value = Object.hasOwn(context, first) ? toAttributeValue(context[first]) : undefined;
   for (const step of rest) {
     if (typeof value !== "object" || Array.isArray(value) || !isMember(value, step)) return undefined;

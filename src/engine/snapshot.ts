@@ -8,7 +8,10 @@ import type { Problem } from "./problem.js";
 export interface CompiledFlag {
   readonly key: string;
   readonly type: FlagType;
-  /** Selects an outcome. Never throws, waits or reads a clock. `now` (epoch ms) matters only where `usesNow`. */
+  /**
+   * Selects an outcome. Never waits or reads a clock, and throws only what a getter or `toJSON` of the caller's own context
+   * does. `now` (epoch ms) matters only where `usesNow`.
+   */
   readonly select: (context: Context, now: number) => Outcome;
   /** Whether the answer may depend on the time, here or in a prerequisite or segment. */
   readonly usesNow: boolean;

@@ -1,7 +1,9 @@
 import { create, fromJson, type JsonObject, type JsonValue, toBinary } from "@bufbuild/protobuf";
 import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import {
+  type BulkEvaluateRequest,
   BulkEvaluateResponseSchema,
+  type EvaluateRequest,
   type EvaluateResponse,
   EvaluateResponseSchema,
   EvaluationErrorSchema,
@@ -9,7 +11,7 @@ import {
 } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import type { WatchResponse } from "../../gen/flagwire/v1/watch_pb.js";
 import type { Clock } from "../base/index.js";
-import type { Outcome, Snapshot } from "../engine/index.js";
+import type { Context, Outcome, Snapshot } from "../engine/index.js";
 import type { WatchHub } from "../watch/index.js";
 import { toContext } from "./context.js";
 import { environmentNotFound, flagNotFound, invalidArgument, resolveEnvironment } from "./environment.js";
@@ -36,13 +38,25 @@ export function evaluationHandlers(evaluation: Evaluation): Handlers {
   };
 }
 
+/** What is asked of which snapshot. */
+interface Question {
+  readonly snapshot: Snapshot;
+  readonly context: Context;
+}
+
+function toQuestion(head: Head, request: EvaluateRequest | BulkEvaluateRequest): OrRefusal<Question> {
+  const environment = resolveEnvironment(request.environment);
+  const snapshot = head.snapshot(environment);
+  if (snapshot === undefined) return environmentNotFound(environment);
+  const context = toContext(request.context);
+  return isRefusal(context) ? context : { snapshot, context };
+}
+
 function evaluate({ head, clock }: Evaluation): Handlers["evaluate"] {
   return (request) => {
-    const environment = resolveEnvironment(request.environment);
-    const snapshot = head.snapshot(environment);
-    if (snapshot === undefined) return environmentNotFound(environment);
-    const context = toContext(request.context);
-    if (isRefusal(context)) return context;
+    const question = toQuestion(head, request);
+    if (isRefusal(question)) return question;
+    const { snapshot, context } = question;
     const flag = snapshot.flag(request.flagKey);
     if (flag === undefined) {
       if (request.flagKey === "") return invalidArgument([{ field: "flag_key", description: "is required" }]);
@@ -54,11 +68,9 @@ function evaluate({ head, clock }: Evaluation): Handlers["evaluate"] {
 
 function bulkEvaluate({ head, clock }: Evaluation): Handlers["bulkEvaluate"] {
   return (request) => {
-    const environment = resolveEnvironment(request.environment);
-    const snapshot = head.snapshot(environment);
-    if (snapshot === undefined) return environmentNotFound(environment);
-    const context = toContext(request.context);
-    if (isRefusal(context)) return context;
+    const question = toQuestion(head, request);
+    if (isRefusal(question)) return question;
+    const { snapshot, context } = question;
     const { flagKeys } = request;
     const refusal = refuseFlagKeys(flagKeys);
     if (refusal !== undefined) return refusal;

@@ -75,8 +75,7 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
   const clock = options.clock ?? systemClock;
   const hub = createWatchHub({ ...options.watch, clock, random: options.random ?? systemRandom });
   const health = createHealthState();
-  const head = await Head.open(store, hub);
-  await createDefaultEnvironment(head, clock);
+  const head = await openHead(store, hub, clock);
   const writer = new Writer(head, clock);
   const services = [
     serveService(EvaluationService, evaluationHandlers({ head, hub, clock })),
@@ -95,13 +94,25 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
     await server.stop();
     throw error;
   }
-  health.set("serving");
+  server.announce();
   return server;
+}
+
+async function openHead(store: Store, hub: WatchHub, clock: Clock): Promise<Head> {
+  const head = await Head.open(store, hub);
+  try {
+    await createDefaultEnvironment(head, clock);
+    return head;
+  } catch (error) {
+    await head.close();
+    throw error;
+  }
 }
 
 class RunningServer implements FlagwireServer {
   readonly failed: Promise<StoreFailure>;
   #stopped: Promise<void> | undefined;
+  #hasFailed = false;
 
   constructor(
     readonly listener: Listener,
@@ -110,9 +121,15 @@ class RunningServer implements FlagwireServer {
     readonly health: HealthState,
   ) {
     this.failed = Promise.race([head.store.failed, head.failed]).then((failure) => {
+      this.#hasFailed = true;
       health.set("not-serving");
       return failure;
     });
+  }
+
+  /** Reports that it serves; not if it has failed while it was made ready. */
+  announce(): void {
+    if (!this.#hasFailed) this.health.set("serving");
   }
 
   get address() {

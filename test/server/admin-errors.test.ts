@@ -136,6 +136,7 @@ describe("the data directory", () => {
     await server.restart({ minFreeBytes: Number.MAX_SAFE_INTEGER });
     const { code, reason, error } = await refusalOf(server.admin.createFlag({ flag: booleanFlag("b") }));
     expect([code, reason]).toEqual(["ResourceExhausted", "DISK_FULL"]);
+    expect(error.rawMessage).toMatch(/has \d+ MiB left and a write needs \d+; nothing was changed/);
     expect(error.rawMessage).toContain("nothing was changed");
     expect((await server.admin.listFlags({})).flags.map(({ key }) => key)).toEqual(["a"]);
     expect((await server.evaluation.evaluate({ flagKey: "a" })).reason).toBe("DISABLED");

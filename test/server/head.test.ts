@@ -6,7 +6,7 @@ import { expect, it } from "vitest";
 import { AdminService } from "../../gen/flagwire/v1/admin_service_pb.js";
 import { FlagKind, FlagType } from "../../gen/flagwire/v1/flag_pb.js";
 import { type HistoryEntry, HistoryEntrySchema, type Record } from "../../gen/flagwire/v1/history_pb.js";
-import { ListenProblem, openServer } from "../../src/server/index.js";
+import { ListenProblem, openServer, type ServerOptions } from "../../src/server/index.js";
 import { readPast } from "../../src/server/state/prime.js";
 import { type CommitResult, openMemoryStore, type Store, type Transaction } from "../../src/store/index.js";
 
@@ -28,9 +28,9 @@ function breakingAt(store: Store, revision: bigint): Store {
   });
 }
 
-async function open(store: Store) {
+async function open(store: Store, prepare?: ServerOptions["prepare"]) {
   const listen = { host: "127.0.0.1", port: 0 };
-  const server = await openServer({ store, listen, log: pino({ level: "silent" }) });
+  const server = await openServer({ store, listen, log: pino({ level: "silent" }), ...(prepare && { prepare }) });
   if (server instanceof ListenProblem) throw new Error(server.message);
   const baseUrl = `http://127.0.0.1:${server.address.port}`;
   return { server, baseUrl, admin: createClient(AdminService, createGrpcTransport({ baseUrl })) };
@@ -53,6 +53,20 @@ it("a server that cannot follow its store refuses writes, reports that it does n
     expect(await server.failed).toMatchObject({ message: expect.stringContaining("the disk cannot be read") });
     expect((await fetch(`${baseUrl}/readyz`)).status).toBe(503);
     expect((await fetch(`${baseUrl}/healthz`)).status).toBe(200);
+  } finally {
+    await server.stop(100);
+    await store.close();
+  }
+});
+
+it("a server that fails while it is made ready never reports that it serves", async () => {
+  const store = await openMemoryStore({});
+  const { server, baseUrl } = await open(breakingAt(store, 2n), async ({ port }) => {
+    const transport = createGrpcTransport({ baseUrl: `http://127.0.0.1:${port}` });
+    await expect(createClient(AdminService, transport).createFlag({ flag })).rejects.toThrow(/\[unavailable\]/);
+  });
+  try {
+    expect((await fetch(`${baseUrl}/readyz`)).status).toBe(503);
   } finally {
     await server.stop(100);
     await store.close();

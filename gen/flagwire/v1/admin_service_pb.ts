@@ -1801,7 +1801,8 @@ export const ListHistoryResponseSchema: GenMessage<ListHistoryResponse> = /*@__P
  *
  * Errors carry `google.rpc.ErrorInfo` (a stable `reason`, the domain `flagwire`);
  * INVALID_ARGUMENT and FAILED_PRECONDITION carry `google.rpc.BadRequest`, which
- * names every offending field by its path.
+ * names every offending field by its path. A message that cannot be decoded at all
+ * is INVALID_ARGUMENT too; over HTTP its text alone says what is wrong.
  *
  * @generated from service flagwire.v1.AdminService
  */

@@ -301,7 +301,9 @@ export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
  *
  * Errors of calls carry `google.rpc.ErrorInfo` with a stable `reason` and the
  * domain `flagwire`, and INVALID_ARGUMENT carries `google.rpc.BadRequest` that
- * names every offending field. No call is ever answered UNKNOWN.
+ * names every offending field. A message that cannot be decoded at all is
+ * INVALID_ARGUMENT too; over HTTP its text alone says what is wrong. No call is ever
+ * answered UNKNOWN.
  *
  * @generated from service flagwire.v1.EvaluationService
  */

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { defaultAddress, isLoopback, parseHostPort } from "../address.js";
+import { isLoopback } from "../../base/index.js";
+import { defaultAddress, parseHostPort } from "../address.js";
 import type { CommandRunner } from "../command-runner.js";
 import { type ExitCode, usageFailure } from "../failure.js";
 import type { Session } from "../session.js";

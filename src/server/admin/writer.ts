@@ -202,8 +202,8 @@ export class Writer {
         await this.head.reached(result.headRevision);
         return "again";
       case "low-disk": {
-        const needed = Math.ceil(result.neededBytes / 1_048_576);
-        const message = `the data directory's disk has less than ${needed} MiB left; nothing was changed; free some space`;
+        const [free, needed] = [result.freeBytes, result.neededBytes].map((bytes) => Math.ceil(bytes / 1_048_576));
+        const message = `the data directory's disk has ${free} MiB left and a write needs ${needed}; nothing was changed; free some space`;
         return new Refusal("RESOURCE_EXHAUSTED", "DISK_FULL", message);
       }
       case "unavailable": {

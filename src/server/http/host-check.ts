@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { isLoopback } from "../../base/index.js";
 import { Refusal } from "../refusal.js";
 
 /** Why a request with this Host header is not answered; undefined if it is. */
@@ -26,11 +27,6 @@ export function createHostCheck(listenHost: string): RefuseHost {
       { metadata: { host: name } },
     );
   };
-}
-
-/** Whether only this machine can connect to the host. */
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 }
 
 /** The name, or the address in brackets if it is IPv6, of `host:port`; in lower case. Undefined for what is no host. */
