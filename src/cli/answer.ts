@@ -1,7 +1,8 @@
-import type { JsonValue } from "@bufbuild/protobuf";
+import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import type { EvaluateResponse } from "../../gen/flagwire/v1/evaluation_service_pb.js";
+import { TraceSchema } from "../../gen/flagwire/v1/trace_pb.js";
 import { printable } from "./printable.js";
-import { toPlainValue } from "./response-document.js";
+import { toDocument, toPlainValue } from "./response-document.js";
 
 /**
  * An answer to an evaluation in the JSON form of EvaluateResponse, whoever gave it: the server or a mirror. What is empty is
@@ -17,10 +18,12 @@ export interface Answer {
   readonly revision: string;
   readonly metadata?: JsonValue;
   readonly prerequisiteKey?: string;
+  /** Where an explanation was asked for. */
+  readonly trace?: JsonObject;
 }
 
 export function fromResponse(response: EvaluateResponse): Answer {
-  const { flagKey, reason, revision, value, variant, ruleId, error, metadata, prerequisiteKey } = response;
+  const { flagKey, reason, revision, value, variant, ruleId, error, metadata, prerequisiteKey, trace } = response;
   return {
     flagKey,
     ...(value === undefined ? {} : { value: toPlainValue(value) }),
@@ -31,6 +34,7 @@ export function fromResponse(response: EvaluateResponse): Answer {
     revision: String(revision),
     ...(metadata === undefined ? {} : { metadata }),
     ...(prerequisiteKey === "" ? {} : { prerequisiteKey }),
+    ...(trace === undefined ? {} : { trace: toDocument(TraceSchema, trace) }),
   };
 }
 

@@ -24,5 +24,8 @@ function itemsOf(file: FlagFile, environment: string): WatchItem[] {
   for (const value of file.segments) {
     if (isOurs(value)) items.push(create(WatchItemSchema, { kind: { case: "segment", value } }));
   }
+  for (const value of file.segmentKeys) {
+    if (isOurs(value)) items.push(create(WatchItemSchema, { kind: { case: "segmentKeys", value } }));
+  }
   return items;
 }

@@ -1,4 +1,5 @@
 import { FlagType } from "../../gen/flagwire/v1/flag_pb.js";
+import type { Trace } from "../../gen/flagwire/v1/trace_pb.js";
 import { type ErrorCode, flagTypeName, type Outcome } from "../engine/index.js";
 
 /** An answer with its reasons, in OpenFeature's terms where it has them. */
@@ -7,6 +8,12 @@ export interface EvaluationDetails<T> extends Omit<Outcome, "value"> {
   readonly value: T;
   /** The revision that the answer was given at; 0 where no server had a say. */
   readonly revision: number;
+}
+
+/** An answer with its reasons, and how it came about. */
+export interface Explanation<T> extends EvaluationDetails<T> {
+  /** Undefined where no flag was evaluated: it does not exist, or there is no snapshot yet. */
+  readonly trace: Trace | undefined;
 }
 
 /** The details of an outcome, with the caller's default where the outcome has no value. */

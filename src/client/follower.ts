@@ -1,6 +1,7 @@
 import type { Position } from "../../gen/flagwire/v1/watch_pb.js";
 import { emptySnapshot, type Snapshot } from "../engine/index.js";
 import type { Update } from "./update-reader.js";
+import { type FlagUsage, UsageCounter } from "./usage.js";
 
 /** What became of an update. */
 export type Applied =
@@ -21,6 +22,7 @@ export class Follower {
   #snapshot: Snapshot;
   #resumeFrom: Position | undefined;
   #hasData = false;
+  readonly #usage = new UsageCounter();
 
   constructor(environment: string) {
     this.#snapshot = emptySnapshot(environment);
@@ -43,9 +45,15 @@ export class Follower {
 
   /** Starts with a snapshot from elsewhere; `resume` if its position is the server's. */
   adopt(snapshot: Snapshot, resume: boolean): void {
+    this.#usage.retire(this.#snapshot, snapshot);
     this.#snapshot = snapshot;
     this.#resumeFrom = resume ? snapshot.position : undefined;
     this.#hasData = true;
+  }
+
+  /** What was asked of this snapshot and those before it, since the last time. */
+  takeUsage(): FlagUsage[] {
+    return this.#usage.take(this.#snapshot);
   }
 
   /** Makes the next stream start from the beginning. What is known stays in use. */

@@ -1,7 +1,8 @@
-import type { Context, JsonValue } from "../engine/index.js";
-import type { EvaluationDetails } from "./details.js";
+import type { Context, ExplainOptions, JsonValue } from "../engine/index.js";
+import type { EvaluationDetails, Explanation } from "./details.js";
 import type { Unsubscribe } from "./listeners.js";
 import type { MirrorError } from "./mirror-error.js";
+import type { FlagUsage } from "./usage.js";
 
 /**
  * `connecting`: nothing came from the server yet. `ready`: it is heard. `stale`: it was silent for too long, or could not
@@ -46,6 +47,11 @@ export interface Flags {
   object<T extends JsonValue>(key: string, defaultValue: T, context?: Context): T;
   /** An answer with its reasons. The default says which type is wanted; `undefined` takes any. */
   details<T>(key: string, defaultValue: T, context?: Context): EvaluationDetails<T>;
+  /**
+   * An answer with each step that led to it; `describeTrace` makes it readable. Costs thousands of times as much as the
+   * answer alone, and is not counted in `takeUsage`.
+   */
+  explain<T>(key: string, defaultValue: T, context?: Context, options?: ExplainOptions): Explanation<T>;
 }
 
 /** A copy of one environment's flags that follows the server and answers with no network. Made by `openMirror`. */
@@ -59,6 +65,11 @@ export interface Mirror extends Flags, AsyncDisposable {
   readonly counts: MirrorCounts;
   /** The keys of all flags, sorted. */
   keys(): string[];
+  /**
+   * The evaluations since the last call, by flag and variant, those of before the last updates included. Nobody else takes
+   * them.
+   */
+  takeUsage(): FlagUsage[];
   /** Listens until the function returned is called. */
   on<E extends keyof MirrorEvents>(event: E, listener: (payload: MirrorEvents[E]) => void): Unsubscribe;
   /**

@@ -41,6 +41,8 @@ export interface MirrorParts {
   readonly times: MirrorTimes;
   readonly backoff: BackoffOptions;
   readonly cache: MirrorCache | undefined;
+  /** See MirrorOptions. */
+  readonly privateAttributes: readonly string[];
   /** Never throws. */
   readonly log: (entry: MirrorLogEntry) => void;
 }

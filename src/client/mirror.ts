@@ -13,6 +13,7 @@ import type { MirrorParts } from "./mirror-options.js";
 import { SnapshotFlags } from "./snapshot-flags.js";
 import { isRefused, leavesPositionIntact } from "./transport.js";
 import { type Update, UpdateReader } from "./update-reader.js";
+import type { FlagUsage } from "./usage.js";
 import { within } from "./within.js";
 
 /** The freshness of what the mirror holds. Only `ready` has a timer, which makes it stale. */
@@ -42,9 +43,9 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
   #closing: Promise<void> | undefined;
 
   constructor(parts: MirrorParts) {
-    const { environment, transport, clock, random, backoff, cache, times } = parts;
+    const { environment, transport, clock, random, backoff, cache, times, privateAttributes } = parts;
     const follower = new Follower(environment);
-    super(follower, clock);
+    super(follower, clock, privateAttributes);
     this.#parts = parts;
     this.#follower = follower;
     const timeouts = {
@@ -88,6 +89,10 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
 
   keys(): string[] {
     return this.#follower.snapshot.flags().map((flag) => flag.key);
+  }
+
+  takeUsage(): FlagUsage[] {
+    return this.#follower.takeUsage();
   }
 
   on<E extends keyof MirrorEvents>(event: E, listener: (payload: MirrorEvents[E]) => void): Unsubscribe {

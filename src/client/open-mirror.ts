@@ -51,6 +51,11 @@ export interface MirrorOptions extends Partial<MirrorTimes> {
   readonly backoff?: Partial<BackoffOptions>;
   /** A name for the server's operators. At most 256 characters. Default `flagwire`. */
   readonly clientName?: string;
+  /**
+   * Names or paths of attributes whose values `explain` leaves out, whatever else it is told to, such as `email`. Default
+   * none.
+   */
+  readonly privateAttributes?: readonly string[];
   /** Told what happens in the background, also before anybody can listen to events. Default nobody. */
   readonly log?: (entry: MirrorLogEntry) => void;
   /** How to reach the server. Default gRPC at `address`. The mirror closes it. */
@@ -133,6 +138,7 @@ function resolveParts(options: MirrorOptions): MirrorParts {
   return {
     environment,
     clientName: options.clientName ?? "flagwire",
+    privateAttributes: options.privateAttributes ?? [],
     transport,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,

@@ -1,8 +1,24 @@
 import { create } from "@bufbuild/protobuf";
 import { EvaluateRequestSchema, type EvaluateResponse } from "../../gen/flagwire/v1/evaluation_service_pb.js";
-import { type Context, type ErrorCode, fromValue, type JsonValue, type Outcome, type Reason } from "../engine/index.js";
+import type { Trace } from "../../gen/flagwire/v1/trace_pb.js";
+import {
+  type Context,
+  type ErrorCode,
+  type ExplainOptions,
+  fromValue,
+  type JsonValue,
+  type Outcome,
+  type Reason,
+} from "../engine/index.js";
 import { parseAddress } from "./address.js";
-import { type EvaluationDetails, errorDetails, flagTypeOf, toDetails, typeMismatch } from "./details.js";
+import {
+  type EvaluationDetails,
+  type Explanation,
+  errorDetails,
+  flagTypeOf,
+  toDetails,
+  typeMismatch,
+} from "./details.js";
 import type { TlsOptions } from "./grpc-session.js";
 import { openGrpcTransport } from "./grpc-transport.js";
 import { messageOf } from "./mirror-error.js";
@@ -18,6 +34,8 @@ export interface RemoteOptions {
   readonly tls?: TlsOptions | undefined;
   /** How long an answer may take, in milliseconds. Default 500: whoever waits for a flag keeps somebody waiting. */
   readonly timeoutMs?: number;
+  /** See MirrorOptions. */
+  readonly privateAttributes?: readonly string[];
   /** How to reach the server. Default gRPC at `address`. The remote closes it. */
   readonly transport?: RemoteTransport;
 }
@@ -32,6 +50,8 @@ export interface Remote extends AsyncDisposable {
   object<T extends JsonValue>(key: string, defaultValue: T, context?: Context): Promise<T>;
   /** The error code is GENERAL where the server cannot be reached in time or refuses. */
   details<T>(key: string, defaultValue: T, context?: Context): Promise<EvaluationDetails<T>>;
+  /** `privateAttributes` travel to the server with their values, and come back without. */
+  explain<T>(key: string, defaultValue: T, context?: Context, options?: ExplainOptions): Promise<Explanation<T>>;
   close(): Promise<void>;
 }
 
@@ -39,7 +59,18 @@ export interface Remote extends AsyncDisposable {
 export async function openRemote(options: RemoteOptions = {}): Promise<Remote> {
   const { address = "127.0.0.1:8013", token, tls, environment = "production", timeoutMs = 500 } = options;
   const transport = options.transport ?? openGrpcTransport({ url: parseAddress(address), token, tls });
-  return new EvaluateRemote(environment, transport, timeoutMs);
+  return new EvaluateRemote(environment, transport, timeoutMs, options.privateAttributes ?? []);
+}
+
+interface Question {
+  readonly context: Context;
+  /** Undefined: no explanation is wanted. */
+  readonly privateAttributes?: readonly string[];
+}
+
+interface Reply<T> {
+  readonly details: EvaluationDetails<T>;
+  readonly trace: Trace | undefined;
 }
 
 class EvaluateRemote implements Remote {
@@ -47,6 +78,7 @@ class EvaluateRemote implements Remote {
     readonly environment: string,
     readonly transport: RemoteTransport,
     readonly timeoutMs: number,
+    readonly privateAttributes: readonly string[],
   ) {}
 
   async boolean(key: string, defaultValue: boolean, context?: Context): Promise<boolean> {
@@ -65,19 +97,34 @@ class EvaluateRemote implements Remote {
     return (await this.details(key, defaultValue, context)).value;
   }
 
-  async details<T>(key: string, defaultValue: T, context: Context = {}): Promise<EvaluationDetails<T>> {
+  async details<T>(key: string, defaultValue: T, context?: Context): Promise<EvaluationDetails<T>> {
+    return (await this.#ask(key, defaultValue, { context: context ?? {} })).details;
+  }
+
+  async explain<T>(
+    key: string,
+    defaultValue: T,
+    context?: Context,
+    options: ExplainOptions = {},
+  ): Promise<Explanation<T>> {
+    const privateAttributes = [...this.privateAttributes, ...(options.privateAttributes ?? [])];
+    const { details, trace } = await this.#ask(key, defaultValue, { context: context ?? {}, privateAttributes });
+    return { ...details, trace };
+  }
+
+  async #ask<T>(key: string, defaultValue: T, question: Question): Promise<Reply<T>> {
     try {
-      const request = create(EvaluateRequestSchema, {
-        environment: this.environment,
-        flagKey: key,
-        context: toContextMessage(context ?? {}),
-      });
+      const context = toContextMessage(question.context);
+      context.privateAttributes = [...(question.privateAttributes ?? [])];
+      const explain = question.privateAttributes !== undefined;
+      const request = create(EvaluateRequestSchema, { environment: this.environment, flagKey: key, context, explain });
       const response = await this.transport.evaluate(request, this.timeoutMs);
-      return fromResponse(key, response, defaultValue);
+      return { details: fromResponse(key, response, defaultValue), trace: response.trace };
     } catch (error) {
       const isUnknown = error instanceof TransportError && error.reason === "FLAG_NOT_FOUND";
       const code = isUnknown ? "FLAG_NOT_FOUND" : "GENERAL";
-      return errorDetails(key, defaultValue, code, `${this.transport.address}: ${messageOf(error)}`, 0);
+      const message = `${this.transport.address}: ${messageOf(error)}`;
+      return { details: errorDetails(key, defaultValue, code, message, 0), trace: undefined };
     }
   }
 

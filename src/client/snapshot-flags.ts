@@ -1,7 +1,14 @@
 import { FlagType } from "../../gen/flagwire/v1/flag_pb.js";
 import type { Clock } from "../base/index.js";
-import type { Context, JsonValue } from "../engine/index.js";
-import { type EvaluationDetails, errorDetails, toDetails, typeMismatch } from "./details.js";
+import {
+  type CompiledFlag,
+  type Context,
+  type CountedOutcome,
+  type ExplainOptions,
+  explain,
+  type JsonValue,
+} from "../engine/index.js";
+import { type EvaluationDetails, type Explanation, errorDetails, toDetails, typeMismatch } from "./details.js";
 import type { Follower } from "./follower.js";
 import type { Flags } from "./mirror-api.js";
 
@@ -12,9 +19,13 @@ export class SnapshotFlags implements Flags {
   readonly #follower: Follower;
   readonly #clock: Clock;
 
-  constructor(follower: Follower, clock: Clock) {
+  /** See MirrorOptions. */
+  readonly #privateAttributes: readonly string[];
+
+  constructor(follower: Follower, clock: Clock, privateAttributes: readonly string[]) {
     this.#follower = follower;
     this.#clock = clock;
+    this.#privateAttributes = privateAttributes;
   }
 
   boolean(key: string, defaultValue: boolean, context?: Context): boolean {
@@ -38,33 +49,70 @@ export class SnapshotFlags implements Flags {
   }
 
   details<T>(key: string, defaultValue: T, context?: Context): EvaluationDetails<T> {
-    const revision = Number(this.#follower.snapshot.position.revision);
-    if (!this.#follower.hasData) {
+    return this.#answer(key, defaultValue, (flag, revision) => {
+      const outcome = this.#select(flag, context);
+      outcome.tally.count++;
+      return checkedDetails(flag, outcome, defaultValue, revision);
+    });
+  }
+
+  explain<T>(key: string, defaultValue: T, context?: Context, options?: ExplainOptions): Explanation<T> {
+    const privateAttributes = [...this.#privateAttributes, ...(options?.privateAttributes ?? [])];
+    const answer = this.#answer(key, defaultValue, (flag, revision) => {
+      const now = this.#clock.now();
+      const outcome = flag.select(context ?? NO_CONTEXT, now);
+      const trace = explain(flag, context ?? NO_CONTEXT, now, { privateAttributes });
+      return { ...checkedDetails(flag, outcome, defaultValue, revision), trace };
+    });
+    return { trace: undefined, ...answer };
+  }
+
+  /** What `open` makes of the flag; why there is nothing to open; or that the context threw. */
+  #answer<T, A extends EvaluationDetails<T>>(
+    key: string,
+    defaultValue: T,
+    open: (flag: CompiledFlag, revision: number) => A,
+  ): A | EvaluationDetails<T> {
+    const { snapshot, hasData } = this.#follower;
+    const revision = Number(snapshot.position.revision);
+    if (!hasData) {
       return errorDetails(key, defaultValue, "PROVIDER_NOT_READY", "no flags came from the server yet", revision);
     }
     try {
-      const flag = this.#follower.snapshot.flag(key);
-      if (flag === undefined) {
-        return errorDetails(key, defaultValue, "FLAG_NOT_FOUND", `there is no flag ${key}`, revision);
-      }
-      const outcome = flag.select(context ?? NO_CONTEXT, flag.usesNow ? this.#clock.now() : 0);
-      // Without a value nothing is of the wrong type, and the outcome says more.
-      const mismatch = outcome.value === undefined ? undefined : typeMismatch(key, flag.type, defaultValue);
-      if (mismatch !== undefined) return errorDetails(key, defaultValue, "TYPE_MISMATCH", mismatch, revision);
-      return toDetails(outcome, defaultValue, revision);
+      const flag = snapshot.flag(key);
+      if (flag !== undefined) return open(flag, revision);
+      return errorDetails(key, defaultValue, "FLAG_NOT_FOUND", `there is no flag ${key}`, revision);
     } catch {
       return errorDetails(key, defaultValue, "GENERAL", "the context or the key threw while it was read", revision);
     }
+  }
+
+  #select(flag: CompiledFlag, context: Context | undefined): CountedOutcome {
+    return flag.select(context ?? NO_CONTEXT, flag.usesNow ? this.#clock.now() : 0);
   }
 
   #value(key: string, type: FlagType, context: Context | undefined): JsonValue | undefined {
     const flag = this.#follower.snapshot.flag(key);
     if (flag === undefined || flag.type !== type) return undefined;
     try {
-      return flag.select(context ?? NO_CONTEXT, flag.usesNow ? this.#clock.now() : 0).value;
+      const outcome = this.#select(flag, context);
+      outcome.tally.count++;
+      return outcome.value;
     } catch {
       // The context threw, such as from a getter. Nothing of the engine throws.
       return undefined;
     }
   }
+}
+
+function checkedDetails<T>(
+  flag: CompiledFlag,
+  outcome: CountedOutcome,
+  defaultValue: T,
+  revision: number,
+): EvaluationDetails<T> {
+  // Without a value nothing is of the wrong type, and the outcome says more.
+  const mismatch = outcome.value === undefined ? undefined : typeMismatch(flag.key, flag.type, defaultValue);
+  if (mismatch !== undefined) return errorDetails(flag.key, defaultValue, "TYPE_MISMATCH", mismatch, revision);
+  return toDetails(outcome, defaultValue, revision);
 }

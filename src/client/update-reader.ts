@@ -29,6 +29,8 @@ export type Reading =
 interface OpenUpdate {
   readonly kind: Update["kind"];
   readonly items: WatchItem[];
+  /** The segment that keys may be added to: the last item's. */
+  segmentKey: string | undefined;
 }
 
 const PART: Reading = { kind: "part" };
@@ -50,7 +52,10 @@ export class UpdateReader {
     }
     if (this.#open === undefined) return this.#readOutside(message);
     if (heartbeat !== undefined) return violation("a heartbeat came within an update");
-    for (const item of items) this.#open.items.push(item);
+    for (const item of items) {
+      const objection = this.#add(this.#open, item);
+      if (objection !== undefined) return violation(objection);
+    }
     return commit === undefined ? PART : this.#commit(this.#open, commit);
   }
 
@@ -58,8 +63,19 @@ export class UpdateReader {
     if (this.#open !== undefined) return violation("an update began within another");
     const name = UPDATE_KINDS[kind];
     if (name === undefined) return violation(`an update of the unknown kind ${kind} began`);
-    this.#open = { kind: name, items: [] };
+    this.#open = { kind: name, items: [], segmentKey: undefined };
     this.#begun = true;
+    return undefined;
+  }
+
+  /** Returns an objection, if there is one. Keys that were lost on the way show in the digest; where they belong shows here. */
+  #add(open: OpenUpdate, item: WatchItem): string | undefined {
+    const { kind } = item;
+    if (kind.case === "segmentKeys" && kind.value.segmentKey !== open.segmentKey) {
+      return `keys came for the segment ${JSON.stringify(kind.value.segmentKey)}, which was not before them`;
+    }
+    if (kind.case !== "segmentKeys") open.segmentKey = kind.case === "segment" ? kind.value.key : undefined;
+    open.items.push(item);
     return undefined;
   }
 
@@ -67,7 +83,8 @@ export class UpdateReader {
     this.#open = undefined;
     if (position === undefined) return violation("an update ended without a position");
     if (open.kind === "none" && open.items.length > 0) return violation("an update without changes had items");
-    return { kind: "update", update: { ...open, position, digest } };
+    const { kind, items } = open;
+    return { kind: "update", update: { kind, items, position, digest } };
   }
 
   #readOutside({ items, commit, heartbeat }: WatchResponse): Reading {

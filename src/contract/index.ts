@@ -7,4 +7,5 @@ export * from "../../gen/flagwire/v1/history_pb.js";
 export * from "../../gen/flagwire/v1/rollout_pb.js";
 export * from "../../gen/flagwire/v1/segment_pb.js";
 export * from "../../gen/flagwire/v1/targeting_pb.js";
+export * from "../../gen/flagwire/v1/trace_pb.js";
 export * from "../../gen/flagwire/v1/watch_pb.js";

@@ -27,9 +27,17 @@ export function compileAttribute(name: string): ReadAttribute {
   };
 }
 
-/** The targeting key; a missing, empty or non-text one is none. */
+/** Whether an attribute is one own property of the context, read as it is: no path, and neither of the special names. */
+export function isPlainName(name: string): boolean {
+  return name !== "targetingKey" && name !== NOW_ATTRIBUTE && !name.includes(".");
+}
+
+/**
+ * The targeting key; a missing, empty or non-text one is none. The one name that a context may inherit, such as from its
+ * class: it is part of what a context is, and evaluations read it too often to ask whose it is.
+ */
 export function targetingKey(context: Context): string | undefined {
-  const key: unknown = Object.hasOwn(context, "targetingKey") ? context.targetingKey : undefined;
+  const key: unknown = context.targetingKey;
   return typeof key === "string" && key !== "" ? key : undefined;
 }
 

@@ -1,12 +1,20 @@
 import { RolloutAlgorithm } from "../../gen/flagwire/v1/rollout_pb.js";
-import { compileAttribute, NOW_ATTRIBUTE, type ReadAttribute } from "./attribute.js";
+import { type AttributeValue, compileAttribute, NOW_ATTRIBUTE, type ReadAttribute, targetingKey } from "./attribute.js";
 import type { Context } from "./context.js";
 import { engineLimits } from "./limits.js";
-import { murmur3 } from "./murmur3.js";
+import { compileMurmur3 } from "./murmur3.js";
 import type { Problems } from "./problem.js";
 
 /** A context's hash, an unsigned 32-bit integer; -1 where it has nothing to hash. */
 export type HashContext = (context: Context) => number;
+
+/** How a context is hashed, and what of it. */
+export interface ContextHash {
+  readonly hashContext: HashContext;
+  readonly attribute: string;
+  readonly read: ReadAttribute;
+  readonly salt: string;
+}
 
 /** What Rollout and RolloutCondition say about hashing. */
 export interface Bucketing {
@@ -23,7 +31,7 @@ export function compileHash(
   defaultSalt: string,
   path: string,
   problems: Problems,
-): HashContext | undefined {
+): ContextHash | undefined {
   if (bucketing.bucketBy === NOW_ATTRIBUTE) {
     problems.add(`${path}.bucket_by`, `${NOW_ATTRIBUTE} changes all the time and cannot be hashed`);
     return undefined;
@@ -31,20 +39,34 @@ export function compileHash(
   switch (bucketing.algorithm) {
     case RolloutAlgorithm.UNSPECIFIED:
     case RolloutAlgorithm.MURMUR3_32:
-      return hashAttribute(compileAttribute(bucketing.bucketBy || "targetingKey"), bucketing.salt ?? defaultSalt);
+      return hashAttribute(bucketing.bucketBy || "targetingKey", bucketing.salt ?? defaultSalt);
     default:
       problems.add(`${path}.algorithm`, `${bucketing.algorithm} is not known to this version`);
       return undefined;
   }
 }
 
-function hashAttribute(read: ReadAttribute, salt: string): HashContext {
-  return (context) => {
-    const value = read(context, 0);
-    if (typeof value === "string") return murmur3(salt + value);
-    if (typeof value === "boolean" || Number.isSafeInteger(value)) return murmur3(salt + String(value));
-    return -1;
+function hashAttribute(attribute: string, salt: string): ContextHash {
+  const read = compileAttribute(attribute);
+  const hashText = compileMurmur3(salt);
+  if (attribute === "targetingKey") {
+    const hashContext: HashContext = (context) => {
+      const key = targetingKey(context);
+      return key === undefined ? -1 : hashText(key);
+    };
+    return { hashContext, attribute, read, salt };
+  }
+  const hashContext: HashContext = (context) => {
+    const text = toHashText(read(context, 0));
+    return text === undefined ? -1 : hashText(text);
   };
+  return { hashContext, attribute, read, salt };
+}
+
+/** What of a value is hashed: a string as it is, an integer or a boolean in its JSON form. Undefined for all else. */
+export function toHashText(value: AttributeValue | undefined): string | undefined {
+  if (typeof value === "string") return value;
+  return typeof value === "boolean" || Number.isSafeInteger(value) ? String(value) : undefined;
 }
 
 /** Problems of a total weight, if it has any. */

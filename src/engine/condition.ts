@@ -1,9 +1,11 @@
 import { type Condition, type Match, Operator } from "../../gen/flagwire/v1/condition_pb.js";
 import type { RolloutCondition } from "../../gen/flagwire/v1/rollout_pb.js";
-import { compileAttribute, NOW_ATTRIBUTE, toAttributeValue } from "./attribute.js";
+import { compileAttribute, NOW_ATTRIBUTE } from "./attribute.js";
 import { checkTotalWeight, compileHash, hashesBelow } from "./bucket.js";
-import type { CompiledSegment, TestContext } from "./compiled-segment.js";
+import type { CompiledCondition, CompiledSegment, TestContext } from "./compiled-condition.js";
 import { engineLimits } from "./limits.js";
+import { lookUpOf, testBoth } from "./look-up.js";
+import { testAttribute } from "./match.js";
 import { compileOperator } from "./operators/compile-operator.js";
 import type { Problems } from "./problem.js";
 
@@ -27,7 +29,7 @@ export function compileCondition(
   path: string,
   scope: ConditionScope,
   depth = 1,
-): TestContext | undefined {
+): CompiledCondition | undefined {
   scope.comparisons++;
   if (depth > engineLimits.conditionDepth) {
     scope.problems.add(path, `conditions are nested more than ${engineLimits.conditionDepth} levels deep`);
@@ -35,12 +37,18 @@ export function compileCondition(
   }
   const { kind } = condition;
   switch (kind.case) {
-    case "all":
-      return all(compileList(kind.value.conditions, `${path}.all.conditions`, scope, depth));
-    case "any":
-      return any(compileList(kind.value.conditions, `${path}.any.conditions`, scope, depth));
-    case "not":
-      return not(compileCondition(kind.value, `${path}.not`, scope, depth + 1));
+    case "all": {
+      const conditions = compileList(kind.value.conditions, `${path}.all.conditions`, scope, depth);
+      return conditions && { kind: "all", conditions, test: testAll(conditions) };
+    }
+    case "any": {
+      const conditions = compileList(kind.value.conditions, `${path}.any.conditions`, scope, depth);
+      return conditions && { kind: "any", conditions, test: testAny(conditions) };
+    }
+    case "not": {
+      const negated = compileCondition(kind.value, `${path}.not`, scope, depth + 1);
+      return negated && { kind: "not", condition: negated, test: testNot(negated) };
+    }
     case "match":
       return compileMatch(kind.value, `${path}.match`, scope);
     case "segment":
@@ -58,20 +66,23 @@ function compileList(
   path: string,
   scope: ConditionScope,
   depth: number,
-): readonly TestContext[] | undefined {
-  const tests: TestContext[] = [];
+): readonly CompiledCondition[] | undefined {
+  const compiled: CompiledCondition[] = [];
   for (const [index, condition] of conditions.entries()) {
-    const test = compileCondition(condition, `${path}[${index}]`, scope, depth + 1);
-    if (test !== undefined) tests.push(test);
+    const one = compileCondition(condition, `${path}[${index}]`, scope, depth + 1);
+    if (one !== undefined) compiled.push(one);
   }
-  return tests.length === conditions.length ? tests : undefined;
+  return compiled.length === conditions.length ? compiled : undefined;
 }
 
-function all(tests: readonly TestContext[] | undefined): TestContext | undefined {
-  if (tests === undefined || tests.length === 1) return tests?.[0];
+function testAll(conditions: readonly CompiledCondition[]): TestContext {
+  const tests = conditions.map(({ test }) => test);
   const [first, second] = tests;
+  if (tests.length === 1 && first !== undefined) return first;
   if (tests.length === 2 && first !== undefined && second !== undefined) {
-    return (context, now) => first(context, now) && second(context, now);
+    const inOrder: TestContext = (context, now) => first(context, now) && second(context, now);
+    const [one, other] = conditions.map(lookUpOf);
+    return one === undefined || other === undefined ? inOrder : testBoth(one, other, inOrder);
   }
   return (context, now) => {
     for (const test of tests) if (!test(context, now)) return false;
@@ -79,40 +90,34 @@ function all(tests: readonly TestContext[] | undefined): TestContext | undefined
   };
 }
 
-function any(tests: readonly TestContext[] | undefined): TestContext | undefined {
-  if (tests === undefined || tests.length === 1) return tests?.[0];
+function testAny(conditions: readonly CompiledCondition[]): TestContext {
+  const tests = conditions.map(({ test }) => test);
+  const [first] = tests;
+  if (tests.length === 1 && first !== undefined) return first;
   return (context, now) => {
     for (const test of tests) if (test(context, now)) return true;
     return false;
   };
 }
 
-function not(test: TestContext | undefined): TestContext | undefined {
-  return test && ((context, now) => !test(context, now));
+function testNot({ test }: CompiledCondition): TestContext {
+  return (context, now) => !test(context, now);
 }
 
-function compileMatch(match: Match, path: string, scope: ConditionScope): TestContext | undefined {
+function compileMatch(match: Match, path: string, scope: ConditionScope): CompiledCondition | undefined {
+  const { attribute } = match;
   // IN is one look-up in a set.
   scope.comparisons += match.operator === Operator.IN ? 1 : match.values.length;
-  if (match.attribute === NOW_ATTRIBUTE) scope.usesNow = true;
-  if (match.attribute === "") scope.problems.add(`${path}.attribute`, "is required");
-  const test = compileOperator(match, path, scope.problems);
-  if (test === undefined || match.attribute === "") return undefined;
-  const read = compileAttribute(match.attribute);
-  if (match.values.length === 0) return (context, now) => read(context, now) !== undefined;
-  return (context, now) => {
-    const value = read(context, now);
-    if (value === undefined) return false;
-    if (!Array.isArray(value)) return test(value);
-    for (const element of value) {
-      const comparable = toAttributeValue(element);
-      if (comparable !== undefined && test(comparable)) return true;
-    }
-    return false;
-  };
+  if (attribute === NOW_ATTRIBUTE) scope.usesNow = true;
+  if (attribute === "") scope.problems.add(`${path}.attribute`, "is required");
+  const operator = compileOperator(match, path, scope.problems);
+  if (operator === undefined || attribute === "") return undefined;
+  const { compares, members } = operator;
+  const read = compileAttribute(attribute);
+  return { kind: "match", match, read, compares, members, test: testAttribute(attribute, read, operator) };
 }
 
-function compileReference(key: string, path: string, scope: ConditionScope): TestContext | undefined {
+function compileReference(key: string, path: string, scope: ConditionScope): CompiledCondition | undefined {
   const segment = scope.segment(key);
   if (segment === undefined) {
     scope.problems.add(path, key === "" ? "is required" : `there is no segment ${JSON.stringify(key)}`);
@@ -124,24 +129,25 @@ function compileReference(key: string, path: string, scope: ConditionScope): Tes
   }
   scope.usesNow ||= segment.usesNow;
   scope.comparisons += segment.comparisons;
-  return segment.contains;
+  return { kind: "segment", key, segment, test: segment.contains };
 }
 
-function compileShare(share: RolloutCondition, path: string, scope: ConditionScope): TestContext | undefined {
-  const total = share.totalWeight || DEFAULT_TOTAL_WEIGHT;
-  const hash = compileHash(share, scope.salt, path, scope.problems);
+function compileShare(rollout: RolloutCondition, path: string, scope: ConditionScope): CompiledCondition | undefined {
+  const { start } = rollout;
+  const total = rollout.totalWeight || DEFAULT_TOTAL_WEIGHT;
+  const end = start + rollout.weight;
+  const hash = compileHash(rollout, scope.salt, path, scope.problems);
   if (!checkTotalWeight(total, `${path}.total_weight`, scope.problems) || hash === undefined) return undefined;
-  if (share.start + share.weight > total) {
-    scope.problems.add(
-      `${path}.weight`,
-      `start and weight end at ${share.start + share.weight}, beyond the total ${total}`,
-    );
+  if (end > total) {
+    scope.problems.add(`${path}.weight`, `start and weight end at ${end}, beyond the total ${total}`);
     return undefined;
   }
-  const from = hashesBelow(share.start, total);
-  const to = hashesBelow(share.start + share.weight, total);
-  return (context) => {
-    const value = hash(context);
+  const from = hashesBelow(start, total);
+  const to = hashesBelow(end, total);
+  const { hashContext } = hash;
+  const test: TestContext = (context) => {
+    const value = hashContext(context);
     return value >= from && value < to;
   };
+  return { kind: "rollout", hash, share: { start, end, total }, test };
 }

@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf";
-import type { Segment } from "../../gen/flagwire/v1/segment_pb.js";
+import { type Segment, type SegmentKeys, SegmentSchema } from "../../gen/flagwire/v1/segment_pb.js";
 import {
   type FlagState,
   type Position,
@@ -7,14 +7,16 @@ import {
   type WatchItem,
   WatchItemSchema,
 } from "../../gen/flagwire/v1/watch_pb.js";
-import { compileFlag, type FlagEntry } from "./compile-flag.js";
-import type { CompiledSegment } from "./compiled-segment.js";
+import { compileFlag } from "./compile-flag.js";
+import type { CompiledSegment } from "./compiled-condition.js";
+import type { CompiledFlag, FlagEntry } from "./compiled-flag.js";
 import { Digest } from "./digest.js";
 import { componentsInOrder, withDependents } from "./graph.js";
 import type { Problem } from "./problem.js";
+import { isReadable } from "./readable.js";
 import { prerequisitesOf, segmentsOfCondition, segmentsOfTargeting } from "./references.js";
 import { compileSegment } from "./segment.js";
-import type { CompiledFlag, Snapshot } from "./snapshot.js";
+import type { Snapshot } from "./snapshot.js";
 
 /** A snapshot without flags, at revision 0 of no epoch: what a mirror starts from. */
 export function emptySnapshot(environment: string): Snapshot {
@@ -121,6 +123,8 @@ class Update {
   readonly #changedSegments = new Map<string, Segment>();
   readonly #touchedFlags = new Set<string>();
   readonly #touchedSegments = new Set<string>();
+  /** Segments of which some keys came apart: copies of this update, unlike all that it was given. */
+  readonly #ownSegments = new Set<Segment>();
 
   constructor(
     readonly digest: Digest,
@@ -128,7 +132,8 @@ class Update {
     readonly segments: Map<string, SegmentNode>,
   ) {}
 
-  put({ kind }: WatchItem): void {
+  put(item: WatchItem): void {
+    const { kind } = isReadable(WatchItemSchema, item) ? item : unreadableItem(item);
     switch (kind.case) {
       case "flag": {
         const key = kind.value.flag?.key ?? kind.value.targeting?.flagKey ?? "";
@@ -144,6 +149,9 @@ class Update {
         this.digest.addSegment(key, kind.value);
         return;
       }
+      case "segmentKeys":
+        this.#addKeys(kind.value);
+        return;
       case "deletedFlagKey":
         this.#dropFlag(kind.value);
         return;
@@ -219,6 +227,20 @@ class Update {
     }
   }
 
+  /** Keys of a segment that is not in the update, or not before them, are ignored: the digest or the protocol tells. */
+  #addKeys({ segmentKey, included, excluded }: SegmentKeys): void {
+    const before = this.#changedSegments.get(segmentKey);
+    if (before === undefined) return;
+    const segment = this.#ownSegments.has(before) ? before : copyOf(before);
+    this.digest.removeSegment(segmentKey, before);
+    // One by one: a call takes only so many arguments.
+    for (const key of included) segment.included.push(key);
+    for (const key of excluded) segment.excluded.push(key);
+    this.digest.addSegment(segmentKey, segment);
+    this.#ownSegments.add(segment);
+    this.#changedSegments.set(segmentKey, segment);
+  }
+
   #dropFlag(key: string): void {
     this.#touchedFlags.add(key);
     const before = this.#changedFlags.get(key) ?? this.flags.get(key)?.state;
@@ -234,6 +256,30 @@ class Update {
     this.#changedSegments.delete(key);
     this.segments.delete(key);
   }
+}
+
+function copyOf(segment: Segment): Segment {
+  return create(SegmentSchema, {
+    ...segment,
+    included: [...segment.included],
+    excluded: [...segment.excluded],
+  });
+}
+
+/** What stands for an item that cannot be read: something malformed under its key, if it has one; else nothing. */
+function unreadableItem(item: unknown): WatchItem {
+  const kind = (item as WatchItem | null)?.kind;
+  if (kind?.case === "flag") {
+    const key: unknown = kind.value?.flag?.key ?? kind.value?.targeting?.flagKey;
+    if (typeof key !== "string") return create(WatchItemSchema);
+    return create(WatchItemSchema, { kind: { case: "flag", value: { targeting: { flagKey: key } } } });
+  }
+  if (kind?.case === "segment") {
+    const key: unknown = kind.value?.key;
+    if (typeof key === "string")
+      return create(WatchItemSchema, { kind: { case: "segment", value: { key, condition: {} } } });
+  }
+  return create(WatchItemSchema);
 }
 
 const segmentUses = (node: SegmentNode): ReadonlySet<string> => node.uses;

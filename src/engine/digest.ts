@@ -43,7 +43,10 @@ function flagText(key: string, state: FlagState): string {
 }
 
 function segmentText(key: string, segment: Segment): string {
-  return `segment\n${key}\n${segment.revision}\n0`;
+  const { revision, includedCount, excludedCount } = segment;
+  // With a part of its keys lost, it would otherwise look complete.
+  const keyCount = includedCount + excludedCount === 0 ? 0 : segment.included.length + segment.excluded.length;
+  return `segment\n${key}\n${revision}\n${keyCount}`;
 }
 
 function hex(half: number): string {

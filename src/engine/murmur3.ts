@@ -20,7 +20,7 @@ export function murmur3(text: string, seed = 0): number {
     if ((a | b | c | d) > 0x7f) break;
     hash = mixBlock(hash, a | (b << 8) | (c << 16) | (d << 24));
   }
-  return finish(text, index, hash, index);
+  return finish(text, index, hash, 0, index);
 }
 
 function mixBlock(hash: number, block: number): number {
@@ -30,10 +30,62 @@ function mixBlock(hash: number, block: number): number {
   return (Math.imul((h << 13) | (h >>> 19), 5) + 0xe6546b64) | 0;
 }
 
-/** The rest of the text, byte by byte. `byteCount` bytes, a multiple of four, are in `hash` already. */
-function finish(text: string, from: number, hash: number, byteCount: number): number {
-  let h = hash;
+/**
+ * Compiles the hash of `prefix + text` with seed 0: the prefix is hashed once, and the two are never joined. A prefix that
+ * ends in half a surrogate pair may go on in the text, and is joined.
+ */
+export function compileMurmur3(prefix: string): (text: string) => number {
+  if (/[\ud800-\udbff]$/.test(prefix)) return (text) => murmur3(prefix + text);
+  const state = absorb(prefix);
+  return (text) => {
+    let hash = state.hash;
+    let block = state.block;
+    let bytes = state.bytes;
+    // Byte by byte: reading a character costs more than the branch, so taking four at a time does not pay.
+    for (let index = 0; index < text.length; index++) {
+      const code = text.charCodeAt(index);
+      if (code > 0x7f) return finish(text, index, hash, block, bytes);
+      block |= code << ((bytes & 3) << 3);
+      bytes++;
+      if ((bytes & 3) === 0) {
+        hash = mixBlock(hash, block);
+        block = 0;
+      }
+    }
+    return avalanche(mixTail(hash, block) ^ bytes);
+  };
+}
+
+/** A hash in the making. */
+interface State {
+  readonly hash: number;
+  /** The bytes that are not in `hash` yet, the first one lowest. */
+  readonly block: number;
+  /** How many bytes were taken in. */
+  readonly bytes: number;
+}
+
+/** Takes in a text that does not end in half a surrogate pair. */
+function absorb(text: string): State {
+  const utf8 = new TextEncoder().encode(text);
+  let hash = 0;
   let block = 0;
+  let bytes = 0;
+  for (const byte of utf8) {
+    block |= byte << ((bytes & 3) << 3);
+    bytes++;
+    if ((bytes & 3) === 0) {
+      hash = mixBlock(hash, block);
+      block = 0;
+    }
+  }
+  return { hash, block, bytes };
+}
+
+/** The rest of the text from `from`, byte by byte, after `bytes` bytes of which the last ones are in `block`. */
+function finish(text: string, from: number, hash: number, tail: number, byteCount: number): number {
+  let h = hash;
+  let block = tail;
   let bytes = byteCount;
   for (let index = from; index < text.length; index++) {
     let code = text.charCodeAt(index);
@@ -56,12 +108,14 @@ function finish(text: string, from: number, hash: number, byteCount: number): nu
       }
     }
   }
-  if ((bytes & 3) !== 0) {
-    let k = Math.imul(block, C1);
-    k = (k << 15) | (k >>> 17);
-    h ^= Math.imul(k, C2);
-  }
-  return avalanche(h ^ bytes);
+  return avalanche(mixTail(h, block) ^ bytes);
+}
+
+/** Mixes in the one to three bytes after the last whole block. A tail of zeros, or none, changes nothing. */
+function mixTail(hash: number, block: number): number {
+  let k = Math.imul(block, C1);
+  k = (k << 15) | (k >>> 17);
+  return hash ^ Math.imul(k, C2);
 }
 
 function utf8Byte(code: number, index: number, size: number): number {

@@ -1,5 +1,5 @@
 import type { Flag } from "../../gen/flagwire/v1/flag_pb.js";
-import type { ErrorCode, JsonValue, Outcome, Reason } from "./outcome.js";
+import type { CountedOutcome, ErrorCode, JsonValue, Outcome, Reason, Tally } from "./outcome.js";
 import type { Problems } from "./problem.js";
 import { copyJson, flagTypeName, fromValue, hasFlagType } from "./value.js";
 
@@ -13,6 +13,7 @@ export interface OutcomeExtras {
 export class OutcomeMaker {
   readonly #values: ReadonlyMap<string, JsonValue>;
   readonly #metadata: JsonValue | undefined;
+  readonly #tallies = new Map<string | undefined, Tally>();
 
   /** Adds a problem for each variant without a value of the flag's type. */
   constructor(
@@ -25,6 +26,11 @@ export class OutcomeMaker {
     if (flag?.metadata && this.#metadata === undefined) problems.add("flag.metadata", "is not a JSON object");
   }
 
+  /** One for each variant of the outcomes that were made. */
+  get tallies(): readonly Tally[] {
+    return [...this.#tallies.values()];
+  }
+
   /** Whether the flag has a variant; if not, adds a problem. */
   checkVariant(name: string, path: string, problems: Problems): boolean {
     if (this.#values.has(name)) return true;
@@ -33,20 +39,20 @@ export class OutcomeMaker {
   }
 
   /** The outcome of a variant; without a value where the name is empty. */
-  variant(name: string, reason: Reason, extras: OutcomeExtras = {}): Outcome {
+  variant(name: string, reason: Reason, extras: OutcomeExtras = {}): CountedOutcome {
     const value = this.#values.get(name);
     return this.#freeze({ value, variant: value === undefined ? undefined : name, reason }, extras);
   }
 
-  error(errorCode: ErrorCode, errorMessage: string, extras: OutcomeExtras = {}): Outcome {
+  error(errorCode: ErrorCode, errorMessage: string, extras: OutcomeExtras = {}): CountedOutcome {
     return this.#freeze({ value: undefined, variant: undefined, reason: "ERROR", errorCode, errorMessage }, extras);
   }
 
   #freeze(
     part: Pick<Outcome, "value" | "variant" | "reason"> & Partial<Pick<Outcome, "errorCode" | "errorMessage">>,
     extras: OutcomeExtras,
-  ): Outcome {
-    return Object.freeze({
+  ): CountedOutcome {
+    const outcome: Outcome = {
       flagKey: this.flagKey,
       value: part.value,
       variant: part.variant,
@@ -56,7 +62,17 @@ export class OutcomeMaker {
       errorCode: part.errorCode,
       errorMessage: part.errorMessage,
       metadata: this.#metadata,
-    });
+    };
+    const tally = this.#tally(part.variant);
+    return Object.freeze(Object.defineProperty(outcome, "tally", { value: tally }) as CountedOutcome);
+  }
+
+  #tally(variant: string | undefined): Tally {
+    const known = this.#tallies.get(variant);
+    if (known !== undefined) return known;
+    const tally: Tally = { variant, count: 0 };
+    this.#tallies.set(variant, tally);
+    return tally;
   }
 }
 

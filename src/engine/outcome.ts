@@ -39,3 +39,16 @@ export interface Outcome {
   /** The flag's metadata. */
   readonly metadata: JsonValue | undefined;
 }
+
+/** How often a host has given out a variant of a flag. Hosts that count increase it; the engine never does. */
+export interface Tally {
+  /** Undefined: the caller's own default. */
+  readonly variant: string | undefined;
+  count: number;
+}
+
+/** An outcome of a compiled flag. */
+export interface CountedOutcome extends Outcome {
+  /** Shared by all outcomes of the variant. Not enumerable, for it is no part of the answer. */
+  readonly tally: Tally;
+}

@@ -1,6 +1,6 @@
 import type { Segment } from "../../gen/flagwire/v1/segment_pb.js";
 import { targetingKey } from "./attribute.js";
-import type { CompiledSegment, TestContext } from "./compiled-segment.js";
+import type { CompiledCondition, CompiledSegment, TestContext } from "./compiled-condition.js";
 import { type ConditionScope, compileCondition } from "./condition.js";
 import { engineLimits } from "./limits.js";
 import { Problems } from "./problem.js";
@@ -34,11 +34,16 @@ export function compileSegment(segment: Segment, scope: SegmentScope): CompiledS
     usesNow: false,
     comparisons: 2,
   };
-  const test = segment.condition ? compileCondition(segment.condition, "segment.condition", inner) : () => false;
+  const condition = segment.condition && compileCondition(segment.condition, "segment.condition", inner);
   checkComparisons(inner.comparisons, "segment.condition", problems);
-  if (test === undefined || problems.list.length > 0) return malformedSegment(problems);
+  if (problems.list.length > 0) return malformedSegment(problems);
+  const included = new Set(segment.included);
+  const excluded = new Set(segment.excluded);
   return {
-    contains: compileMembership(segment, test),
+    contains: testMembership(included, excluded, condition),
+    included,
+    excluded,
+    condition,
     usesNow: inner.usesNow,
     comparisons: inner.comparisons,
     depth,
@@ -52,10 +57,13 @@ export function checkComparisons(comparisons: number, path: string, problems: Pr
   problems.add(path, `an evaluation could need ${comparisons} comparisons; ${engineLimits.comparisons} is the limit`);
 }
 
-function compileMembership(segment: Segment, test: TestContext): TestContext {
-  if (segment.included.length === 0 && segment.excluded.length === 0) return test;
-  const included = new Set(segment.included);
-  const excluded = new Set(segment.excluded);
+function testMembership(
+  included: ReadonlySet<string>,
+  excluded: ReadonlySet<string>,
+  condition: CompiledCondition | undefined,
+): TestContext {
+  const test = condition?.test ?? nobody;
+  if (included.size === 0 && excluded.size === 0) return test;
   return (context, now) => {
     const key = targetingKey(context);
     if (key !== undefined) {
@@ -66,6 +74,18 @@ function compileMembership(segment: Segment, test: TestContext): TestContext {
   };
 }
 
+const nobody: TestContext = () => false;
+const NO_KEYS: ReadonlySet<string> = new Set();
+
 function malformedSegment(problems: Problems): CompiledSegment {
-  return { contains: () => false, usesNow: false, comparisons: 0, depth: 1, problems: problems.list };
+  return {
+    contains: nobody,
+    included: NO_KEYS,
+    excluded: NO_KEYS,
+    condition: undefined,
+    usesNow: false,
+    comparisons: 0,
+    depth: 1,
+    problems: problems.list,
+  };
 }

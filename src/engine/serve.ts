@@ -1,13 +1,10 @@
 import type { Rollout } from "../../gen/flagwire/v1/rollout_pb.js";
 import type { Serve } from "../../gen/flagwire/v1/targeting_pb.js";
 import { checkTotalWeight, compileHash, hashesBelow } from "./bucket.js";
-import type { Context } from "./context.js";
-import type { Outcome } from "./outcome.js";
+import type { Choice, CompiledServe } from "./compiled-flag.js";
+import type { CountedOutcome } from "./outcome.js";
 import type { OutcomeMaker } from "./outcome-maker.js";
 import type { Problems } from "./problem.js";
-
-/** Selects one of a flag's outcomes. Never throws. */
-export type SelectOutcome = (context: Context, now: number) => Outcome;
 
 /** What a serve's outcomes say of how they came about. */
 export interface ServeReasons {
@@ -23,20 +20,26 @@ export function compileServe(
   reasons: ServeReasons,
   outcomes: OutcomeMaker,
   problems: Problems,
-): SelectOutcome | undefined {
+): CompiledServe | undefined {
   const { kind } = serve;
   switch (kind.case) {
     case "variant": {
       if (!outcomes.checkVariant(kind.value, `${path}.variant`, problems)) return undefined;
       const outcome = outcomes.variant(kind.value, reasons.variant, { ruleId: reasons.ruleId });
-      return () => outcome;
+      return { source: serve, ...constantChoice(outcome), hash: undefined };
     }
-    case "rollout":
-      return compileRollout(kind.value, `${path}.rollout`, reasons.ruleId, outcomes, problems);
+    case "rollout": {
+      const rollout = compileRollout(kind.value, `${path}.rollout`, reasons.ruleId, outcomes, problems);
+      return rollout && { source: serve, ...rollout };
+    }
     case undefined:
       problems.add(path, "must be one of variant and rollout");
       return undefined;
   }
+}
+
+export function constantChoice(outcome: CountedOutcome): Choice {
+  return { select: () => outcome, constant: outcome };
 }
 
 function compileRollout(
@@ -45,7 +48,7 @@ function compileRollout(
   ruleId: string | undefined,
   outcomes: OutcomeMaker,
   problems: Problems,
-): SelectOutcome | undefined {
+): Omit<CompiledServe, "source"> | undefined {
   let total = 0;
   let known = true;
   for (const [index, share] of rollout.shares.entries()) {
@@ -58,7 +61,7 @@ function compileRollout(
   if (hash === undefined || !known || rollout.shares.length === 0) return undefined;
 
   const limits: number[] = [];
-  const chosen: Outcome[] = [];
+  const chosen: CountedOutcome[] = [];
   let cumulative = 0;
   for (const share of rollout.shares) {
     if (share.weight === 0) continue;
@@ -71,11 +74,13 @@ function compileRollout(
     `the context's ${rollout.bucketBy || "targetingKey"} is missing or nothing to hash: a text, an integer or a boolean`,
     { ruleId },
   );
-  return (context) => {
-    const value = hash(context);
+  const { hashContext } = hash;
+  const select: CompiledServe["select"] = (context) => {
+    const value = hashContext(context);
     if (value < 0) return missing;
     let index = 0;
     while (index < limits.length - 1 && value >= (limits[index] ?? 0)) index++;
     return chosen[index] ?? missing;
   };
+  return { select, constant: undefined, hash };
 }

@@ -1,23 +1,6 @@
-import type { FlagType } from "../../gen/flagwire/v1/flag_pb.js";
 import type { Position, WatchItem } from "../../gen/flagwire/v1/watch_pb.js";
-import type { Context } from "./context.js";
-import type { Outcome } from "./outcome.js";
+import type { CompiledFlag } from "./compiled-flag.js";
 import type { Problem } from "./problem.js";
-
-/** A flag ready to answer. */
-export interface CompiledFlag {
-  readonly key: string;
-  readonly type: FlagType;
-  /**
-   * Selects an outcome. Never waits or reads a clock, and throws only what a getter or `toJSON` of the caller's own context
-   * does. `now` (epoch ms) matters only where `usesNow`.
-   */
-  readonly select: (context: Context, now: number) => Outcome;
-  /** Whether the answer may depend on the time, here or in a prerequisite or segment. */
-  readonly usesNow: boolean;
-  /** Empty, or why every answer is MALFORMED_FLAG (but for a killed flag, which still answers its off variant). */
-  readonly problems: readonly Problem[];
-}
 
 /**
  * The flags and segments of one environment at one revision: an immutable value, the same type in the server and in a
@@ -40,7 +23,7 @@ export interface Snapshot {
   flags(): readonly CompiledFlag[];
   /** Problems of segments, by key; those of flags are with the flags. */
   segmentProblems(key: string): readonly Problem[];
-  /** The items that would make this snapshot from nothing, flags and segments sorted by key. */
+  /** The items that would make this snapshot from nothing, flags and segments sorted by key. Segments are whole, of any size. */
   items(): WatchItem[];
   /** The snapshot after an update: `full` replaces everything, `delta` only the items given. Never throws. */
   apply(kind: "full" | "delta", items: readonly WatchItem[], position: Position): Snapshot;

@@ -25,7 +25,15 @@ export const contractLimits = {
   /** Of one flag without its settings; with them it still fits into a message. */
   flagBytes: 1_572_864,
   targetingBytes: 2_097_152,
-  segmentBytes: 3_145_728,
+  segmentBytes: 33_554_432,
+  /** Of a segment without its keys: what is left has to fit into a message. */
+  segmentRestBytes: 3_145_728,
+  /** Characters, in UTF-16 code units, of a key: no context has a longer one. */
+  segmentKeyLength: 65_536,
+  /** Of a segment that an answer about it alone shows with its keys. */
+  wholeSegmentBytes: 3_145_728,
+  /** Of one that an answer about many things shows with its keys. */
+  listedSegmentBytes: 262_144,
   /** Flags of one file. Storing and following a transaction is one piece of work, in which nobody else is answered. */
   flags: 50_000,
   /** Flags, targetings, segments and environments of one file. */

@@ -1,8 +1,9 @@
-import { clone, create } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Change, HistoryEntry, Record } from "../../gen/flagwire/v1/history_pb.js";
-import { ChangeSchema, HistoryEntrySchema, RecordSchema } from "../../gen/flagwire/v1/history_pb.js";
+import { ChangeSchema, HistoryEntrySchema } from "../../gen/flagwire/v1/history_pb.js";
 import { invariant } from "../base/index.js";
+import { cloneRecord } from "./clone-record.js";
 import { MAX_RECORD_ID_BYTES } from "./keys.js";
 import { type RecordId, recordId, recordRevision } from "./record.js";
 import type { CommitResult, IdempotentWrite, Precondition, RecordChange, Transaction } from "./store.js";
@@ -59,7 +60,7 @@ function toEntry(view: StateView, transaction: Transaction, revision: bigint): H
 }
 
 function stamp(record: Record, revision: bigint): Record {
-  const stamped = clone(RecordSchema, record);
+  const stamped = cloneRecord(record);
   if (stamped.kind.value) stamped.kind.value.revision = revision;
   return stamped;
 }

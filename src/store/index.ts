@@ -1,3 +1,4 @@
+export { cloneRecord } from "./clone-record.js";
 export type { WindowBounds } from "./live-log.js";
 export { type LmdbStoreOptions, openLmdbStore } from "./open-lmdb-store.js";
 export { type MemoryStoreOptions, openMemoryStore } from "./open-memory-store.js";

@@ -7,7 +7,7 @@ import { HistoryCompacted, type HistoryEdges } from "./store.js";
 export interface WindowBounds {
   /** How many transactions. Default 1,024. */
   readonly maxEntries: number;
-  /** Their size, in bytes. Default 8 MiB. */
+  /** Their size, in bytes. Default 8 MiB. The newest is held whatever its size: who follows would read it back at once. */
   readonly maxBytes: number;
 }
 
@@ -60,8 +60,8 @@ export class LiveLog {
     this.#window.push(acknowledged);
     this.#windowBytes += acknowledged.sizeBytes;
     while (this.#window.length > this.#bounds.maxEntries || this.#windowBytes > this.#bounds.maxBytes) {
+      if (this.#window.length <= 1) break;
       this.#windowBytes -= this.#window.shift()?.sizeBytes ?? 0;
-      if (this.#window.length === 0) break;
     }
     this.#wake();
   }

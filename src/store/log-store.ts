@@ -144,7 +144,7 @@ export class LogStore implements Store {
     if (head !== this.#assigned) throw new Error(`revision ${this.#assigned} was lost, the head is ${head}`);
     const plan = planCommit(this.#data, transaction);
     if (plan.kind !== "write") return plan;
-    const commit = encodeCommit(plan.entry, transaction.idempotency);
+    const commit = encodeCommit(plan.entry, transaction.idempotency, (id) => this.#data.recordBytes(id));
     const freeBytes = this.#data.tables.freeBytes();
     const neededBytes = this.#options.minFreeBytes + commit.sizeBytes;
     if (freeBytes < neededBytes) return { kind: "low-disk", freeBytes, neededBytes };

@@ -46,8 +46,13 @@ export class StoreData implements StateView {
   }
 
   record(id: RecordId): Record | undefined {
-    const bytes = this.tables.records.get(toTextKey(id));
+    const bytes = this.recordBytes(id);
     return bytes && decodeRecord(id, bytes);
+  }
+
+  /** A record as it is kept. */
+  recordBytes(id: RecordId): Uint8Array | undefined {
+    return this.tables.records.get(toTextKey(id));
   }
 
   deletedAt(id: RecordId): bigint | undefined {

@@ -1,6 +1,7 @@
-import { toBinary } from "@bufbuild/protobuf";
-import type { HistoryEntry } from "../../gen/flagwire/v1/history_pb.js";
-import { HistoryEntrySchema, RecordSchema } from "../../gen/flagwire/v1/history_pb.js";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import type { Change, HistoryEntry } from "../../gen/flagwire/v1/history_pb.js";
+import { ChangeSchema, HistoryEntrySchema, RecordSchema } from "../../gen/flagwire/v1/history_pb.js";
 import { changedId } from "./commit-plan.js";
 import { toIdempotencyKey, toRevisionKey, toTextKey } from "./keys.js";
 import type { RecordId } from "./record.js";
@@ -30,23 +31,46 @@ export interface EncodedCommit {
 /** Trimming more at once would make a commit slow after a bound was lowered: that takes effect over several commits. */
 const MAX_TRIMMED_PER_COMMIT = 1_000;
 
-export function encodeCommit(entry: HistoryEntry, idempotency: Idempotency | undefined): EncodedCommit {
-  const entryBytes = toBinary(HistoryEntrySchema, entry);
-  let sizeBytes = entryBytes.length;
+/** `stored` gives the records of before as they are kept: each record is encoded once in its life. */
+export function encodeCommit(
+  entry: HistoryEntry,
+  idempotency: Idempotency | undefined,
+  stored: (id: RecordId) => Uint8Array | undefined,
+): EncodedCommit {
+  const { changes, revision } = entry;
   const records = new Map<RecordId, Uint8Array | undefined>();
-  for (const change of entry.changes) {
+  const entryWriter = new BinaryWriter();
+  entryWriter.raw(toBinary(HistoryEntrySchema, create(HistoryEntrySchema, { ...entry, changes: [] })));
+  let sizeBytes = 0;
+  for (const change of changes) {
     const id = changedId(change);
-    if (id === undefined) continue;
     const bytes = change.after && toBinary(RecordSchema, change.after);
+    const before = change.before && id !== undefined ? stored(id) : undefined;
+    entryWriter.tag(CHANGES_FIELD, WireType.LengthDelimited).bytes(encodeChange(change, before, bytes));
+    if (id === undefined) continue;
     records.set(id, bytes);
     sizeBytes += bytes?.length ?? 0;
   }
-  const { revision } = entry;
+  const entryBytes = entryWriter.finish();
+  sizeBytes += entryBytes.length;
   const encodedKey = idempotency && {
     digest: toIdempotencyKey(idempotency.key),
     write: encodeIdempotentWrite({ ...idempotency, revision }),
   };
   return { entry, entryBytes, records, idempotency: encodedKey, sizeBytes };
+}
+
+const CHANGES_FIELD = HistoryEntrySchema.field.changes.number;
+const BEFORE_FIELD = ChangeSchema.field.before.number;
+const AFTER_FIELD = ChangeSchema.field.after.number;
+
+/** A message's fields may be written one after the other. */
+function encodeChange(change: Change, before: Uint8Array | undefined, after: Uint8Array | undefined): Uint8Array {
+  const { key, environment } = change;
+  const writer = new BinaryWriter().raw(toBinary(ChangeSchema, create(ChangeSchema, { key, environment })));
+  if (before !== undefined) writer.tag(BEFORE_FIELD, WireType.LengthDelimited).bytes(before);
+  if (after !== undefined) writer.tag(AFTER_FIELD, WireType.LengthDelimited).bytes(after);
+  return writer.finish();
 }
 
 /** Puts a commit and trims history, within a transaction. Gives the edges of history after it. */

@@ -13,7 +13,10 @@ export interface WatchCounts {
   readonly goodbyes: number;
   /** Messages put together as bytes. Far fewer than `frames` where many watch the same. */
   readonly frameEncodings: number;
-  /** Flags and segments encoded: each state of each at most once, and a deletion once for each update that carries it. */
+  /**
+   * Items encoded: each state of a flag or segment at most once (each part of a large segment counts), and a deletion once
+   * for each update that carries it.
+   */
   readonly itemEncodings: number;
 }
 

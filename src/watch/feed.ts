@@ -3,7 +3,7 @@ import { type Clock, invariant, type StopTimer } from "../base/index.js";
 import type { Tally } from "./counts.js";
 import type { Frame } from "./frame.js";
 import { Head } from "./head.js";
-import { deletionOf, EncodedItem, isDeletion, type WatchItemId, watchItemId } from "./item.js";
+import { deletionOf, EncodedItem, ItemState, isDeletion, type WatchItemId, watchItemId } from "./item.js";
 import type { WatchLimits } from "./options.js";
 import { type RetainedChange, RetainedWindow } from "./retained-window.js";
 import type { Waker } from "./waker.js";
@@ -19,7 +19,7 @@ export interface Publication {
 /** Everything that watchers of one environment read: its items, its recent past and its head. */
 export class Feed {
   readonly watchers = new Set<Waker>();
-  #items = new Map<WatchItemId, EncodedItem>();
+  #items = new Map<WatchItemId, ItemState>();
   #window: RetainedWindow;
   #head: Head;
   #stopBookmark: StopTimer | undefined;
@@ -109,7 +109,7 @@ export class Feed {
   nextUpdate(position: Position): readonly Frame[] {
     if (!this.#isRetained(position)) return this.#full();
     const frames = this.#delta(position);
-    const content = frames[0]?.content;
+    const content = frames.length === 1 ? frames[0]?.content : undefined;
     if (content?.kind === "update" && content.items.length === 0) return this.heartbeat();
     this.tally.deltas++;
     return frames;
@@ -127,23 +127,23 @@ export class Feed {
 
   #full(): readonly Frame[] {
     this.tally.fulls++;
-    return this.#head.full(this.#items.values());
+    return this.#head.full(() => Array.from(this.#items.values(), ({ parts }) => parts).flat());
   }
 
   #delta(from: Position): readonly Frame[] {
     return this.#head.delta(from.revision, () => {
-      return Array.from(this.#window.since(from.revision), (id) => this.#stateOf(id));
+      return Array.from(this.#window.since(from.revision), (id) => this.#stateOf(id)).flat();
     });
   }
 
-  #stateOf(id: WatchItemId): EncodedItem {
-    return this.#items.get(id) ?? new EncodedItem(deletionOf(id), this.tally);
+  #stateOf(id: WatchItemId): readonly EncodedItem[] {
+    return this.#items.get(id)?.parts ?? [new EncodedItem(deletionOf(id), this.tally)];
   }
 
   #set(item: WatchItem): void {
     const id = watchItemId(item);
     if (isDeletion(item)) this.#items.delete(id);
-    else this.#items.set(id, new EncodedItem(item, this.tally));
+    else this.#items.set(id, new ItemState(item, this.limits.maxMessageBytes, this.tally));
   }
 
   #moveHead(publication: Publication): void {

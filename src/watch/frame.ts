@@ -1,5 +1,5 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import {
   type Goodbye,
   type Position,
@@ -11,7 +11,10 @@ import {
 import type { Tally } from "./counts.js";
 import type { EncodedItem } from "./item.js";
 
-/** What a frame carries. An update's begin is in its first frame, its commit in its last. */
+/**
+ * What a frame carries. An update's begin is in its first frame, its commit in its last. A part of something large is with
+ * nothing else.
+ */
 export type FrameContent =
   | {
       readonly kind: "update";
@@ -47,6 +50,9 @@ export class Frame {
   /** The message in protobuf's binary form. */
   get bytes(): Uint8Array {
     if (this.#bytes !== undefined) return this.#bytes;
+    const part = partOf(this.content);
+    // Kept there, and shared by all frames of it: there may be as many as there are updates that carry it.
+    if (part !== undefined) return part.field;
     const bytes = encode(this.content);
     this.tally.frameEncodings++;
     if (!this.#released || bytes.length <= SMALL_FRAME_BYTES) this.#bytes = bytes;
@@ -75,14 +81,19 @@ function toMessage(content: FrameContent): WatchResponse {
   }
 }
 
-const ITEMS_FIELD = WatchResponseSchema.field.items.number;
+/** The part of something large that the frame consists of. */
+function partOf(content: FrameContent): EncodedItem | undefined {
+  if (content.kind !== "update") return undefined;
+  const [item] = content.items;
+  return item?.isPart ? item : undefined;
+}
 
 /** A message's fields may be written one after the other, so encoded items are copied and never encoded again. */
 function encode(content: FrameContent): Uint8Array {
   if (content.kind !== "update") return toBinary(WatchResponseSchema, toMessage(content));
   const writer = new BinaryWriter();
   writer.raw(toBinary(WatchResponseSchema, create(WatchResponseSchema, { begin: content.begin })));
-  for (const item of content.items) writer.tag(ITEMS_FIELD, WireType.LengthDelimited).bytes(item.bytes);
+  for (const item of content.items) writer.raw(item.field);
   writer.raw(toBinary(WatchResponseSchema, create(WatchResponseSchema, { commit: content.commit })));
   return writer.finish();
 }

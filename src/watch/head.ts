@@ -25,8 +25,8 @@ export class Head {
     this.#commit = create(UpdateCommitSchema, { position, digest });
   }
 
-  full(items: Iterable<EncodedItem>): readonly Frame[] {
-    this.#full ??= this.#update(UpdateKind.FULL, [...items]);
+  full(items: () => readonly EncodedItem[]): readonly Frame[] {
+    this.#full ??= this.#update(UpdateKind.FULL, items());
     return this.#full;
   }
 

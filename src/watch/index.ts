@@ -1,4 +1,5 @@
 export type { WatchCounts } from "./counts.js";
+export { type CutSegment, cutSegment, segmentBytes, withoutKeys } from "./cut-segment.js";
 export type { Publication } from "./feed.js";
 export type { Frame, FrameContent } from "./frame.js";
 export { createWatchHub, type WatchHub, type WatchTarget } from "./hub.js";

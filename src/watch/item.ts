@@ -1,7 +1,9 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { type WatchItem, WatchItemSchema } from "../../gen/flagwire/v1/watch_pb.js";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { type WatchItem, WatchItemSchema, WatchResponseSchema } from "../../gen/flagwire/v1/watch_pb.js";
 import { invariant } from "../base/index.js";
 import type { Tally } from "./counts.js";
+import { cutSegment } from "./cut-segment.js";
 
 /** Names one flag or segment within an environment, such as `flag/new-checkout`. */
 export type WatchItemId = string;
@@ -23,6 +25,8 @@ export function watchItemId({ kind }: WatchItem): WatchItemId {
       return flagItemId(kind.value);
     case "deletedSegmentKey":
       return segmentItemId(kind.value);
+    case "segmentKeys":
+      throw new Error("invariant violated: a part of a segment was published");
     case undefined:
       throw new Error("invariant violated: a watch item without a kind was published");
   }
@@ -42,20 +46,59 @@ export function deletionOf(id: WatchItemId): WatchItem {
   return create(WatchItemSchema, { kind: { case: "deletedSegmentKey", value: id.slice(SEGMENT_PREFIX.length) } });
 }
 
+/** The state of a flag or segment, or its end. Cut when first sent, and never again. */
+export class ItemState {
+  #parts: readonly EncodedItem[] | undefined;
+
+  constructor(
+    readonly item: WatchItem,
+    readonly maxMessageBytes: number,
+    readonly tally: Tally,
+  ) {}
+
+  /** The items that it travels as: one, but for a large segment. */
+  get parts(): readonly EncodedItem[] {
+    this.#parts ??= this.#cut();
+    return this.#parts;
+  }
+
+  #cut(): readonly EncodedItem[] {
+    const { kind } = this.item;
+    // Without counts nobody would notice that a part is missing.
+    const mayBeCut = kind.case === "segment" && kind.value.includedCount + kind.value.excludedCount > 0;
+    if (!mayBeCut) return [new EncodedItem(this.item, this.tally)];
+    const { segment, more } = cutSegment(kind.value, this.maxMessageBytes - PART_OVERHEAD_BYTES);
+    if (more.length === 0) return [new EncodedItem(this.item, this.tally)];
+    const kinds = [
+      { case: "segment" as const, value: segment },
+      ...more.map((value) => ({ case: "segmentKeys" as const, value })),
+    ];
+    return kinds.map((part) => new EncodedItem(create(WatchItemSchema, { kind: part }), this.tally, true));
+  }
+}
+
+/** The tags and lengths around a part: of the item, and of the segment or keys in it. */
+const PART_OVERHEAD_BYTES = 12;
+const ITEMS_FIELD = WatchResponseSchema.field.items.number;
+
 /** An item that is encoded when first sent and never again, whichever and however many messages it travels in. */
 export class EncodedItem {
-  #bytes: Uint8Array | undefined;
+  #field: Uint8Array | undefined;
 
   constructor(
     readonly item: WatchItem,
     readonly tally: Tally,
+    /** Whether it is one of several parts of something large. It then has a message to itself, which all updates share. */
+    readonly isPart = false,
   ) {}
 
-  get bytes(): Uint8Array {
-    if (this.#bytes === undefined) {
-      this.#bytes = toBinary(WatchItemSchema, this.item);
+  /** The bytes that it is in a message: those of a WatchResponse that has this one item only. */
+  get field(): Uint8Array {
+    if (this.#field === undefined) {
+      const bytes = toBinary(WatchItemSchema, this.item);
+      this.#field = new BinaryWriter().tag(ITEMS_FIELD, WireType.LengthDelimited).bytes(bytes).finish();
       this.tally.itemEncodings++;
     }
-    return this.#bytes;
+    return this.#field;
   }
 }

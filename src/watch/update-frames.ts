@@ -15,7 +15,8 @@ const MAX_FIELD_OVERHEAD_BYTES = 6;
 
 /**
  * The frames of one update, each at most `maxMessageBytes` when encoded, except where one item alone is larger: that one
- * travels with no other.
+ * travels with no other. So does each part of a segment that was cut, without begin and commit: it is encoded only when its
+ * turn comes, so that others are answered meanwhile, and once for all updates.
  */
 export function updateFrames(
   kind: UpdateKind,
@@ -45,13 +46,18 @@ function envelopeBytes(begin: UpdateBegin, commit: UpdateCommit): number {
   return beginBytes + commitBytes + 2 * MAX_FIELD_OVERHEAD_BYTES;
 }
 
-/** At least one chunk, which may be empty. */
+/** At least one chunk. The first and the last may be empty, and hold no part. */
 function splitItems(items: readonly EncodedItem[], roomBytes: number): EncodedItem[][] {
   let chunk: EncodedItem[] = [];
   let chunkBytes = 0;
   const chunks = [chunk];
+  const parts: EncodedItem[][] = [];
   for (const item of items) {
-    const itemBytes = item.bytes.length + MAX_FIELD_OVERHEAD_BYTES;
+    if (item.isPart) {
+      parts.push([item]);
+      continue;
+    }
+    const itemBytes = item.field.length;
     if (chunk.length > 0 && chunkBytes + itemBytes > roomBytes) {
       chunk = [];
       chunkBytes = 0;
@@ -60,5 +66,5 @@ function splitItems(items: readonly EncodedItem[], roomBytes: number): EncodedIt
     chunk.push(item);
     chunkBytes += itemBytes;
   }
-  return chunks;
+  return parts.length === 0 ? chunks : [...chunks, ...parts, []];
 }

@@ -1,11 +1,12 @@
-import { create, fromJson } from "@bufbuild/protobuf";
+import { create, fromBinary, fromJson, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { FlagKind, FlagType } from "../../gen/flagwire/v1/flag_pb.js";
 import { FlagFileSchema } from "../../gen/flagwire/v1/history_pb.js";
 import { CliFailure } from "../../src/cli/failure.js";
 import { findDuplicateKey } from "../../src/cli/files/duplicate-key.js";
-import { countItems, toFileParts, toImportRequests } from "../../src/cli/files/import-parts.js";
+import { toFileParts, toImportRequests } from "../../src/cli/files/import-parts.js";
 import { parseFlagFile } from "../../src/cli/files/read-flag-file.js";
+import { countItems, IncomingFile } from "../../src/server/admin/incoming-file.js";
 
 const yaml = `
 flags:
@@ -174,8 +175,36 @@ describe("the parts of an import", () => {
     expect(parts.every((part) => countItems(part.file) <= 3)).toBe(true);
   });
 
-  it("give an item that is larger than the size a part to itself", () => {
-    expect([...toFileParts(file, 1)]).toHaveLength(countItems(file));
+  it("give an item that is larger than the size a part to itself, and each key of a segment too", () => {
+    expect([...toFileParts(file, 1)]).toHaveLength(countItems(file) + 1);
+  });
+
+  it.each([300, 1_000, 4_000])(
+    "cut a segment that is larger than %i bytes, and all of its keys are there once they are put together",
+    (sizeBytes) => {
+      const keys = (name: string) =>
+        Array.from({ length: 100 }, (_, index) => `${name}-${index}-${"é".repeat(index % 7)}`);
+      const condition = { match: { attribute: "a", operator: "OPERATOR_EXISTS" } };
+      const large = { key: "large", environment: "e", included: keys("in"), excluded: keys("out"), condition };
+      const withLarge = fromJson(FlagFileSchema, { segments: [{ key: "s" }, large, { key: "t", included: ["u"] }] });
+      const parts = [...toFileParts(withLarge, sizeBytes)];
+      for (const part of parts) expect(toBinary(FlagFileSchema, part.file).length).toBeLessThanOrEqual(sizeBytes);
+      const together = new IncomingFile("e");
+      for (const part of parts) {
+        expect(together.append(fromBinary(FlagFileSchema, toBinary(FlagFileSchema, part.file)))).toBeUndefined();
+        expect(together.itemCount).toBe(part.itemsSoFar);
+      }
+      expect(together.file).toEqual(withLarge);
+    },
+  );
+
+  it("are put together by a file that holds them as they came", () => {
+    const segments = [{ key: "s", environment: "e", included: ["a"] }];
+    const segmentKeys = [{ segmentKey: "s", environment: "e", included: ["b"], excluded: ["c"] }];
+    const { file: read } = parseFlagFile(JSON.stringify({ segments, segmentKeys }), "f.json", "production");
+    expect(read.segments[0]).toMatchObject({ included: ["a", "b"], excluded: ["c"] });
+    const { refused } = parseFlagFile(JSON.stringify({ segmentKeys }), "f.json", "production");
+    expect(refused).toMatchObject([{ key: "s", field: "segmentKeys" }]);
   });
 
   it("are one even of an empty file", () => {
@@ -188,7 +217,9 @@ describe("the parts of an import", () => {
     });
     const counts: number[] = [];
     const settings: (string | undefined)[] = [];
-    for await (const request of toImportRequests(large, { comment: "why" }, (items) => counts.push(items))) {
+    for await (const request of toImportRequests([...toFileParts(large)], { comment: "why" }, (items) =>
+      counts.push(items),
+    )) {
       settings.push(request.comment);
     }
     expect(settings).toEqual(["why", undefined, undefined]);

@@ -254,13 +254,47 @@ describe("environments, segments and history", () => {
   it("bring segments by file, then list, show and delete them", async () => {
     const path = await file("segments.yaml", "segments: [{key: beta, description: testers, included: [u1]}]");
     expect(await json("apply", "-f", path)).toMatchObject({ changedSegments: ["beta"] });
-    expect((await flagwire(["segments", "list"])).stdout).toContain("beta  no         testers");
+    expect((await flagwire(["segments", "list"])).stdout).toContain("beta  1         0         no         testers");
     expect(parse((await flagwire(["segments", "get", "beta"])).stdout)).toMatchObject({
       key: "beta",
       included: ["u1"],
     });
     expect(await json("segments", "delete", "beta")).toEqual({ revision: expect.any(String) });
     expect((await flagwire(["segments", "get", "beta"])).exitCode).toBe(3);
+  });
+
+  it("take keys of a segment in and out, from the command line or from a file", async () => {
+    await flagwire(["apply", "-f", await file("some.yaml", "segments: [{key: some, included: [a, b]}]")]);
+    const path = await file("keys.txt", "c,1\r\n\nd\n");
+    const added = await flagwire(["segments", "add", "some", "--included", `@${path}`, "--excluded", "x, y"]);
+    expect(added.stdout).toMatch(/^segment some of production: 4 included, 2 excluded \(revision \d+\)\n$/);
+    const removed = await json("segments", "remove", "some", "--included", "a,never", "--excluded", "x");
+    expect(removed).toMatchObject({ segment: { included: ["b", "c,1", "d"], excluded: ["y"], includedCount: 3 } });
+    const nothing = await flagwire(["segments", "add", "some"]);
+    expect(nothing).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("--included, --excluded or both") });
+    const many = await file("too-many.txt", `${"k".repeat(1_000)}\n`.repeat(3_200));
+    expect(await flagwire(["segments", "add", "some", "--included", `@${many}`])).toMatchObject({ exitCode: 2 });
+    expect(await flagwire(["segments", "add", "some", "--included", "@/nowhere"])).toMatchObject({ exitCode: 2 });
+    expect(await flagwire(["segments", "add", "unknown", "--included", "a"])).toMatchObject({ exitCode: 3 });
+    await flagwire(["segments", "delete", "some"]);
+  });
+
+  it("show how many keys a segment has where those are many, and say where they are", async () => {
+    const included = (count: number) => Array.from({ length: count }, (_, index) => `user-${index}`);
+    const segment = (count: number) => JSON.stringify({ segments: [{ key: "many", included: included(count) }] });
+    await flagwire(["apply", "-f", await file("many.json", segment(101))]);
+    const shown = await flagwire(["segments", "get", "many"]);
+    expect(parse(shown.stdout)).toMatchObject({ key: "many", includedCount: 101, keysOmitted: true });
+    expect(shown.stdout).not.toContain("user-0");
+    expect(shown.stderr).toContain("flagwire export --env production gives them");
+    const whole = await flagwire(["segments", "get", "many", "--json"]);
+    expect(whole.stderr).toBe("");
+    expect(JSON.parse(whole.stdout).segment.included).toHaveLength(101);
+    await flagwire(["apply", "-f", await file("many.json", segment(100))]);
+    expect(parse((await flagwire(["segments", "get", "many"])).stdout).included).toHaveLength(100);
+    const { stdout } = await flagwire(["history", "--limit", "1"]);
+    expect(stdout).toContain("changed segment many in production (included: 100, were 101)");
+    await flagwire(["segments", "delete", "many"]);
   });
 
   it("tell who changed what, when and why, newest first", async () => {

@@ -304,10 +304,10 @@ describe("a remote", () => {
     expect(answers({ ...sent.context?.attributes })).toEqual(answers(context));
   });
 
-  it("sends no inherited targeting key", async () => {
+  it("sends an inherited targeting key", async () => {
     answer = respond({ flagKey: "f", reason: "DISABLED" });
     await remote.boolean("f", true, Object.create({ targetingKey: "u1" }));
-    expect(requests[0]?.context?.targetingKey).toBe("");
+    expect(requests[0]?.context?.targetingKey).toBe("u1");
   });
 
   it("answers with the same details as a mirror", async () => {

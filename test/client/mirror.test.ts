@@ -1,6 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { GoodbyeReason, type WatchResponse, WatchResponseSchema } from "../../gen/flagwire/v1/watch_pb.js";
+import {
+  GoodbyeReason,
+  type WatchItem,
+  WatchItemSchema,
+  type WatchResponse,
+  WatchResponseSchema,
+} from "../../gen/flagwire/v1/watch_pb.js";
 import {
   type Mirror,
   type MirrorError,
@@ -9,6 +15,7 @@ import {
   TransportError,
 } from "../../src/client/index.js";
 import { createWatchHub, type WatchHub } from "../../src/watch/index.js";
+import { flag, inSegment, rule } from "../engine/build.js";
 import { HubTransport } from "../support/hub-transport.js";
 import { booleanFlag, deletedFlag, segment } from "../support/items.js";
 import { Publisher } from "../support/publisher.js";
@@ -59,6 +66,79 @@ function positions(): (bigint | undefined)[] {
   return transport.requests.map((request) => request.position?.revision);
 }
 
+describe("a segment that is larger than a message", () => {
+  const keys = Array.from({ length: 300 }, (_, index) => `user-${index}`);
+  const large = (revision: number, included = keys): WatchItem =>
+    create(WatchItemSchema, {
+      kind: {
+        case: "segment",
+        value: { key: "s", revision: BigInt(revision), included, includedCount: included.length },
+      },
+    });
+  const isIn = (mirror: Mirror, targetingKey: string) => mirror.string("large", "", { targetingKey }) === "B";
+
+  beforeEach(() => {
+    hub = createWatchHub({ clock, random: () => 0.5, maxMessageBytes: 1_000 });
+    publisher = new Publisher(hub, [flag("large", { rules: [rule(inSegment("s"))] }), large(1)]);
+    transport = new HubTransport(hub);
+  });
+
+  it("decides as a whole, and changes as a whole", async () => {
+    const mirror = await open();
+    expect([isIn(mirror, "user-0"), isIn(mirror, "user-299"), isIn(mirror, "user-300")]).toEqual([true, true, false]);
+    publisher.commit(large(2, keys.slice(1).concat("user-300")));
+    await settle();
+    expect([isIn(mirror, "user-0"), isIn(mirror, "user-299"), isIn(mirror, "user-300")]).toEqual([false, true, true]);
+    expect(mirror.counts).toMatchObject({ fulls: 1, deltas: 1, resyncs: 0 });
+    expect(mirror.digest).toBe(publisher.snapshot.digest);
+  });
+
+  it("is kept in the cache, whole", async () => {
+    let kept: Uint8Array | undefined;
+    const cache = {
+      load: async () => kept,
+      save: async (bytes: Uint8Array) => {
+        kept = bytes;
+      },
+    };
+    await (await open({ cache })).close();
+    transport = new HubTransport(hub);
+    transport.refusal = new TransportError("UNAVAILABLE", "away");
+    const mirror = await open({ cache });
+    expect([isIn(mirror, "user-299"), isIn(mirror, "user-300")]).toEqual([true, false]);
+    transport.refusal = undefined;
+    await clock.advance(1_000);
+    expect(mirror.counts).toMatchObject({ nones: 1, fulls: 0, resyncs: 0 });
+  });
+
+  it.each<[string, (message: WatchResponse) => WatchResponse | undefined, RegExp]>([
+    ["a part is lost", (message) => (isPart(message) ? undefined : message), /the digest is/],
+    [
+      "keys came where their segment was not",
+      (message) => (message.items[0]?.kind.case === "segment" ? undefined : message),
+      /keys came for the segment "s", which was not before them/,
+    ],
+  ])("is asked for again where %s, and until then it stays as it was", async (_what, lose, reason) => {
+    const mirror = await open();
+    const { errors } = listen(mirror);
+    let lost = false;
+    transport.tamper = (message) => {
+      const kept = lost ? message : lose(message);
+      lost ||= kept === undefined;
+      return kept;
+    };
+    publisher.commit(large(2, [...keys, "user-300"]));
+    await settle();
+    expect(errors.map(({ kind, message }) => [kind, reason.test(message)])).toEqual([["protocol", true]]);
+    expect([isIn(mirror, "user-0"), isIn(mirror, "user-300")]).toEqual([true, false]);
+    await clock.advance(1_000);
+    expect(isIn(mirror, "user-300")).toBe(true);
+    expect(mirror.counts).toMatchObject({ resyncs: 1, fulls: 2 });
+  });
+});
+
+const isPart = ({ items }: WatchResponse) => items[0]?.kind.case === "segmentKeys";
+
 describe("following", () => {
   it("starts with everything, at the server's revision and digest", async () => {
     const mirror = await open();
@@ -99,7 +179,7 @@ describe("following", () => {
     hub = createWatchHub({ clock, random: () => 0.5, maxMessageBytes: 300 });
     publisher = new Publisher(
       hub,
-      Array.from({ length: 12 }, (_, index) => booleanFlag(`f${index}`, 1)),
+      Array.from({ length: 20 }, (_, index) => booleanFlag(`f${index}`, 1)),
     );
     transport = new HubTransport(hub);
     const mirror = await open();
@@ -108,7 +188,7 @@ describe("following", () => {
       seen.push(mirror.boolean("f0", false) === mirror.boolean("f11", false));
       return message;
     };
-    publisher.commit(...Array.from({ length: 12 }, (_, index) => booleanFlag(`f${index}`, 2, "off")));
+    publisher.commit(...Array.from({ length: 20 }, (_, index) => booleanFlag(`f${index}`, 2, "off")));
     await settle();
     expect(seen.length).toBeGreaterThan(3);
     expect(seen).not.toContain(false);

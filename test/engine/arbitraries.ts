@@ -96,6 +96,11 @@ function anySegment(key: fc.Arbitrary<string>): fc.Arbitrary<WatchItem> {
     .map(({ key, ...init }) => segment(key, defined(init)));
 }
 
+/** More keys of a segment, which follow it. */
+export function segmentKeys(segmentKey: string, included: string[], excluded: string[]): WatchItem {
+  return create(WatchItemSchema, { kind: { case: "segmentKeys", value: { segmentKey, included, excluded } } });
+}
+
 /** The key of an item, telling flags from segments. */
 export function keyOf({ kind }: WatchItem): string {
   switch (kind.case) {
@@ -107,12 +112,24 @@ export function keyOf({ kind }: WatchItem): string {
       return `flag ${kind.value}`;
     case "deletedSegmentKey":
       return `segment ${kind.value}`;
+    case "segmentKeys":
+      return `segment ${kind.value.segmentKey}`;
     case undefined:
       return "unknown";
   }
 }
 
 const anyItem = fc.oneof(anyFlag(anyKey), anySegment(anyKey));
+
+/** Any flag or segment of the key of another, most likely malformed, or the end of it. */
+export function anyItemInPlaceOf({ kind }: WatchItem): fc.Arbitrary<WatchItem> {
+  if (kind.case === "segment") {
+    const { key } = kind.value;
+    return fc.oneof({ weight: 9, arbitrary: anySegment(fc.constant(key)) }, fc.constant(deletedSegment(key)));
+  }
+  const key = kind.case === "flag" ? (kind.value.flag?.key ?? "") : "";
+  return fc.oneof({ weight: 9, arbitrary: anyFlag(fc.constant(key)) }, fc.constant(deletedFlag(key)));
+}
 
 /** Any flags and segments, most of them malformed in one way or another; none twice. */
 export const anyItems: fc.Arbitrary<WatchItem[]> = fc.uniqueArray(anyItem, { maxLength: 10, selector: keyOf });

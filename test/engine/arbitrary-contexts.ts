@@ -44,6 +44,19 @@ function cycle(): object {
   return object;
 }
 
+/** Reads as whatever it is given: objects, itself and what JSON cannot hold among it. */
+function readingAs(make: (self: object) => unknown): object {
+  const object = { os: "free", toJSON: (): unknown => make(object) };
+  return object;
+}
+
+/** As a request's body brings them: members of their own, named like those that every object inherits. */
+const POLLUTION = [
+  '{"__proto__":{"os":"pro","plan":"pro","toJSON":1},"constructor":{"prototype":{"plan":"pro"}}}',
+  '{"toJSON":"pro","valueOf":5,"toString":null,"hasOwnProperty":false,"os":{"__proto__":"pro"}}',
+  '{"targetingKey":{"__proto__":[]},"length":-1,"then":1,"name":"pro"}',
+];
+
 /** What callers put into contexts although JSON does not know it. */
 const hostile = fc
   .constantFrom<(() => unknown)[]>(
@@ -67,6 +80,18 @@ const hostile = fc
     () => undefined,
     () => Promise.resolve("pro"),
     () => new WeakMap(),
+    () => readingAs(() => "pro"),
+    () => readingAs((self) => self),
+    () => readingAs((self) => [self, Symbol("pro"), 10n, undefined]),
+    () => readingAs(() => new Date(Number.NaN)),
+    () => readingAs(() => readingAs(() => Number.NaN)),
+    () => readingAs(() => undefined),
+    () => Object.defineProperty({}, "os", { get: () => ["pro", cycle()], enumerable: true }),
+    () => Object.freeze({ os: Object.freeze(["pro"]), [Symbol("os")]: "pro" }),
+    () => new Proxy({ os: "pro" }, { get: () => "pro", has: () => true }),
+    () => [new Number(5), new Boolean(false), Object("pro"), Object(10n), Object(Symbol("pro"))],
+    () => ({ os: 10n, list: [10n, Symbol("pro"), Number.NaN, new Array(2), new Date(Number.NaN)] }),
+    ...POLLUTION.map((json) => () => JSON.parse(json) as unknown),
   )
   .map((make) => make());
 

@@ -22,7 +22,17 @@ export const someAttribute = fc.constantFrom(...ATTRIBUTES);
 
 /** Any sequence of UTF-16 code units, lone surrogates included. */
 export const anyText = fc.string({ unit: fc.nat(0xffff).map((unit) => String.fromCharCode(unit)), maxLength: 12 });
-export const anyAttribute = fc.oneof(someAttribute, anyKey, fc.constantFrom("$now", "device", "a..b", "."), anyText);
+const TRAPS = [
+  "$now",
+  "device",
+  "a..b",
+  ".",
+  "device.__proto__.os",
+  "constructor.prototype.plan",
+  "toJSON",
+  "os.length",
+];
+export const anyAttribute = fc.oneof(someAttribute, anyKey, fc.constantFrom(...TRAPS), anyText);
 export const anyNumber = fc.oneof(
   fc.constantFrom(
     0,

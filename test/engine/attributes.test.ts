@@ -53,7 +53,10 @@ describe("only what a context owns counts", () => {
     expect(exists("device.own.os", new Account())).toBe(false);
     expect(exists("plan", Object.create({ plan: "pro" }))).toBe(false);
     expect(exists("device.os", Object.create({ device: { os: "a" } }))).toBe(false);
-    expect(exists("targetingKey", Object.create({ targetingKey: "u1" }))).toBe(false);
+  });
+
+  test("but its class may have the targeting key", () => {
+    expect(exists("targetingKey", Object.create({ targetingKey: "u1" }))).toBe(true);
   });
 
   test("computed or not, listed or not", () => {

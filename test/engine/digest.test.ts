@@ -22,6 +22,7 @@ const items = [
   flag("malformed", { rules: [rule(unsetCondition())] }, { revision: 12n }),
   segment("x", { revision: 7n }),
   segment("été", { revision: 9n }),
+  segment("large", { revision: 9n, included: ["a", "b"], excluded: ["c"], includedCount: 2, excludedCount: 1 }),
 ];
 
 describe("the digest", () => {
@@ -74,6 +75,7 @@ describe("the digest", () => {
       deletedFlag("never"),
       segment("x", { revision: 22n }),
       deletedSegment("été"),
+      deletedSegment("large"),
     ];
     for (const [index, change] of changes.entries()) snapshot = snapshot.apply("delta", [change], position(index + 1));
     const left = [

@@ -1,14 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Context, emptySnapshot, type Outcome, type Snapshot } from "../../src/engine/index.js";
-import { anyChanges, anyItems, keyOf, soundItems, wildItems } from "./arbitraries.js";
+import { type Context, emptySnapshot, type Snapshot } from "../../src/engine/index.js";
+import { anyChanges, anyItems, keyOf, segmentKeys, soundItems, wildItems } from "./arbitraries.js";
 import { anyContext, someContext } from "./arbitrary-contexts.js";
 import { runs, SEED } from "./arbitrary-words.js";
-import { ask, fieldsOf, position, snapshotOf } from "./build.js";
+import { ask, fieldsOf, position, segment, snapshotOf } from "./build.js";
 import { digestOf } from "./reference.js";
 import { ReferenceEvaluator } from "./reference-evaluator.js";
+import { faultOfSnapshot } from "./well-formed.js";
 
 const NOW = Date.UTC(2026, 5, 1);
+/** What every object inherits before anything is evaluated, and afterwards. */
+const INHERITED = Reflect.ownKeys(Object.prototype);
 const someContexts = fc.array(someContext, { minLength: 4, maxLength: 8 });
 const anyContexts = fc.array(anyContext, { minLength: 2, maxLength: 4 });
 
@@ -24,24 +27,16 @@ function observe(snapshot: Snapshot, contexts: readonly Context[]) {
   };
 }
 
-function expectWellFormed(outcome: Outcome, key: string): void {
-  expect(Object.isFrozen(outcome)).toBe(true);
-  expect(outcome.flagKey).toBe(key);
-  expect(outcome.variant === undefined).toBe(outcome.value === undefined);
-  expect(outcome.errorCode !== undefined).toBe(outcome.reason === "ERROR");
-  expect(outcome.errorMessage !== undefined).toBe(outcome.reason === "ERROR");
-  expect(outcome.prerequisiteKey !== undefined).toBe(outcome.reason === "PREREQUISITE_FAILED");
-}
-
 describe(`for whatever comes (seed ${SEED})`, () => {
   test("applying never throws, and every flag answers every context with one frozen outcome", () => {
     fc.assert(
       fc.property(fc.oneof(anyItems, wildItems), anyContexts, fc.double(), (items, contexts, now) => {
         const snapshot = snapshotOf(...items);
-        for (const { key, select, problems } of snapshot.flags()) {
+        expect(faultOfSnapshot(snapshot, contexts, now)).toBeUndefined();
+        expect(Reflect.ownKeys(Object.prototype)).toEqual(INHERITED);
+        for (const { select, problems } of snapshot.flags()) {
           for (const context of contexts) {
             const outcome = select(context, now);
-            expectWellFormed(outcome, key);
             expect(select(context, now)).toBe(outcome);
             if (outcome.errorCode === "MALFORMED_FLAG") expect(problems).not.toEqual([]);
             else if (problems.length > 0) expect(outcome.reason).toBe("KILLED");
@@ -83,6 +78,31 @@ describe(`for whatever comes (seed ${SEED})`, () => {
         expect(snapshot.digest).toBe(digestOf([...left.values()]));
       }),
       runs(300),
+    );
+  });
+
+  test("the keys of a segment that come apart make it what it is when they come together", () => {
+    const cut = (keys: readonly string[], parts: number) =>
+      Array.from({ length: parts }, (_, at) => keys.filter((_key, index) => index % parts === at));
+    fc.assert(
+      fc.property(
+        fc.oneof(soundItems, wildItems),
+        fc.integer({ min: 1, max: 4 }),
+        someContexts,
+        (items, parts, contexts) => {
+          const apart = items.flatMap((item) => {
+            if (item.kind.case !== "segment") return [item];
+            const { included, excluded, ...rest } = item.kind.value;
+            const [first = [], ...moreIncluded] = cut(included, parts);
+            const [firstExcluded = [], ...moreExcluded] = cut(excluded, parts);
+            const more = moreIncluded.map((keys, at) => segmentKeys(rest.key, keys, moreExcluded[at] ?? []));
+            return [segment(rest.key, { ...rest, included: first, excluded: firstExcluded }), ...more];
+          });
+          const [one, other] = [snapshotOf(...apart), snapshotOf(...items)].map((made) => observe(made, contexts));
+          expect(one).toEqual(other);
+        },
+      ),
+      runs(200),
     );
   });
 

@@ -36,8 +36,15 @@ export function digestOf(items: readonly WatchItem[]): string {
     if (kind.case === "flag") {
       const { flag, targeting } = kind.value;
       parts = ["flag", flag?.key ?? targeting?.flagKey ?? "", flag?.revision ?? 0n, targeting?.revision ?? 0n];
-    } else if (kind.case === "segment") parts = ["segment", kind.value.key, kind.value.revision, 0n];
-    else throw new Error("only flags and segments have a digest");
+    } else if (kind.case === "segment") {
+      const { key, revision, included, excluded, includedCount, excludedCount } = kind.value;
+      parts = [
+        "segment",
+        key,
+        revision,
+        includedCount || excludedCount ? BigInt(included.length + excluded.length) : 0n,
+      ];
+    } else throw new Error("only flags and segments have a digest");
     first += referenceHash(parts.join("\n"), 0n);
     second += referenceHash(parts.join("\n"), 1n);
   }

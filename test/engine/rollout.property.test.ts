@@ -115,22 +115,29 @@ describe(`a rollout (seed ${SEED})`, () => {
     }
   });
 
-  test("gives each share its weight of many callers, within five standard deviations", () => {
-    const expected = [0.5, 0.3, 0.15, 0.05];
-    const shares = expected.map((part, index) => ({ variant: NAMES[index] ?? "", weight: part * 100_000 }));
-    for (const key of ["checkout", "new-search", "x"]) {
-      const snapshot = snapshotOf(flag(key, { default: serveRollout({ shares }) }));
-      const counts = new Map<string | undefined, number>();
-      const callers = 40_000;
-      for (let caller = 0; caller < callers; caller++) {
-        const { variant } = ask(snapshot, key, { targetingKey: `user-${caller}` });
-        counts.set(variant, (counts.get(variant) ?? 0) + 1);
-      }
-      for (const [index, part] of expected.entries()) {
-        const deviation = Math.sqrt(callers * part * (1 - part));
-        expect(Math.abs((counts.get(NAMES[index]) ?? 0) - callers * part)).toBeLessThan(5 * deviation);
-      }
-    }
+  test("gives each share its weight of many callers, within six standard deviations", () => {
+    const callers = 20_000;
+    fc.assert(
+      fc.property(weights, fc.uuid(), fc.constantFrom("", "targetingKey", "account"), (parts, key, bucketBy) => {
+        const shares = parts.map((weight, index) => ({ variant: NAMES[index] ?? "", weight }));
+        const snapshot = snapshotOf(flag(key, { default: serveRollout({ shares, bucketBy }) }));
+        const attribute = bucketBy || "targetingKey";
+        const counts = new Map<string | undefined, number>();
+        for (let caller = 0; caller < callers; caller++) {
+          const { variant } = ask(snapshot, key, { [attribute]: `${SEED}-${caller}` });
+          counts.set(variant, (counts.get(variant) ?? 0) + 1);
+        }
+        const sum = parts.reduce((total, weight) => total + weight, 0);
+        for (const [index, weight] of parts.entries()) {
+          const part = weight / sum;
+          const deviation = Math.sqrt(callers * part * (1 - part));
+          // The smallest shares are not distributed normally, and may have a few callers more.
+          const bound = 6 * deviation + 18;
+          expect(Math.abs((counts.get(NAMES[index]) ?? 0) - callers * part)).toBeLessThan(bound);
+        }
+      }),
+      runs(8),
+    );
   });
 
   test("is independent of another flag's, unless they share a salt", () => {
@@ -146,7 +153,7 @@ describe(`a rollout (seed ${SEED})`, () => {
     const callers = Array.from({ length: 10_000 }, (_, index) => ({ targetingKey: `user-${index}` }));
     const alike = (one: string, other: string) =>
       callers.filter((caller) => ask(snapshot, one, caller).variant === ask(snapshot, other, caller).variant).length;
-    expect(Math.abs(alike("one", "two") - 5_000)).toBeLessThan(5 * Math.sqrt(10_000 / 4));
+    expect(Math.abs(alike("one", "two") - 5_000)).toBeLessThan(6 * Math.sqrt(10_000 / 4));
     expect(alike("one", "salted")).toBe(10_000);
   });
 });
@@ -170,6 +177,35 @@ describe(`a share of the traffic (seed ${SEED})`, () => {
         expect(isWithin(bucket + 1, sum - bucket - 1, sum, key)).toBe(false);
       }),
       runs(1_000),
+    );
+  });
+
+  test("never loses a caller when it grows, at its end or at both, and gains none when it shrinks", () => {
+    const grown = cut.chain(({ sum, start, weight }) =>
+      fc
+        .tuple(fc.integer({ min: 0, max: sum - start - weight }), fc.integer({ min: 0, max: start }))
+        .map(([end, begin]) => ({
+          sum,
+          before: { start, weight },
+          after: { start: start - begin, weight: weight + begin + end },
+        })),
+    );
+    const nested = (inner: ReturnType<typeof share>) => [inner, all(inner), not(not(inner))];
+    fc.assert(
+      fc.property(grown, fc.nat(2), fc.array(hashed, { minLength: 3, maxLength: 6 }), (growth, shape, keys) => {
+        const { sum, before, after } = growth;
+        const [small, large] = [before, after].map((part) => {
+          const condition = nested(share({ ...part, totalWeight: sum, salt: "" }))[shape] ?? all();
+          return snapshotOf(flag("x", { rules: [rule(condition)] }));
+        });
+        for (const targetingKey of keys) {
+          const had = small && ask(small, "x", { targetingKey }).variant === "b";
+          if (had) expect(large && ask(large, "x", { targetingKey }).variant).toBe("b");
+          const bucket = bucketOf(targetingKey, sum);
+          expect(had).toBe(before.start <= bucket && bucket < before.start + before.weight);
+        }
+      }),
+      runs(500),
     );
   });
 

@@ -1,4 +1,4 @@
-import { clone, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { clone, create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 import { Operator } from "../../gen/flagwire/v1/condition_pb.js";
 import { FlagType } from "../../gen/flagwire/v1/flag_pb.js";
@@ -27,6 +27,47 @@ const requires = (key: string, other: string) => flag(key, { prerequisites: [{ f
 const uses = (key: string, segmentKey: string) => flag(key, { rules: [rule(inSegment(segmentKey))] });
 const plan = (name: string) => match("plan", Operator.IN, [name]);
 const pro = { plan: "pro" };
+
+describe("a segment whose keys come in parts", () => {
+  const keys = (segmentKey: string, included: string[], excluded: string[] = []) =>
+    create(WatchItemSchema, { kind: { case: "segmentKeys", value: { segmentKey, included, excluded } } });
+  const counts = { includedCount: 3, excludedCount: 1 };
+  const beginning = segment("s", { included: ["a"], ...counts });
+  const parts = [beginning, keys("s", ["b"]), keys("s", ["c"], ["out"])];
+  const whole = segment("s", { included: ["a", "b", "c"], excluded: ["out"], ...counts });
+  const variantOf = (snapshot: Snapshot, targetingKey: string) => ask(snapshot, "x", { targetingKey }).variant;
+
+  test("is the same as the whole one, and is given whole", () => {
+    const snapshot = snapshotOf(uses("x", "s"), ...parts);
+    expect(["a", "b", "c", "out", "d"].map((key) => variantOf(snapshot, key))).toEqual(["b", "b", "b", "a", "a"]);
+    expect(snapshot.items()[1]).toEqual(whole);
+    expect(snapshot.digest).toBe(snapshotOf(uses("x", "s"), whole).digest);
+  });
+
+  test("leaves what it came from as it was", () => {
+    snapshotOf(...parts);
+    expect(beginning.kind.value).toMatchObject({ included: ["a"], excluded: [] });
+    const before = snapshotOf(uses("x", "s"), ...parts);
+    delta(before, ...parts, keys("s", ["later"]));
+    expect(variantOf(before, "later")).toBe("a");
+  });
+
+  test.each([
+    ["the last", parts.slice(0, -1)],
+    ["one in the middle", parts.toSpliced(1, 1)],
+    ["all", parts.slice(0, 1)],
+  ])("has another digest where %s of them is lost", (_which, received) => {
+    expect(snapshotOf(...received).digest).not.toBe(snapshotOf(whole).digest);
+  });
+
+  test("is not made of keys alone, nor do they join one from before the update", () => {
+    const before = snapshotOf(uses("x", "s"), segment("s", { included: ["a"] }));
+    const after = delta(before, keys("s", ["b"]), keys("never", ["b"]));
+    expect(variantOf(after, "b")).toBe("a");
+    expect(after.digest).toBe(before.digest);
+    expect(after.items()).toEqual(before.items());
+  });
+});
 
 describe("a snapshot never changes", () => {
   test("when flags of it are changed, created and deleted in the next one", () => {

@@ -8,7 +8,7 @@ import fc from "fast-check";
 // numbers as versions, lists and objects compared with a scalar, truth of objects. Text is ASCII: JavaScript hashes other
 // text differently.
 
-type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 export const VARIANTS = ["on", "off", "red", "true", "false"];
 export const NOW_MS = 1_700_000_000_500;
@@ -135,6 +135,12 @@ const { condition, result } = fc.letrec<{ condition: Json; result: Json }>((tie)
     { weight: 3, arbitrary: fc.constantFrom<Json>("on", "off", "red", true, false, null) },
     { weight: 2, arbitrary: fractional as fc.Arbitrary<Json> },
     { weight: 4, arbitrary: ifOf(tie("condition"), tie("result")) },
+    {
+      weight: 1,
+      arbitrary: fc
+        .tuple(input, fc.array(fc.tuple(tie("result"), fc.constantFrom(0, 1, 25, 50)), { minLength: 1, maxLength: 3 }))
+        .map(([first, list]) => ({ fractional: first === undefined ? list : [first, ...list] })),
+    },
     { weight: 1, arbitrary: fc.oneof(affix, semVer, equality, membership) as fc.Arbitrary<Json> },
     {
       weight: 1,
@@ -154,6 +160,45 @@ function ifOf(test: fc.Arbitrary<Json>, branch: fc.Arbitrary<Json>): fc.Arbitrar
   return fc
     .tuple(chain, fc.option(branch, { nil: undefined }))
     .map(([pairs, last]) => ({ if: last === undefined ? pairs.flat() : [...pairs.flat(), last] }));
+}
+
+/** The variants of a flag of each type, with the names that targetings give. */
+const VARIANTS_OF: Readonly<Record<string, Json>> = {
+  string: Object.fromEntries(VARIANTS.map((name) => [name, name.toUpperCase()])),
+  boolean: Object.fromEntries(VARIANTS.map((name) => [name, name.length % 2 === 0])),
+  number: Object.fromEntries(VARIANTS.map((name, index) => [name, index - 1.5])),
+  object: Object.fromEntries(VARIANTS.map((name) => [name, { name, list: [1, null, { deep: true }] }])),
+};
+
+const metadata = fc.dictionary(
+  fc.constantFrom("team", "version", "isOld", "id"),
+  fc.constantFrom<Json>("web", "", 5, -0.5, true, false),
+  { maxKeys: 3 },
+);
+
+/** A file of some flags of every type, on and off, with and without default variant, metadata and targeting. */
+export function flagdFileOf(rules: fc.Arbitrary<Json>): fc.Arbitrary<FlagdFile> {
+  const flag = fc.record(
+    {
+      state: fc.constantFrom("ENABLED", "ENABLED", "ENABLED", "ENABLED", "DISABLED"),
+      variants: fc.constantFrom(...Object.keys(VARIANTS_OF)).map((type) => VARIANTS_OF[type] ?? {}),
+      defaultVariant: fc.option(fc.constantFrom(...VARIANTS)),
+      targeting: rules,
+      metadata,
+    },
+    { requiredKeys: ["state", "variants"] },
+  );
+  const flags = fc.dictionary(fc.constantFrom("f", "g", "new-search", "f.2"), flag, { minKeys: 1, maxKeys: 3 });
+  return fc
+    .record({ flags, metadata }, { requiredKeys: ["flags"] })
+    .map((file) => ({ $evaluators: EVALUATORS, ...file }) as FlagdFile);
+}
+
+/** A file as far as tests look into it. */
+export interface FlagdFile {
+  readonly flags: Readonly<
+    Record<string, { readonly targeting?: Json; readonly variants: Readonly<Record<string, Json>> }>
+  >;
 }
 
 /** A `targeting`. By the schema it is an object; one that is not, JavaScript ignores where it is falsy. */

@@ -2,6 +2,7 @@ import { FlagdCore } from "@openfeature/flagd-core";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { toFlagdFile } from "../../src/flagd/index.js";
+import { runs, SEED } from "../engine/arbitrary-words.js";
 import { importFile, toSnapshot } from "./evaluate.js";
 import { nativeFile, scalarContext } from "./generate-native.js";
 
@@ -15,7 +16,7 @@ afterAll(() => {
   vi.useRealTimers();
 });
 
-test("an exported flag answers alike in flagd, and here when it is imported again", () => {
+test(`an exported flag answers alike in flagd, and here when it is imported again (seed ${SEED})`, () => {
   const contexts = fc.array(scalarContext, { minLength: 6, maxLength: 6 });
   const property = fc.property(nativeFile, contexts, (file, subjects) => {
     const exported = toFlagdFile(file, "production");
@@ -39,5 +40,5 @@ test("an exported flag answers alike in flagd, and here when it is imported agai
       expect(found).toEqual({ flagd: [variant, expected?.value ?? "CALLER", undefined], again: variant, subject });
     }
   });
-  fc.assert(property, { numRuns: 1_500 });
+  fc.assert(property, runs(1_500));
 });

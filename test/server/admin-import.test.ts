@@ -1,4 +1,4 @@
-import { create, type MessageInitShape, toJsonString } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toBinary, toJsonString } from "@bufbuild/protobuf";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { ImportRequestSchema } from "../../gen/flagwire/v1/admin_service_pb.js";
 import { Operator } from "../../gen/flagwire/v1/condition_pb.js";
@@ -285,6 +285,73 @@ describe("an import", () => {
     );
     expect(createdFlags).toHaveLength(count);
     expect((await server.evaluation.bulkEvaluate({})).evaluations).toHaveLength(count);
+  });
+});
+
+describe("the keys of a segment that come in parts", () => {
+  const segment = (environment = "") => ({ key: "s", environment, included: ["a"] });
+  const keys = (segmentKey: string, environment: string, included: string[], excluded: string[] = []) => ({
+    segmentKey,
+    environment,
+    included,
+    excluded,
+  });
+  const kept = async (environment: string) => (await server.admin.getSegment({ key: "s", environment })).segment;
+
+  it("are added to the segment of their environment, whether it is named or not", async () => {
+    await server.admin.createEnvironment({ environment: { name: "qa" } });
+    const answer = await server.admin.import(
+      parts(
+        { itemCount: 6, file: { segments: [segment(), segment("qa")], segmentKeys: [keys("s", "production", ["b"])] } },
+        { file: { segmentKeys: [keys("s", "qa", ["c"]), keys("s", "", ["d"], ["x"])] } },
+        { file: { segmentKeys: [keys("s", "qa", ["e"], ["y"])] } },
+      ),
+    );
+    expect(answer.changedSegments).toEqual(["s"]);
+    expect(await kept("production")).toMatchObject({ included: ["a", "b", "d"], excluded: ["x"] });
+    expect(await kept("qa")).toMatchObject({ included: ["a", "c", "e"], excluded: ["y"] });
+  });
+
+  it.each<[string, ReturnType<typeof keys>, string]>([
+    ["of no segment", keys("t", "", ["b"]), 'there is no segment "t" of production'],
+    ["of another environment's segment", keys("s", "qa", ["b"]), 'there is no segment "s" of qa'],
+    ["before their segment", keys("later", "", ["b"]), 'there is no segment "later" of production'],
+  ])("are refused by their place where they are %s", async (_what, misplaced, reason) => {
+    const stream = () =>
+      server.admin.import(
+        parts(
+          { skipInvalid: true, file: { segments: [segment()] } },
+          { file: { segmentKeys: [keys("s", "", ["b"]), misplaced] } },
+          { file: { segments: [{ key: "later" }] } },
+        ),
+      );
+    const error = await expectRefused(server, stream, invalid("file.segment_keys[1].segment_key"));
+    expect(error.findDetails(BadRequestSchema)[0]?.fieldViolations[0]?.description).toContain(reason);
+  });
+
+  it("count as items, so that a stream that was cut short is noticed", async () => {
+    const first = { segments: [segment()], segmentKeys: [keys("s", "", ["b"])] };
+    const stream = () => server.admin.import(parts({ itemCount: 3, file: first }));
+    await expectRefused(server, stream, invalid("item_count"));
+  });
+
+  it("are what an export makes of a segment that is larger than its parts", async () => {
+    const many = (name: string) => Array.from({ length: 70_000 }, (_, index) => `${name}-${index}-of-many`);
+    const file = { segments: [{ key: "s", included: many("in"), excluded: many("out") }, { key: "t" }] };
+    await importFile({ segments: [file.segments[1] ?? {}] });
+    await server.admin.import(
+      parts(
+        { file: { segments: [{ key: "s", included: many("in") }] } },
+        { file: { segmentKeys: [keys("s", "", [], many("out"))] } },
+      ),
+    );
+    const messages: FlagFile[] = [];
+    for await (const { file: part } of server.admin.export({})) if (part) messages.push(part);
+    for (const part of messages) expect(toBinary(FlagFileSchema, part).length).toBeLessThanOrEqual(1_048_576);
+    expect(messages.flatMap(({ segments }) => segments.map(({ key }) => key))).toEqual(["s", "t"]);
+    const parted = messages.flatMap(({ segments, segmentKeys }) => [...segments, ...segmentKeys]);
+    expect(parted.flatMap(({ included }) => included)).toEqual(many("in"));
+    expect(parted.flatMap(({ excluded }) => excluded)).toEqual(many("out"));
   });
 });
 

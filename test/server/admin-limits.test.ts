@@ -1,11 +1,15 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { beforeEach, describe, expect, it } from "vitest";
+import { Operator } from "../../gen/flagwire/v1/condition_pb.js";
 import { SegmentSchema } from "../../gen/flagwire/v1/segment_pb.js";
 import { Problems } from "../../src/engine/problem.js";
+import { checkSegment } from "../../src/server/validate/segment.js";
+import { Violations } from "../../src/server/validate/violations.js";
 import {
   booleanFlag,
   expectRefused,
   invalid,
+  match,
   openServer,
   type RestartableServer,
   refusalOf,
@@ -20,22 +24,32 @@ beforeEach(async () => {
 });
 
 describe("the size of a record", () => {
-  it("is limited for a segment, so that every client can read it back", async () => {
-    const keys = (count: number) =>
-      Array.from({ length: count }, (_, index) => `user-${String(index).padStart(9, "0")}`);
-    const segment = (count: number) => ({ key: "s", included: keys(count) });
-    const bytes = (count: number) => toBinary(SegmentSchema, create(SegmentSchema, segment(count))).length;
-    const large = 200_000;
-    expect(bytes(large)).toBeGreaterThan(3 * 1_048_576);
-    expect(bytes(large)).toBeLessThan(4 * 1_048_576);
-    const error = await expectRefused(
-      server,
-      () => server.admin.createSegment({ segment: segment(large) }),
-      invalid("segment"),
-    );
-    expect(error.rawMessage).toContain("3145728 (3 MiB)");
-    await server.admin.createSegment({ segment: segment(190_000) });
-    expect((await server.admin.getSegment({ key: "s" })).segment?.included).toHaveLength(190_000);
+  it("is limited for a segment, exactly", () => {
+    const violationsOf = (included: string[], description = "") => {
+      const violations = new Violations();
+      const segment = create(SegmentSchema, { key: "s", description, included });
+      checkSegment(segment, violations);
+      return { list: violations.list, sizeBytes: toBinary(SegmentSchema, segment).length };
+    };
+    const keys = ["é".repeat(32_766), ...Array.from({ length: 510 }, () => "x".repeat(65_532))];
+    const { sizeBytes, list } = violationsOf(keys);
+    expect(list).toEqual([]);
+    const missing = 32 * 1_048_576 - sizeBytes;
+    // The tag and the length of the last key take four bytes.
+    const full = [...keys, "x".repeat(missing - 4)];
+    expect(violationsOf(full).list).toEqual([]);
+    expect(violationsOf(full, "d").list).toEqual([
+      { field: "segment", description: "is 33554435 bytes when encoded; 33554432 (32 MiB) is the limit" },
+    ]);
+  });
+
+  it("is limited for what is not a key of a segment, and for each key", async () => {
+    const values = Array.from({ length: 100 }, (_, index) => text(`${index}`.padEnd(32_000, "x")));
+    const condition = match("a", Operator.IN, ...values);
+    const large = { key: "s", condition };
+    await expectRefused(server, () => server.admin.createSegment({ segment: large }), invalid("segment.condition"));
+    const long = { key: "s", included: ["a", "x".repeat(65_536), "y".repeat(65_537)] };
+    await expectRefused(server, () => server.admin.createSegment({ segment: long }), invalid("segment.included[2]"));
   });
 
   it("is limited for a flag and for its settings", async () => {

@@ -157,6 +157,113 @@ describe("a segment", () => {
       ["d", 0],
     ]);
     expect(second.nextPageToken).toBe("");
-    expect((await server.admin.getSegment({ key: "d" })).segment?.included).toHaveLength(100_000);
+    expect(second.segments[1]).toMatchObject({ includedCount: 100_000, excludedCount: 0, keysOmitted: true });
+    const { segment } = await server.admin.getSegment({ key: "d" });
+    expect(segment).toMatchObject({ included: { length: 100_000 }, includedCount: 100_000, keysOmitted: false });
+  });
+});
+
+describe("a change of a segment's keys", () => {
+  const kept = async () => (await server.admin.getSegment({ key: "s" })).segment;
+  beforeEach(async () => {
+    const segment = { key: "s", description: "d", included: ["a", "b", "c"], excluded: ["x"] };
+    await server.admin.createSegment({ segment });
+  });
+
+  it("adds some and takes others away, and leaves the rest in its order", async () => {
+    const answer = await server.admin.changeSegmentKeys({
+      key: "s",
+      addIncluded: ["d", "c", "e", "d"],
+      removeIncluded: ["b", "never"],
+      addExcluded: ["b"],
+      removeExcluded: ["x"],
+    });
+    expect(answer.segment).toMatchObject({
+      description: "d",
+      included: ["a", "c", "d", "e"],
+      excluded: ["b"],
+      includedCount: 4,
+      revision: answer.revision,
+    });
+    expect(await kept()).toEqual(answer.segment);
+  });
+
+  it("that changes nothing makes no revision", async () => {
+    const before = await revisionOf(server);
+    const { revision } = await server.admin.changeSegmentKeys({ key: "s", addIncluded: ["b"], removeExcluded: ["y"] });
+    expect(revision).toBe(before);
+    const dryRun = await server.admin.changeSegmentKeys({ key: "s", addIncluded: ["z"], dryRun: true });
+    expect(dryRun).toMatchObject({ revision: 0n, segment: { includedCount: 4 } });
+    expect(await revisionOf(server)).toBe(before);
+  });
+
+  it("loses nothing of another one that comes at the same time", async () => {
+    const keys = Array.from({ length: 20 }, (_, index) => `u${index}`);
+    await Promise.all(keys.map((key) => server.admin.changeSegmentKeys({ key: "s", addIncluded: [key] })));
+    expect(new Set((await kept())?.included)).toEqual(new Set(["a", "b", "c", ...keys]));
+  });
+
+  it("is refused where it contradicts itself, where there is no segment, and beyond its limits", async () => {
+    const contradictory = { key: "s", addIncluded: ["n", "a"], removeIncluded: ["a"], addExcluded: ["a"] };
+    await expectRefused(server, () => server.admin.changeSegmentKeys(contradictory), invalid("add_included[1]"));
+    const missing = refused("NotFound", "SEGMENT_NOT_FOUND");
+    await expectRefused(server, () => server.admin.changeSegmentKeys({ key: "t", addIncluded: ["a"] }), missing);
+    const nowhere = refused("NotFound", "ENVIRONMENT_NOT_FOUND");
+    await expectRefused(server, () => server.admin.changeSegmentKeys({ key: "s", environment: "no" }), nowhere);
+    const long = { key: "s", addIncluded: ["x".repeat(65_537)] };
+    await expectRefused(server, () => server.admin.changeSegmentKeys(long), invalid("segment.included[3]"));
+  });
+});
+
+describe("a segment that was read without its keys", () => {
+  const included = Array.from({ length: 50_000 }, (_, index) => `user-${index}`);
+  const readWithoutKeys = async () => {
+    await server.admin.createSegment({ segment: { key: "s", included, excluded: ["x"], description: "old" } });
+    const [read] = (await server.admin.listSegments({})).segments;
+    if (!read?.keysOmitted) throw new Error("it came with its keys");
+    return read;
+  };
+
+  it("cannot be written back whole, because it would lose them", async () => {
+    const segment = { ...(await readWithoutKeys()), description: "new" };
+    const omitted = invalid("segment.keys_omitted");
+    await expectRefused(server, () => server.admin.updateSegment({ segment }), omitted);
+    await server.admin.createEnvironment({ environment: { name: "qa" } });
+    const copy = { ...segment, environment: "qa" };
+    await expectRefused(server, () => server.admin.createSegment({ segment: copy }), omitted);
+    const file = { segments: [segment] };
+    const importFile = () =>
+      server.admin.import(
+        (async function* () {
+          yield { file };
+        })(),
+      );
+    await expectRefused(server, importFile, invalid('segments["s"].segment.keys_omitted'));
+  });
+
+  it("keeps those that a mask does not name", async () => {
+    const segment = { ...(await readWithoutKeys()), description: "new" };
+    await server.admin.updateSegment({ segment, updateMask: { paths: ["description", "excluded"] } });
+    const { segment: after } = await server.admin.getSegment({ key: "s" });
+    expect(after).toMatchObject({ description: "new", includedCount: 50_000, excludedCount: 0 });
+    expect(after?.included).toEqual(included);
+  });
+
+  it("leaves nothing of how it was shown in what is kept", async () => {
+    const shown = { included: ["u"], includedCount: 7, excludedCount: 7 };
+    await server.admin.createSegment({ segment: { key: "t", ...shown } });
+    const kept = (await server.store.load()).records.get("segment/production/t")?.kind.value;
+    expect(kept).toMatchObject({ included: ["u"], includedCount: 0, excludedCount: 0, keysOmitted: false });
+  });
+
+  it("is so in history too, where the rest of its change is shown", async () => {
+    await readWithoutKeys();
+    const segment = { key: "s", included: ["u"], description: "new" };
+    await server.admin.updateSegment({ segment });
+    const { entries } = await server.admin.listHistory({ pageSize: 1 });
+    expect(entries[0]).toMatchObject({ omittedChanges: 0, changes: { length: 1 } });
+    const { before, after } = entries[0]?.changes[0] ?? {};
+    expect(before?.kind.value).toMatchObject({ description: "old", includedCount: 50_000, keysOmitted: true });
+    expect(after?.kind.value).toMatchObject({ included: ["u"], includedCount: 1, keysOmitted: false });
   });
 });

@@ -32,6 +32,29 @@ async function turnsDuring(entries: AsyncIterable<HistoryEntry>): Promise<number
   return turns;
 }
 
+describe("an entry that is larger than all that may be held", () => {
+  const acknowledged = (revision: bigint) => ({
+    entry: create(HistoryEntrySchema, { revision }),
+    sizeBytes: 1_000,
+    edges: { oldest: 1n, newest: revision },
+  });
+
+  it("is not read back from storage while it is the newest, and not held after that", async () => {
+    const read: bigint[] = [];
+    const log = new LiveLog({ oldest: 1n, newest: 0n }, { maxEntries: 10, maxBytes: 1 }, (revision) => {
+      read.push(revision);
+      return create(HistoryEntrySchema, { revision });
+    });
+    const tail = log.tail(0n, new AbortController().signal);
+    const first = acknowledged(1n);
+    log.publish(first);
+    expect((await tail.next()).value).toBe(first.entry);
+    log.publish(acknowledged(2n));
+    for await (const _ of log.history(undefined));
+    expect(read).toEqual([1n]);
+  });
+});
+
 describe("a reader of history that never waits", () => {
   it.each([
     ["back", (log: LiveLog) => log.history(undefined)],

@@ -57,6 +57,8 @@ function tellItem({ kind }: WatchItem): string {
       return kind.value.flag?.key ?? "?";
     case "segment":
       return `segment:${kind.value.key}`;
+    case "segmentKeys":
+      return `+segment:${kind.value.segmentKey}`;
     case "deletedFlagKey":
       return `-${kind.value}`;
     case "deletedSegmentKey":

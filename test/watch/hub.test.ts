@@ -1,6 +1,13 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { beforeEach, describe, expect, it } from "vitest";
-import { GoodbyeReason, type Position, PositionSchema, WatchResponseSchema } from "../../gen/flagwire/v1/watch_pb.js";
+import {
+  GoodbyeReason,
+  type Position,
+  PositionSchema,
+  WatchItemSchema,
+  WatchResponseSchema,
+} from "../../gen/flagwire/v1/watch_pb.js";
+import { emptySnapshot } from "../../src/engine/index.js";
 import { createWatchHub, flagItemId, type WatchHub, type WatchLimits } from "../../src/watch/index.js";
 import { booleanFlag, deletedFlag, deletedSegment, segment } from "../support/items.js";
 import { Publisher } from "../support/publisher.js";
@@ -267,7 +274,7 @@ describe("a large update", () => {
     const hub = createHub({ maxMessageBytes: 1_000 });
     new Publisher(
       hub,
-      Array.from({ length: 40 }, (_, index) => booleanFlag(`flag-${index}`, 1)),
+      Array.from({ length: 60 }, (_, index) => booleanFlag(`flag-${index}`, 1)),
     );
     const tap = new StreamTap(hub);
     await settle();
@@ -277,7 +284,7 @@ describe("a large update", () => {
     expect(messages.map((message) => message.begin !== undefined).indexOf(true, 1)).toBe(-1);
     expect(messages[0]?.begin?.kind).toBe(1);
     expect(messages.map((message) => message.commit !== undefined).indexOf(true)).toBe(messages.length - 1);
-    expect(messages.flatMap((message) => message.items)).toHaveLength(40);
+    expect(messages.flatMap((message) => message.items)).toHaveLength(60);
   });
 
   it("sends one item that is larger alone", async () => {
@@ -291,6 +298,74 @@ describe("a large update", () => {
     expect(await storyFrom(hub)).toEqual(["full[a]…", "…[segment:large]…", "…[segment:z]@1"]);
     new Publisher(hub, [large], 2);
     expect(await storyFrom(hub)).toEqual(["full[segment:large]@2"]);
+  });
+
+  describe("of a segment", () => {
+    const keys = Array.from({ length: 400 }, (_, index) => `user-${index}`);
+    /** Too large for a message, with counts as a server gives them. */
+    const cut = (revision: number, excluded: string[] = []) =>
+      create(WatchItemSchema, {
+        kind: {
+          case: "segment",
+          value: {
+            key: "large",
+            revision: BigInt(revision),
+            included: keys,
+            excluded,
+            includedCount: keys.length,
+            excludedCount: excluded.length,
+          },
+        },
+      });
+
+    it("that says how many keys it has is cut over messages below the limit, each key once", async () => {
+      const hub = createHub({ maxMessageBytes: 1_000 });
+      const publisher = new Publisher(hub, [booleanFlag("a", 1), cut(1, ["out"]), segment("z", 1)]);
+      const tap = new StreamTap(hub);
+      await settle();
+      const [first, ...parts] = tap.story;
+      expect(first).toBe("full[a,segment:z]…");
+      expect(parts.pop()).toBe("…[]@1");
+      expect(parts.shift()).toBe("…[segment:large]…");
+      expect(parts.length).toBeGreaterThan(1);
+      expect(new Set(parts)).toEqual(new Set(["…[+segment:large]…"]));
+      for (const frame of tap.frames) expect(frame.bytes.length).toBeLessThanOrEqual(1_000);
+      const items = tap.messages.flatMap((message) => message.items);
+      expect(emptySnapshot("production").apply("full", items, position(1)).digest).toBe(publisher.snapshot.digest);
+      const sent = items.flatMap(({ kind }) =>
+        kind.case === "segment" || kind.case === "segmentKeys" ? [kind.value] : [],
+      );
+      expect(sent.flatMap(({ included }) => included)).toEqual(keys);
+      expect(sent.flatMap(({ excluded }) => excluded)).toEqual(["out"]);
+    });
+
+    it("is encoded once, and held once, whatever the number of updates that carry it", async () => {
+      const hub = createHub({ maxMessageBytes: 1_000 });
+      const publisher = new Publisher(hub);
+      for (let revision = 2; revision < 20; revision++) publisher.commit(booleanFlag(`f${revision}`, revision));
+      publisher.commit(cut(20));
+      const buffers = new Set<ArrayBufferLike>();
+      let parts = 0;
+      for (let revision = 1; revision < 20; revision++) {
+        const tap = new StreamTap(hub, { position: position(revision) });
+        await settle();
+        const frames = tap.frames.filter(({ message }) => message.items[0]?.kind.case === "segmentKeys");
+        parts = frames.length;
+        for (const frame of frames) buffers.add(frame.bytes.buffer);
+        await tap.stop();
+      }
+      expect(parts).toBeGreaterThan(1);
+      expect(buffers.size).toBe(parts);
+    });
+
+    it("is no heartbeat, although its first message has no items", async () => {
+      const hub = createHub({ maxMessageBytes: 1_000 });
+      const publisher = new Publisher(hub, [cut(1)]);
+      const tap = new StreamTap(hub);
+      const news = await tap.next(() => publisher.commit(cut(2)));
+      expect(news[0]).toBe("delta[]…");
+      expect(news.at(-1)).toBe("…[]@2");
+    });
   });
 
   it("is finished at its own revision although there is a newer one", async () => {

@@ -22,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flagwire/v1/admin_service.proto.
  */
 export const file_flagwire_v1_admin_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch9mbGFnd2lyZS92MS9hZG1pbl9zZXJ2aWNlLnByb3RvEgtmbGFnd2lyZS52MSLfAQoRQ3JlYXRlRmxhZ1JlcXVlc3QSHwoEZmxhZxgBIAEoCzIRLmZsYWd3aXJlLnYxLkZsYWcSKQoJdGFyZ2V0aW5nGAIgASgLMhYuZmxhZ3dpcmUudjEuVGFyZ2V0aW5nEg0KBWZvcmNlGAMgASgIEh4KEWV4cGVjdGVkX3JldmlzaW9uGAsgASgESACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAwgASgJEg8KB2NvbW1lbnQYDSABKAkSDwoHZHJ5X3J1bhgOIAEoCEIUChJfZXhwZWN0ZWRfcmV2aXNpb24iRwoSQ3JlYXRlRmxhZ1Jlc3BvbnNlEh8KBGZsYWcYASABKAsyES5mbGFnd2lyZS52MS5GbGFnEhAKCHJldmlzaW9uGAIgASgEIh0KDkdldEZsYWdSZXF1ZXN0EgsKA2tleRgBIAEoCSJwCg9HZXRGbGFnUmVzcG9uc2USHwoEZmxhZxgBIAEoCzIRLmZsYWd3aXJlLnYxLkZsYWcSKgoKdGFyZ2V0aW5ncxgCIAMoCzIWLmZsYWd3aXJlLnYxLlRhcmdldGluZxIQCghyZXZpc2lvbhgDIAEoBCJbChBMaXN0RmxhZ3NSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJEgsKA3RhZxgEIAEoCSKMAQoRTGlzdEZsYWdzUmVzcG9uc2USIAoFZmxhZ3MYASADKAsyES5mbGFnd2lyZS52MS5GbGFnEioKCnRhcmdldGluZ3MYAiADKAsyFi5mbGFnd2lyZS52MS5UYXJnZXRpbmcSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJEhAKCHJldmlzaW9uGAQgASgEItYBChFVcGRhdGVGbGFnUmVxdWVzdBIfCgRmbGFnGAEgASgLMhEuZmxhZ3dpcmUudjEuRmxhZxIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSHgoRZXhwZWN0ZWRfcmV2aXNpb24YCyABKARIAIgBARIXCg9pZGVtcG90ZW5jeV9rZXkYDCABKAkSDwoHY29tbWVudBgNIAEoCRIPCgdkcnlfcnVuGA4gASgIQhQKEl9leHBlY3RlZF9yZXZpc2lvbiJHChJVcGRhdGVGbGFnUmVzcG9uc2USHwoEZmxhZxgBIAEoCzIRLmZsYWd3aXJlLnYxLkZsYWcSEAoIcmV2aXNpb24YAiABKAQikQEKEURlbGV0ZUZsYWdSZXF1ZXN0EgsKA2tleRgBIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIiYKEkRlbGV0ZUZsYWdSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBCI8ChNHZXRUYXJnZXRpbmdSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJEhAKCGZsYWdfa2V5GAIgASgJIlMKFEdldFRhcmdldGluZ1Jlc3BvbnNlEikKCXRhcmdldGluZxgBIAEoCzIWLmZsYWd3aXJlLnYxLlRhcmdldGluZxIQCghyZXZpc2lvbhgCIAEoBCL6AQoWVXBkYXRlVGFyZ2V0aW5nUmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRIpCgl0YXJnZXRpbmcYAiABKAsyFi5mbGFnd2lyZS52MS5UYXJnZXRpbmcSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEh4KEWV4cGVjdGVkX3JldmlzaW9uGAsgASgESACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAwgASgJEg8KB2NvbW1lbnQYDSABKAkSDwoHZHJ5X3J1bhgOIAEoCEIUChJfZXhwZWN0ZWRfcmV2aXNpb24iVgoXVXBkYXRlVGFyZ2V0aW5nUmVzcG9uc2USKQoJdGFyZ2V0aW5nGAEgASgLMhYuZmxhZ3dpcmUudjEuVGFyZ2V0aW5nEhAKCHJldmlzaW9uGAIgASgEIsgBChBLaWxsRmxhZ3NSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJEhEKCWZsYWdfa2V5cxgCIAMoCRILCgN0YWcYAyABKAkSDgoGcmVhc29uGAQgASgJEh4KEWV4cGVjdGVkX3JldmlzaW9uGAsgASgESACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAwgASgJEg8KB2NvbW1lbnQYDSABKAkSDwoHZHJ5X3J1bhgOIAEoCEIUChJfZXhwZWN0ZWRfcmV2aXNpb24iOAoRS2lsbEZsYWdzUmVzcG9uc2USEQoJZmxhZ19rZXlzGAEgAygJEhAKCHJldmlzaW9uGAIgASgEIroBChJSZXZpdmVGbGFnc1JlcXVlc3QSEwoLZW52aXJvbm1lbnQYASABKAkSEQoJZmxhZ19rZXlzGAIgAygJEgsKA3RhZxgDIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIjoKE1Jldml2ZUZsYWdzUmVzcG9uc2USEQoJZmxhZ19rZXlzGAEgAygJEhAKCHJldmlzaW9uGAIgASgEIsMBChRDcmVhdGVTZWdtZW50UmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRIlCgdzZWdtZW50GAIgASgLMhQuZmxhZ3dpcmUudjEuU2VnbWVudBIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIlAKFUNyZWF0ZVNlZ21lbnRSZXNwb25zZRIlCgdzZWdtZW50GAEgASgLMhQuZmxhZ3dpcmUudjEuU2VnbWVudBIQCghyZXZpc2lvbhgCIAEoBCI1ChFHZXRTZWdtZW50UmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRILCgNrZXkYAiABKAkiTQoSR2V0U2VnbWVudFJlc3BvbnNlEiUKB3NlZ21lbnQYASABKAsyFC5mbGFnd2lyZS52MS5TZWdtZW50EhAKCHJldmlzaW9uGAIgASgEIlEKE0xpc3RTZWdtZW50c1JlcXVlc3QSEwoLZW52aXJvbm1lbnQYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiaQoUTGlzdFNlZ21lbnRzUmVzcG9uc2USJgoIc2VnbWVudHMYASADKAsyFC5mbGFnd2lyZS52MS5TZWdtZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIQCghyZXZpc2lvbhgDIAEoBCL0AQoUVXBkYXRlU2VnbWVudFJlcXVlc3QSEwoLZW52aXJvbm1lbnQYASABKAkSJQoHc2VnbWVudBgCIAEoCzIULmZsYWd3aXJlLnYxLlNlZ21lbnQSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEh4KEWV4cGVjdGVkX3JldmlzaW9uGAsgASgESACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAwgASgJEg8KB2NvbW1lbnQYDSABKAkSDwoHZHJ5X3J1bhgOIAEoCEIUChJfZXhwZWN0ZWRfcmV2aXNpb24iUAoVVXBkYXRlU2VnbWVudFJlc3BvbnNlEiUKB3NlZ21lbnQYASABKAsyFC5mbGFnd2lyZS52MS5TZWdtZW50EhAKCHJldmlzaW9uGAIgASgEIqkBChREZWxldGVTZWdtZW50UmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRILCgNrZXkYAiABKAkSHgoRZXhwZWN0ZWRfcmV2aXNpb24YCyABKARIAIgBARIXCg9pZGVtcG90ZW5jeV9rZXkYDCABKAkSDwoHY29tbWVudBgNIAEoCRIPCgdkcnlfcnVuGA4gASgIQhQKEl9leHBlY3RlZF9yZXZpc2lvbiIpChVEZWxldGVTZWdtZW50UmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQizQEKGENyZWF0ZUVudmlyb25tZW50UmVxdWVzdBItCgtlbnZpcm9ubWVudBgBIAEoCzIYLmZsYWd3aXJlLnYxLkVudmlyb25tZW50EhEKCWNvcHlfZnJvbRgCIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIlwKGUNyZWF0ZUVudmlyb25tZW50UmVzcG9uc2USLQoLZW52aXJvbm1lbnQYASABKAsyGC5mbGFnd2lyZS52MS5FbnZpcm9ubWVudBIQCghyZXZpc2lvbhgCIAEoBCIlChVHZXRFbnZpcm9ubWVudFJlcXVlc3QSDAoEbmFtZRgBIAEoCSJZChZHZXRFbnZpcm9ubWVudFJlc3BvbnNlEi0KC2Vudmlyb25tZW50GAEgASgLMhguZmxhZ3dpcmUudjEuRW52aXJvbm1lbnQSEAoIcmV2aXNpb24YAiABKAQiGQoXTGlzdEVudmlyb25tZW50c1JlcXVlc3QiXAoYTGlzdEVudmlyb25tZW50c1Jlc3BvbnNlEi4KDGVudmlyb25tZW50cxgBIAMoCzIYLmZsYWd3aXJlLnYxLkVudmlyb25tZW50EhAKCHJldmlzaW9uGAIgASgEIroBChhVcGRhdGVFbnZpcm9ubWVudFJlcXVlc3QSLQoLZW52aXJvbm1lbnQYASABKAsyGC5mbGFnd2lyZS52MS5FbnZpcm9ubWVudBIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIlwKGVVwZGF0ZUVudmlyb25tZW50UmVzcG9uc2USLQoLZW52aXJvbm1lbnQYASABKAsyGC5mbGFnd2lyZS52MS5FbnZpcm9ubWVudBIQCghyZXZpc2lvbhgCIAEoBCKZAQoYRGVsZXRlRW52aXJvbm1lbnRSZXF1ZXN0EgwKBG5hbWUYASABKAkSHgoRZXhwZWN0ZWRfcmV2aXNpb24YCyABKARIAIgBARIXCg9pZGVtcG90ZW5jeV9rZXkYDCABKAkSDwoHY29tbWVudBgNIAEoCRIPCgdkcnlfcnVuGA4gASgIQhQKEl9leHBlY3RlZF9yZXZpc2lvbiItChlEZWxldGVFbnZpcm9ubWVudFJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEIooCCg1JbXBvcnRSZXF1ZXN0EiMKBGZpbGUYASABKAsyFS5mbGFnd2lyZS52MS5GbGFnRmlsZRITCgtlbnZpcm9ubWVudBgCIAEoCRIUCgxza2lwX2ludmFsaWQYAyABKAgSDQoFZm9yY2UYBCABKAgSFQoNb25seV9pZl9lbXB0eRgFIAEoCBISCgppdGVtX2NvdW50GAYgASgNEh4KEWV4cGVjdGVkX3JldmlzaW9uGAsgASgESACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAwgASgJEg8KB2NvbW1lbnQYDSABKAkSDwoHZHJ5X3J1bhgOIAEoCEIUChJfZXhwZWN0ZWRfcmV2aXNpb24ixQEKDkltcG9ydFJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEEhUKDWNyZWF0ZWRfZmxhZ3MYAiADKAkSFQoNdXBkYXRlZF9mbGFncxgDIAMoCRIXCg91bmNoYW5nZWRfZmxhZ3MYBCADKAkSGAoQY2hhbmdlZF9zZWdtZW50cxgFIAMoCRIpCgdyZWZ1c2VkGAYgAygLMhguZmxhZ3dpcmUudjEuUmVmdXNlZEl0ZW0SFQoNcmV0eXBlZF9mbGFncxgHIAMoCSI+CgtSZWZ1c2VkSXRlbRILCgNrZXkYASABKAkSDQoFZmllbGQYAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkiJAoNRXhwb3J0UmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCSJHCg5FeHBvcnRSZXNwb25zZRIjCgRmaWxlGAEgASgLMhUuZmxhZ3dpcmUudjEuRmxhZ0ZpbGUSEAoIcmV2aXNpb24YAiABKAQiYgoSTGlzdEhpc3RvcnlSZXF1ZXN0EhAKCGZsYWdfa2V5GAEgASgJEhMKC2Vudmlyb25tZW50GAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJIoUBChNMaXN0SGlzdG9yeVJlc3BvbnNlEioKB2VudHJpZXMYASADKAsyGS5mbGFnd2lyZS52MS5IaXN0b3J5RW50cnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJEhcKD29sZGVzdF9yZXZpc2lvbhgDIAEoBBIQCghyZXZpc2lvbhgEIAEoBDL2DgoMQWRtaW5TZXJ2aWNlEk0KCkNyZWF0ZUZsYWcSHi5mbGFnd2lyZS52MS5DcmVhdGVGbGFnUmVxdWVzdBofLmZsYWd3aXJlLnYxLkNyZWF0ZUZsYWdSZXNwb25zZRJJCgdHZXRGbGFnEhsuZmxhZ3dpcmUudjEuR2V0RmxhZ1JlcXVlc3QaHC5mbGFnd2lyZS52MS5HZXRGbGFnUmVzcG9uc2UiA5ACARJPCglMaXN0RmxhZ3MSHS5mbGFnd2lyZS52MS5MaXN0RmxhZ3NSZXF1ZXN0Gh4uZmxhZ3dpcmUudjEuTGlzdEZsYWdzUmVzcG9uc2UiA5ACARJNCgpVcGRhdGVGbGFnEh4uZmxhZ3dpcmUudjEuVXBkYXRlRmxhZ1JlcXVlc3QaHy5mbGFnd2lyZS52MS5VcGRhdGVGbGFnUmVzcG9uc2USTQoKRGVsZXRlRmxhZxIeLmZsYWd3aXJlLnYxLkRlbGV0ZUZsYWdSZXF1ZXN0Gh8uZmxhZ3dpcmUudjEuRGVsZXRlRmxhZ1Jlc3BvbnNlElgKDEdldFRhcmdldGluZxIgLmZsYWd3aXJlLnYxLkdldFRhcmdldGluZ1JlcXVlc3QaIS5mbGFnd2lyZS52MS5HZXRUYXJnZXRpbmdSZXNwb25zZSIDkAIBElwKD1VwZGF0ZVRhcmdldGluZxIjLmZsYWd3aXJlLnYxLlVwZGF0ZVRhcmdldGluZ1JlcXVlc3QaJC5mbGFnd2lyZS52MS5VcGRhdGVUYXJnZXRpbmdSZXNwb25zZRJKCglLaWxsRmxhZ3MSHS5mbGFnd2lyZS52MS5LaWxsRmxhZ3NSZXF1ZXN0Gh4uZmxhZ3dpcmUudjEuS2lsbEZsYWdzUmVzcG9uc2USUAoLUmV2aXZlRmxhZ3MSHy5mbGFnd2lyZS52MS5SZXZpdmVGbGFnc1JlcXVlc3QaIC5mbGFnd2lyZS52MS5SZXZpdmVGbGFnc1Jlc3BvbnNlElYKDUNyZWF0ZVNlZ21lbnQSIS5mbGFnd2lyZS52MS5DcmVhdGVTZWdtZW50UmVxdWVzdBoiLmZsYWd3aXJlLnYxLkNyZWF0ZVNlZ21lbnRSZXNwb25zZRJSCgpHZXRTZWdtZW50Eh4uZmxhZ3dpcmUudjEuR2V0U2VnbWVudFJlcXVlc3QaHy5mbGFnd2lyZS52MS5HZXRTZWdtZW50UmVzcG9uc2UiA5ACARJYCgxMaXN0U2VnbWVudHMSIC5mbGFnd2lyZS52MS5MaXN0U2VnbWVudHNSZXF1ZXN0GiEuZmxhZ3dpcmUudjEuTGlzdFNlZ21lbnRzUmVzcG9uc2UiA5ACARJWCg1VcGRhdGVTZWdtZW50EiEuZmxhZ3dpcmUudjEuVXBkYXRlU2VnbWVudFJlcXVlc3QaIi5mbGFnd2lyZS52MS5VcGRhdGVTZWdtZW50UmVzcG9uc2USVgoNRGVsZXRlU2VnbWVudBIhLmZsYWd3aXJlLnYxLkRlbGV0ZVNlZ21lbnRSZXF1ZXN0GiIuZmxhZ3dpcmUudjEuRGVsZXRlU2VnbWVudFJlc3BvbnNlEmIKEUNyZWF0ZUVudmlyb25tZW50EiUuZmxhZ3dpcmUudjEuQ3JlYXRlRW52aXJvbm1lbnRSZXF1ZXN0GiYuZmxhZ3dpcmUudjEuQ3JlYXRlRW52aXJvbm1lbnRSZXNwb25zZRJeCg5HZXRFbnZpcm9ubWVudBIiLmZsYWd3aXJlLnYxLkdldEVudmlyb25tZW50UmVxdWVzdBojLmZsYWd3aXJlLnYxLkdldEVudmlyb25tZW50UmVzcG9uc2UiA5ACARJkChBMaXN0RW52aXJvbm1lbnRzEiQuZmxhZ3dpcmUudjEuTGlzdEVudmlyb25tZW50c1JlcXVlc3QaJS5mbGFnd2lyZS52MS5MaXN0RW52aXJvbm1lbnRzUmVzcG9uc2UiA5ACARJiChFVcGRhdGVFbnZpcm9ubWVudBIlLmZsYWd3aXJlLnYxLlVwZGF0ZUVudmlyb25tZW50UmVxdWVzdBomLmZsYWd3aXJlLnYxLlVwZGF0ZUVudmlyb25tZW50UmVzcG9uc2USYgoRRGVsZXRlRW52aXJvbm1lbnQSJS5mbGFnd2lyZS52MS5EZWxldGVFbnZpcm9ubWVudFJlcXVlc3QaJi5mbGFnd2lyZS52MS5EZWxldGVFbnZpcm9ubWVudFJlc3BvbnNlEkMKBkltcG9ydBIaLmZsYWd3aXJlLnYxLkltcG9ydFJlcXVlc3QaGy5mbGFnd2lyZS52MS5JbXBvcnRSZXNwb25zZSgBEkMKBkV4cG9ydBIaLmZsYWd3aXJlLnYxLkV4cG9ydFJlcXVlc3QaGy5mbGFnd2lyZS52MS5FeHBvcnRSZXNwb25zZTABElUKC0xpc3RIaXN0b3J5Eh8uZmxhZ3dpcmUudjEuTGlzdEhpc3RvcnlSZXF1ZXN0GiAuZmxhZ3dpcmUudjEuTGlzdEhpc3RvcnlSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_flagwire_v1_environment, file_flagwire_v1_flag, file_flagwire_v1_history, file_flagwire_v1_segment, file_flagwire_v1_targeting, file_google_protobuf_field_mask]);
+  fileDesc("Ch9mbGFnd2lyZS92MS9hZG1pbl9zZXJ2aWNlLnByb3RvEgtmbGFnd2lyZS52MSLfAQoRQ3JlYXRlRmxhZ1JlcXVlc3QSHwoEZmxhZxgBIAEoCzIRLmZsYWd3aXJlLnYxLkZsYWcSKQoJdGFyZ2V0aW5nGAIgASgLMhYuZmxhZ3dpcmUudjEuVGFyZ2V0aW5nEg0KBWZvcmNlGAMgASgIEh4KEWV4cGVjdGVkX3JldmlzaW9uGAsgASgESACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAwgASgJEg8KB2NvbW1lbnQYDSABKAkSDwoHZHJ5X3J1bhgOIAEoCEIUChJfZXhwZWN0ZWRfcmV2aXNpb24iRwoSQ3JlYXRlRmxhZ1Jlc3BvbnNlEh8KBGZsYWcYASABKAsyES5mbGFnd2lyZS52MS5GbGFnEhAKCHJldmlzaW9uGAIgASgEIh0KDkdldEZsYWdSZXF1ZXN0EgsKA2tleRgBIAEoCSJwCg9HZXRGbGFnUmVzcG9uc2USHwoEZmxhZxgBIAEoCzIRLmZsYWd3aXJlLnYxLkZsYWcSKgoKdGFyZ2V0aW5ncxgCIAMoCzIWLmZsYWd3aXJlLnYxLlRhcmdldGluZxIQCghyZXZpc2lvbhgDIAEoBCJbChBMaXN0RmxhZ3NSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJEgsKA3RhZxgEIAEoCSKMAQoRTGlzdEZsYWdzUmVzcG9uc2USIAoFZmxhZ3MYASADKAsyES5mbGFnd2lyZS52MS5GbGFnEioKCnRhcmdldGluZ3MYAiADKAsyFi5mbGFnd2lyZS52MS5UYXJnZXRpbmcSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJEhAKCHJldmlzaW9uGAQgASgEItYBChFVcGRhdGVGbGFnUmVxdWVzdBIfCgRmbGFnGAEgASgLMhEuZmxhZ3dpcmUudjEuRmxhZxIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSHgoRZXhwZWN0ZWRfcmV2aXNpb24YCyABKARIAIgBARIXCg9pZGVtcG90ZW5jeV9rZXkYDCABKAkSDwoHY29tbWVudBgNIAEoCRIPCgdkcnlfcnVuGA4gASgIQhQKEl9leHBlY3RlZF9yZXZpc2lvbiJHChJVcGRhdGVGbGFnUmVzcG9uc2USHwoEZmxhZxgBIAEoCzIRLmZsYWd3aXJlLnYxLkZsYWcSEAoIcmV2aXNpb24YAiABKAQikQEKEURlbGV0ZUZsYWdSZXF1ZXN0EgsKA2tleRgBIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIiYKEkRlbGV0ZUZsYWdSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBCI8ChNHZXRUYXJnZXRpbmdSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJEhAKCGZsYWdfa2V5GAIgASgJIlMKFEdldFRhcmdldGluZ1Jlc3BvbnNlEikKCXRhcmdldGluZxgBIAEoCzIWLmZsYWd3aXJlLnYxLlRhcmdldGluZxIQCghyZXZpc2lvbhgCIAEoBCL6AQoWVXBkYXRlVGFyZ2V0aW5nUmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRIpCgl0YXJnZXRpbmcYAiABKAsyFi5mbGFnd2lyZS52MS5UYXJnZXRpbmcSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEh4KEWV4cGVjdGVkX3JldmlzaW9uGAsgASgESACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAwgASgJEg8KB2NvbW1lbnQYDSABKAkSDwoHZHJ5X3J1bhgOIAEoCEIUChJfZXhwZWN0ZWRfcmV2aXNpb24iVgoXVXBkYXRlVGFyZ2V0aW5nUmVzcG9uc2USKQoJdGFyZ2V0aW5nGAEgASgLMhYuZmxhZ3dpcmUudjEuVGFyZ2V0aW5nEhAKCHJldmlzaW9uGAIgASgEIsgBChBLaWxsRmxhZ3NSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJEhEKCWZsYWdfa2V5cxgCIAMoCRILCgN0YWcYAyABKAkSDgoGcmVhc29uGAQgASgJEh4KEWV4cGVjdGVkX3JldmlzaW9uGAsgASgESACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAwgASgJEg8KB2NvbW1lbnQYDSABKAkSDwoHZHJ5X3J1bhgOIAEoCEIUChJfZXhwZWN0ZWRfcmV2aXNpb24iOAoRS2lsbEZsYWdzUmVzcG9uc2USEQoJZmxhZ19rZXlzGAEgAygJEhAKCHJldmlzaW9uGAIgASgEIroBChJSZXZpdmVGbGFnc1JlcXVlc3QSEwoLZW52aXJvbm1lbnQYASABKAkSEQoJZmxhZ19rZXlzGAIgAygJEgsKA3RhZxgDIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIjoKE1Jldml2ZUZsYWdzUmVzcG9uc2USEQoJZmxhZ19rZXlzGAEgAygJEhAKCHJldmlzaW9uGAIgASgEIsMBChRDcmVhdGVTZWdtZW50UmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRIlCgdzZWdtZW50GAIgASgLMhQuZmxhZ3dpcmUudjEuU2VnbWVudBIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIlAKFUNyZWF0ZVNlZ21lbnRSZXNwb25zZRIlCgdzZWdtZW50GAEgASgLMhQuZmxhZ3dpcmUudjEuU2VnbWVudBIQCghyZXZpc2lvbhgCIAEoBCI1ChFHZXRTZWdtZW50UmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRILCgNrZXkYAiABKAkiTQoSR2V0U2VnbWVudFJlc3BvbnNlEiUKB3NlZ21lbnQYASABKAsyFC5mbGFnd2lyZS52MS5TZWdtZW50EhAKCHJldmlzaW9uGAIgASgEIlEKE0xpc3RTZWdtZW50c1JlcXVlc3QSEwoLZW52aXJvbm1lbnQYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiaQoUTGlzdFNlZ21lbnRzUmVzcG9uc2USJgoIc2VnbWVudHMYASADKAsyFC5mbGFnd2lyZS52MS5TZWdtZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIQCghyZXZpc2lvbhgDIAEoBCL0AQoUVXBkYXRlU2VnbWVudFJlcXVlc3QSEwoLZW52aXJvbm1lbnQYASABKAkSJQoHc2VnbWVudBgCIAEoCzIULmZsYWd3aXJlLnYxLlNlZ21lbnQSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEh4KEWV4cGVjdGVkX3JldmlzaW9uGAsgASgESACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAwgASgJEg8KB2NvbW1lbnQYDSABKAkSDwoHZHJ5X3J1bhgOIAEoCEIUChJfZXhwZWN0ZWRfcmV2aXNpb24iUAoVVXBkYXRlU2VnbWVudFJlc3BvbnNlEiUKB3NlZ21lbnQYASABKAsyFC5mbGFnd2lyZS52MS5TZWdtZW50EhAKCHJldmlzaW9uGAIgASgEIosCChhDaGFuZ2VTZWdtZW50S2V5c1JlcXVlc3QSEwoLZW52aXJvbm1lbnQYASABKAkSCwoDa2V5GAIgASgJEhQKDGFkZF9pbmNsdWRlZBgDIAMoCRIXCg9yZW1vdmVfaW5jbHVkZWQYBCADKAkSFAoMYWRkX2V4Y2x1ZGVkGAUgAygJEhcKD3JlbW92ZV9leGNsdWRlZBgGIAMoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIlQKGUNoYW5nZVNlZ21lbnRLZXlzUmVzcG9uc2USJQoHc2VnbWVudBgBIAEoCzIULmZsYWd3aXJlLnYxLlNlZ21lbnQSEAoIcmV2aXNpb24YAiABKAQiqQEKFERlbGV0ZVNlZ21lbnRSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJEgsKA2tleRgCIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIikKFURlbGV0ZVNlZ21lbnRSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBCLNAQoYQ3JlYXRlRW52aXJvbm1lbnRSZXF1ZXN0Ei0KC2Vudmlyb25tZW50GAEgASgLMhguZmxhZ3dpcmUudjEuRW52aXJvbm1lbnQSEQoJY29weV9mcm9tGAIgASgJEh4KEWV4cGVjdGVkX3JldmlzaW9uGAsgASgESACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAwgASgJEg8KB2NvbW1lbnQYDSABKAkSDwoHZHJ5X3J1bhgOIAEoCEIUChJfZXhwZWN0ZWRfcmV2aXNpb24iXAoZQ3JlYXRlRW52aXJvbm1lbnRSZXNwb25zZRItCgtlbnZpcm9ubWVudBgBIAEoCzIYLmZsYWd3aXJlLnYxLkVudmlyb25tZW50EhAKCHJldmlzaW9uGAIgASgEIiUKFUdldEVudmlyb25tZW50UmVxdWVzdBIMCgRuYW1lGAEgASgJIlkKFkdldEVudmlyb25tZW50UmVzcG9uc2USLQoLZW52aXJvbm1lbnQYASABKAsyGC5mbGFnd2lyZS52MS5FbnZpcm9ubWVudBIQCghyZXZpc2lvbhgCIAEoBCIZChdMaXN0RW52aXJvbm1lbnRzUmVxdWVzdCJcChhMaXN0RW52aXJvbm1lbnRzUmVzcG9uc2USLgoMZW52aXJvbm1lbnRzGAEgAygLMhguZmxhZ3dpcmUudjEuRW52aXJvbm1lbnQSEAoIcmV2aXNpb24YAiABKAQiugEKGFVwZGF0ZUVudmlyb25tZW50UmVxdWVzdBItCgtlbnZpcm9ubWVudBgBIAEoCzIYLmZsYWd3aXJlLnYxLkVudmlyb25tZW50Eh4KEWV4cGVjdGVkX3JldmlzaW9uGAsgASgESACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAwgASgJEg8KB2NvbW1lbnQYDSABKAkSDwoHZHJ5X3J1bhgOIAEoCEIUChJfZXhwZWN0ZWRfcmV2aXNpb24iXAoZVXBkYXRlRW52aXJvbm1lbnRSZXNwb25zZRItCgtlbnZpcm9ubWVudBgBIAEoCzIYLmZsYWd3aXJlLnYxLkVudmlyb25tZW50EhAKCHJldmlzaW9uGAIgASgEIpkBChhEZWxldGVFbnZpcm9ubWVudFJlcXVlc3QSDAoEbmFtZRgBIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIi0KGURlbGV0ZUVudmlyb25tZW50UmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQiigIKDUltcG9ydFJlcXVlc3QSIwoEZmlsZRgBIAEoCzIVLmZsYWd3aXJlLnYxLkZsYWdGaWxlEhMKC2Vudmlyb25tZW50GAIgASgJEhQKDHNraXBfaW52YWxpZBgDIAEoCBINCgVmb3JjZRgEIAEoCBIVCg1vbmx5X2lmX2VtcHR5GAUgASgIEhIKCml0ZW1fY291bnQYBiABKA0SHgoRZXhwZWN0ZWRfcmV2aXNpb24YCyABKARIAIgBARIXCg9pZGVtcG90ZW5jeV9rZXkYDCABKAkSDwoHY29tbWVudBgNIAEoCRIPCgdkcnlfcnVuGA4gASgIQhQKEl9leHBlY3RlZF9yZXZpc2lvbiLFAQoOSW1wb3J0UmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQSFQoNY3JlYXRlZF9mbGFncxgCIAMoCRIVCg11cGRhdGVkX2ZsYWdzGAMgAygJEhcKD3VuY2hhbmdlZF9mbGFncxgEIAMoCRIYChBjaGFuZ2VkX3NlZ21lbnRzGAUgAygJEikKB3JlZnVzZWQYBiADKAsyGC5mbGFnd2lyZS52MS5SZWZ1c2VkSXRlbRIVCg1yZXR5cGVkX2ZsYWdzGAcgAygJIj4KC1JlZnVzZWRJdGVtEgsKA2tleRgBIAEoCRINCgVmaWVsZBgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCSIkCg1FeHBvcnRSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJIkcKDkV4cG9ydFJlc3BvbnNlEiMKBGZpbGUYASABKAsyFS5mbGFnd2lyZS52MS5GbGFnRmlsZRIQCghyZXZpc2lvbhgCIAEoBCJiChJMaXN0SGlzdG9yeVJlcXVlc3QSEAoIZmxhZ19rZXkYASABKAkSEwoLZW52aXJvbm1lbnQYAiABKAkSEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkihQEKE0xpc3RIaXN0b3J5UmVzcG9uc2USKgoHZW50cmllcxgBIAMoCzIZLmZsYWd3aXJlLnYxLkhpc3RvcnlFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSFwoPb2xkZXN0X3JldmlzaW9uGAMgASgEEhAKCHJldmlzaW9uGAQgASgEMtoPCgxBZG1pblNlcnZpY2USTQoKQ3JlYXRlRmxhZxIeLmZsYWd3aXJlLnYxLkNyZWF0ZUZsYWdSZXF1ZXN0Gh8uZmxhZ3dpcmUudjEuQ3JlYXRlRmxhZ1Jlc3BvbnNlEkkKB0dldEZsYWcSGy5mbGFnd2lyZS52MS5HZXRGbGFnUmVxdWVzdBocLmZsYWd3aXJlLnYxLkdldEZsYWdSZXNwb25zZSIDkAIBEk8KCUxpc3RGbGFncxIdLmZsYWd3aXJlLnYxLkxpc3RGbGFnc1JlcXVlc3QaHi5mbGFnd2lyZS52MS5MaXN0RmxhZ3NSZXNwb25zZSIDkAIBEk0KClVwZGF0ZUZsYWcSHi5mbGFnd2lyZS52MS5VcGRhdGVGbGFnUmVxdWVzdBofLmZsYWd3aXJlLnYxLlVwZGF0ZUZsYWdSZXNwb25zZRJNCgpEZWxldGVGbGFnEh4uZmxhZ3dpcmUudjEuRGVsZXRlRmxhZ1JlcXVlc3QaHy5mbGFnd2lyZS52MS5EZWxldGVGbGFnUmVzcG9uc2USWAoMR2V0VGFyZ2V0aW5nEiAuZmxhZ3dpcmUudjEuR2V0VGFyZ2V0aW5nUmVxdWVzdBohLmZsYWd3aXJlLnYxLkdldFRhcmdldGluZ1Jlc3BvbnNlIgOQAgESXAoPVXBkYXRlVGFyZ2V0aW5nEiMuZmxhZ3dpcmUudjEuVXBkYXRlVGFyZ2V0aW5nUmVxdWVzdBokLmZsYWd3aXJlLnYxLlVwZGF0ZVRhcmdldGluZ1Jlc3BvbnNlEkoKCUtpbGxGbGFncxIdLmZsYWd3aXJlLnYxLktpbGxGbGFnc1JlcXVlc3QaHi5mbGFnd2lyZS52MS5LaWxsRmxhZ3NSZXNwb25zZRJQCgtSZXZpdmVGbGFncxIfLmZsYWd3aXJlLnYxLlJldml2ZUZsYWdzUmVxdWVzdBogLmZsYWd3aXJlLnYxLlJldml2ZUZsYWdzUmVzcG9uc2USVgoNQ3JlYXRlU2VnbWVudBIhLmZsYWd3aXJlLnYxLkNyZWF0ZVNlZ21lbnRSZXF1ZXN0GiIuZmxhZ3dpcmUudjEuQ3JlYXRlU2VnbWVudFJlc3BvbnNlElIKCkdldFNlZ21lbnQSHi5mbGFnd2lyZS52MS5HZXRTZWdtZW50UmVxdWVzdBofLmZsYWd3aXJlLnYxLkdldFNlZ21lbnRSZXNwb25zZSIDkAIBElgKDExpc3RTZWdtZW50cxIgLmZsYWd3aXJlLnYxLkxpc3RTZWdtZW50c1JlcXVlc3QaIS5mbGFnd2lyZS52MS5MaXN0U2VnbWVudHNSZXNwb25zZSIDkAIBElYKDVVwZGF0ZVNlZ21lbnQSIS5mbGFnd2lyZS52MS5VcGRhdGVTZWdtZW50UmVxdWVzdBoiLmZsYWd3aXJlLnYxLlVwZGF0ZVNlZ21lbnRSZXNwb25zZRJiChFDaGFuZ2VTZWdtZW50S2V5cxIlLmZsYWd3aXJlLnYxLkNoYW5nZVNlZ21lbnRLZXlzUmVxdWVzdBomLmZsYWd3aXJlLnYxLkNoYW5nZVNlZ21lbnRLZXlzUmVzcG9uc2USVgoNRGVsZXRlU2VnbWVudBIhLmZsYWd3aXJlLnYxLkRlbGV0ZVNlZ21lbnRSZXF1ZXN0GiIuZmxhZ3dpcmUudjEuRGVsZXRlU2VnbWVudFJlc3BvbnNlEmIKEUNyZWF0ZUVudmlyb25tZW50EiUuZmxhZ3dpcmUudjEuQ3JlYXRlRW52aXJvbm1lbnRSZXF1ZXN0GiYuZmxhZ3dpcmUudjEuQ3JlYXRlRW52aXJvbm1lbnRSZXNwb25zZRJeCg5HZXRFbnZpcm9ubWVudBIiLmZsYWd3aXJlLnYxLkdldEVudmlyb25tZW50UmVxdWVzdBojLmZsYWd3aXJlLnYxLkdldEVudmlyb25tZW50UmVzcG9uc2UiA5ACARJkChBMaXN0RW52aXJvbm1lbnRzEiQuZmxhZ3dpcmUudjEuTGlzdEVudmlyb25tZW50c1JlcXVlc3QaJS5mbGFnd2lyZS52MS5MaXN0RW52aXJvbm1lbnRzUmVzcG9uc2UiA5ACARJiChFVcGRhdGVFbnZpcm9ubWVudBIlLmZsYWd3aXJlLnYxLlVwZGF0ZUVudmlyb25tZW50UmVxdWVzdBomLmZsYWd3aXJlLnYxLlVwZGF0ZUVudmlyb25tZW50UmVzcG9uc2USYgoRRGVsZXRlRW52aXJvbm1lbnQSJS5mbGFnd2lyZS52MS5EZWxldGVFbnZpcm9ubWVudFJlcXVlc3QaJi5mbGFnd2lyZS52MS5EZWxldGVFbnZpcm9ubWVudFJlc3BvbnNlEkMKBkltcG9ydBIaLmZsYWd3aXJlLnYxLkltcG9ydFJlcXVlc3QaGy5mbGFnd2lyZS52MS5JbXBvcnRSZXNwb25zZSgBEkMKBkV4cG9ydBIaLmZsYWd3aXJlLnYxLkV4cG9ydFJlcXVlc3QaGy5mbGFnd2lyZS52MS5FeHBvcnRSZXNwb25zZTABElUKC0xpc3RIaXN0b3J5Eh8uZmxhZ3dpcmUudjEuTGlzdEhpc3RvcnlSZXF1ZXN0GiAuZmxhZ3dpcmUudjEuTGlzdEhpc3RvcnlSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_flagwire_v1_environment, file_flagwire_v1_flag, file_flagwire_v1_history, file_flagwire_v1_segment, file_flagwire_v1_targeting, file_google_protobuf_field_mask]);
 
 /**
  * See AdminService.CreateFlag.
@@ -812,7 +812,8 @@ export const CreateSegmentRequestSchema: GenMessage<CreateSegmentRequest> = /*@_
  */
 export type CreateSegmentResponse = Message<"flagwire.v1.CreateSegmentResponse"> & {
   /**
-   * The segment as it is now.
+   * The segment as it is now. Above 3 MiB without its keys; see
+   * Segment.keys_omitted.
    *
    * @generated from field: flagwire.v1.Segment segment = 1;
    */
@@ -868,7 +869,7 @@ export const GetSegmentRequestSchema: GenMessage<GetSegmentRequest> = /*@__PURE_
  */
 export type GetSegmentResponse = Message<"flagwire.v1.GetSegmentResponse"> & {
   /**
-   * The segment.
+   * The segment. Above 3 MiB without its keys; see Segment.keys_omitted.
    *
    * @generated from field: flagwire.v1.Segment segment = 1;
    */
@@ -931,8 +932,8 @@ export const ListSegmentsRequestSchema: GenMessage<ListSegmentsRequest> = /*@__P
  */
 export type ListSegmentsResponse = Message<"flagwire.v1.ListSegmentsResponse"> & {
   /**
-   * The segments. Of one that is too large for an answer, GetSegment gives the rest:
-   * here its `included` and `excluded` are empty.
+   * The segments. One with many keys is shown without them; see
+   * Segment.keys_omitted. GetSegment gives those of a segment up to 3 MiB.
    *
    * @generated from field: repeated flagwire.v1.Segment segments = 1;
    */
@@ -974,7 +975,8 @@ export type UpdateSegmentRequest = Message<"flagwire.v1.UpdateSegmentRequest"> &
   environment: string;
 
   /**
-   * The segment. Output-only fields are ignored.
+   * The segment. Output-only fields are ignored, but for `keys_omitted`: a segment
+   * that has it set is refused without a mask.
    *
    * @generated from field: flagwire.v1.Segment segment = 2;
    */
@@ -1030,7 +1032,8 @@ export const UpdateSegmentRequestSchema: GenMessage<UpdateSegmentRequest> = /*@_
  */
 export type UpdateSegmentResponse = Message<"flagwire.v1.UpdateSegmentResponse"> & {
   /**
-   * The segment as it is now.
+   * The segment as it is now. Above 3 MiB without its keys; see
+   * Segment.keys_omitted.
    *
    * @generated from field: flagwire.v1.Segment segment = 1;
    */
@@ -1050,6 +1053,122 @@ export type UpdateSegmentResponse = Message<"flagwire.v1.UpdateSegmentResponse">
  */
 export const UpdateSegmentResponseSchema: GenMessage<UpdateSegmentResponse> = /*@__PURE__*/
   messageDesc(file_flagwire_v1_admin_service, 25);
+
+/**
+ * See AdminService.ChangeSegmentKeys. What is there already is not added again, and
+ * what is not there cannot be taken away: neither is an error. A key may stand in
+ * one of `add_included` and `remove_included` only; so too for `excluded`.
+ *
+ * @generated from message flagwire.v1.ChangeSegmentKeysRequest
+ */
+export type ChangeSegmentKeysRequest = Message<"flagwire.v1.ChangeSegmentKeysRequest"> & {
+  /**
+   * Empty: the token's environment, else `production`.
+   *
+   * @generated from field: string environment = 1;
+   */
+  environment: string;
+
+  /**
+   * The segment. Required.
+   *
+   * @generated from field: string key = 2;
+   */
+  key: string;
+
+  /**
+   * To be added at the end of `included`.
+   *
+   * @generated from field: repeated string add_included = 3;
+   */
+  addIncluded: string[];
+
+  /**
+   * To be taken out of `included`.
+   *
+   * @generated from field: repeated string remove_included = 4;
+   */
+  removeIncluded: string[];
+
+  /**
+   * To be added at the end of `excluded`.
+   *
+   * @generated from field: repeated string add_excluded = 5;
+   */
+  addExcluded: string[];
+
+  /**
+   * To be taken out of `excluded`.
+   *
+   * @generated from field: repeated string remove_excluded = 6;
+   */
+  removeExcluded: string[];
+
+  /**
+   * See AdminService.
+   *
+   * @generated from field: optional uint64 expected_revision = 11;
+   */
+  expectedRevision?: bigint | undefined;
+
+  /**
+   * See AdminService.
+   *
+   * @generated from field: string idempotency_key = 12;
+   */
+  idempotencyKey: string;
+
+  /**
+   * See AdminService.
+   *
+   * @generated from field: string comment = 13;
+   */
+  comment: string;
+
+  /**
+   * See AdminService.
+   *
+   * @generated from field: bool dry_run = 14;
+   */
+  dryRun: boolean;
+};
+
+/**
+ * Describes the message flagwire.v1.ChangeSegmentKeysRequest.
+ * Use `create(ChangeSegmentKeysRequestSchema)` to create a new message.
+ */
+export const ChangeSegmentKeysRequestSchema: GenMessage<ChangeSegmentKeysRequest> = /*@__PURE__*/
+  messageDesc(file_flagwire_v1_admin_service, 26);
+
+/**
+ * See AdminService.ChangeSegmentKeys.
+ *
+ * @generated from message flagwire.v1.ChangeSegmentKeysResponse
+ */
+export type ChangeSegmentKeysResponse = Message<"flagwire.v1.ChangeSegmentKeysResponse"> & {
+  /**
+   * The segment as it is now; one with many keys without them, see
+   * Segment.keys_omitted. Absent in the answer to a repetition, if the segment was
+   * deleted since.
+   *
+   * @generated from field: flagwire.v1.Segment segment = 1;
+   */
+  segment?: Segment | undefined;
+
+  /**
+   * The revision that the write made.
+   *
+   * @generated from field: uint64 revision = 2;
+   */
+  revision: bigint;
+};
+
+/**
+ * Describes the message flagwire.v1.ChangeSegmentKeysResponse.
+ * Use `create(ChangeSegmentKeysResponseSchema)` to create a new message.
+ */
+export const ChangeSegmentKeysResponseSchema: GenMessage<ChangeSegmentKeysResponse> = /*@__PURE__*/
+  messageDesc(file_flagwire_v1_admin_service, 27);
 
 /**
  * See AdminService.DeleteSegment.
@@ -1105,7 +1224,7 @@ export type DeleteSegmentRequest = Message<"flagwire.v1.DeleteSegmentRequest"> &
  * Use `create(DeleteSegmentRequestSchema)` to create a new message.
  */
 export const DeleteSegmentRequestSchema: GenMessage<DeleteSegmentRequest> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 26);
+  messageDesc(file_flagwire_v1_admin_service, 28);
 
 /**
  * See AdminService.DeleteSegment.
@@ -1126,7 +1245,7 @@ export type DeleteSegmentResponse = Message<"flagwire.v1.DeleteSegmentResponse">
  * Use `create(DeleteSegmentResponseSchema)` to create a new message.
  */
 export const DeleteSegmentResponseSchema: GenMessage<DeleteSegmentResponse> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 27);
+  messageDesc(file_flagwire_v1_admin_service, 29);
 
 /**
  * See AdminService.CreateEnvironment.
@@ -1183,7 +1302,7 @@ export type CreateEnvironmentRequest = Message<"flagwire.v1.CreateEnvironmentReq
  * Use `create(CreateEnvironmentRequestSchema)` to create a new message.
  */
 export const CreateEnvironmentRequestSchema: GenMessage<CreateEnvironmentRequest> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 28);
+  messageDesc(file_flagwire_v1_admin_service, 30);
 
 /**
  * See AdminService.CreateEnvironment.
@@ -1211,7 +1330,7 @@ export type CreateEnvironmentResponse = Message<"flagwire.v1.CreateEnvironmentRe
  * Use `create(CreateEnvironmentResponseSchema)` to create a new message.
  */
 export const CreateEnvironmentResponseSchema: GenMessage<CreateEnvironmentResponse> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 29);
+  messageDesc(file_flagwire_v1_admin_service, 31);
 
 /**
  * See AdminService.GetEnvironment.
@@ -1232,7 +1351,7 @@ export type GetEnvironmentRequest = Message<"flagwire.v1.GetEnvironmentRequest">
  * Use `create(GetEnvironmentRequestSchema)` to create a new message.
  */
 export const GetEnvironmentRequestSchema: GenMessage<GetEnvironmentRequest> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 30);
+  messageDesc(file_flagwire_v1_admin_service, 32);
 
 /**
  * See AdminService.GetEnvironment.
@@ -1260,7 +1379,7 @@ export type GetEnvironmentResponse = Message<"flagwire.v1.GetEnvironmentResponse
  * Use `create(GetEnvironmentResponseSchema)` to create a new message.
  */
 export const GetEnvironmentResponseSchema: GenMessage<GetEnvironmentResponse> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 31);
+  messageDesc(file_flagwire_v1_admin_service, 33);
 
 /**
  * See AdminService.ListEnvironments.
@@ -1275,7 +1394,7 @@ export type ListEnvironmentsRequest = Message<"flagwire.v1.ListEnvironmentsReque
  * Use `create(ListEnvironmentsRequestSchema)` to create a new message.
  */
 export const ListEnvironmentsRequestSchema: GenMessage<ListEnvironmentsRequest> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 32);
+  messageDesc(file_flagwire_v1_admin_service, 34);
 
 /**
  * See AdminService.ListEnvironments.
@@ -1303,7 +1422,7 @@ export type ListEnvironmentsResponse = Message<"flagwire.v1.ListEnvironmentsResp
  * Use `create(ListEnvironmentsResponseSchema)` to create a new message.
  */
 export const ListEnvironmentsResponseSchema: GenMessage<ListEnvironmentsResponse> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 33);
+  messageDesc(file_flagwire_v1_admin_service, 35);
 
 /**
  * See AdminService.UpdateEnvironment.
@@ -1352,7 +1471,7 @@ export type UpdateEnvironmentRequest = Message<"flagwire.v1.UpdateEnvironmentReq
  * Use `create(UpdateEnvironmentRequestSchema)` to create a new message.
  */
 export const UpdateEnvironmentRequestSchema: GenMessage<UpdateEnvironmentRequest> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 34);
+  messageDesc(file_flagwire_v1_admin_service, 36);
 
 /**
  * See AdminService.UpdateEnvironment.
@@ -1380,7 +1499,7 @@ export type UpdateEnvironmentResponse = Message<"flagwire.v1.UpdateEnvironmentRe
  * Use `create(UpdateEnvironmentResponseSchema)` to create a new message.
  */
 export const UpdateEnvironmentResponseSchema: GenMessage<UpdateEnvironmentResponse> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 35);
+  messageDesc(file_flagwire_v1_admin_service, 37);
 
 /**
  * See AdminService.DeleteEnvironment.
@@ -1429,7 +1548,7 @@ export type DeleteEnvironmentRequest = Message<"flagwire.v1.DeleteEnvironmentReq
  * Use `create(DeleteEnvironmentRequestSchema)` to create a new message.
  */
 export const DeleteEnvironmentRequestSchema: GenMessage<DeleteEnvironmentRequest> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 36);
+  messageDesc(file_flagwire_v1_admin_service, 38);
 
 /**
  * See AdminService.DeleteEnvironment.
@@ -1450,7 +1569,7 @@ export type DeleteEnvironmentResponse = Message<"flagwire.v1.DeleteEnvironmentRe
  * Use `create(DeleteEnvironmentResponseSchema)` to create a new message.
  */
 export const DeleteEnvironmentResponseSchema: GenMessage<DeleteEnvironmentResponse> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 37);
+  messageDesc(file_flagwire_v1_admin_service, 39);
 
 /**
  * See AdminService.Import. All but `file` counts in the first message only.
@@ -1459,7 +1578,8 @@ export const DeleteEnvironmentResponseSchema: GenMessage<DeleteEnvironmentRespon
  */
 export type ImportRequest = Message<"flagwire.v1.ImportRequest"> & {
   /**
-   * A part of the file. A flag, targeting or segment stands in one part, whole.
+   * A part of the file. A flag, targeting or segment stands in one part, whole; more
+   * keys of a large segment may follow in `segment_keys`.
    *
    * @generated from field: flagwire.v1.FlagFile file = 1;
    */
@@ -1500,8 +1620,8 @@ export type ImportRequest = Message<"flagwire.v1.ImportRequest"> & {
   onlyIfEmpty: boolean;
 
   /**
-   * How many flags, targetings, segments and environments the file has in all. With
-   * any other number nothing is imported (INVALID_ARGUMENT): a stream that was cut
+   * How many flags, targetings, segments, environments and `segment_keys` the parts
+   * have in all. With any other number nothing is imported (INVALID_ARGUMENT): a stream that was cut
    * short may look as if it had ended. 0: not known.
    *
    * @generated from field: uint32 item_count = 6;
@@ -1542,7 +1662,7 @@ export type ImportRequest = Message<"flagwire.v1.ImportRequest"> & {
  * Use `create(ImportRequestSchema)` to create a new message.
  */
 export const ImportRequestSchema: GenMessage<ImportRequest> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 38);
+  messageDesc(file_flagwire_v1_admin_service, 40);
 
 /**
  * See AdminService.Import.
@@ -1606,7 +1726,7 @@ export type ImportResponse = Message<"flagwire.v1.ImportResponse"> & {
  * Use `create(ImportResponseSchema)` to create a new message.
  */
 export const ImportResponseSchema: GenMessage<ImportResponse> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 39);
+  messageDesc(file_flagwire_v1_admin_service, 41);
 
 /**
  * Something that was not imported.
@@ -1641,7 +1761,7 @@ export type RefusedItem = Message<"flagwire.v1.RefusedItem"> & {
  * Use `create(RefusedItemSchema)` to create a new message.
  */
 export const RefusedItemSchema: GenMessage<RefusedItem> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 40);
+  messageDesc(file_flagwire_v1_admin_service, 42);
 
 /**
  * See AdminService.Export.
@@ -1662,7 +1782,7 @@ export type ExportRequest = Message<"flagwire.v1.ExportRequest"> & {
  * Use `create(ExportRequestSchema)` to create a new message.
  */
 export const ExportRequestSchema: GenMessage<ExportRequest> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 41);
+  messageDesc(file_flagwire_v1_admin_service, 43);
 
 /**
  * See AdminService.Export.
@@ -1671,7 +1791,8 @@ export const ExportRequestSchema: GenMessage<ExportRequest> = /*@__PURE__*/
  */
 export type ExportResponse = Message<"flagwire.v1.ExportResponse"> & {
   /**
-   * A part of the file, sorted by key.
+   * A part of the file, sorted by key. The keys of a large segment follow it in
+   * `segment_keys`, in this part and those after it.
    *
    * @generated from field: flagwire.v1.FlagFile file = 1;
    */
@@ -1690,7 +1811,7 @@ export type ExportResponse = Message<"flagwire.v1.ExportResponse"> & {
  * Use `create(ExportResponseSchema)` to create a new message.
  */
 export const ExportResponseSchema: GenMessage<ExportResponse> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 42);
+  messageDesc(file_flagwire_v1_admin_service, 44);
 
 /**
  * See AdminService.ListHistory.
@@ -1733,7 +1854,7 @@ export type ListHistoryRequest = Message<"flagwire.v1.ListHistoryRequest"> & {
  * Use `create(ListHistoryRequestSchema)` to create a new message.
  */
 export const ListHistoryRequestSchema: GenMessage<ListHistoryRequest> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 43);
+  messageDesc(file_flagwire_v1_admin_service, 45);
 
 /**
  * See AdminService.ListHistory.
@@ -1775,7 +1896,7 @@ export type ListHistoryResponse = Message<"flagwire.v1.ListHistoryResponse"> & {
  * Use `create(ListHistoryResponseSchema)` to create a new message.
  */
 export const ListHistoryResponseSchema: GenMessage<ListHistoryResponse> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 44);
+  messageDesc(file_flagwire_v1_admin_service, 46);
 
 /**
  * Changes flags, and tells who changed what.
@@ -1903,7 +2024,8 @@ export const AdminService: GenService<{
     output: typeof ReviveFlagsResponseSchema;
   },
   /**
-   * Creates a segment. ALREADY_EXISTS (SEGMENT_EXISTS).
+   * Creates a segment. ALREADY_EXISTS (SEGMENT_EXISTS). One that does not fit a request
+   * comes in by Import.
    *
    * @generated from rpc flagwire.v1.AdminService.CreateSegment
    */
@@ -1933,7 +2055,8 @@ export const AdminService: GenService<{
     output: typeof ListSegmentsResponseSchema;
   },
   /**
-   * Replaces a segment. NOT_FOUND (SEGMENT_NOT_FOUND).
+   * Changes a segment: all of it, or the fields of the mask; what the mask does not name
+   * stays, such as the keys of a large segment. NOT_FOUND (SEGMENT_NOT_FOUND).
    *
    * @generated from rpc flagwire.v1.AdminService.UpdateSegment
    */
@@ -1941,6 +2064,17 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof UpdateSegmentRequestSchema;
     output: typeof UpdateSegmentResponseSchema;
+  },
+  /**
+   * Adds keys to a segment and takes keys away; the others stay, however many there
+   * are. NOT_FOUND (SEGMENT_NOT_FOUND).
+   *
+   * @generated from rpc flagwire.v1.AdminService.ChangeSegmentKeys
+   */
+  changeSegmentKeys: {
+    methodKind: "unary";
+    input: typeof ChangeSegmentKeysRequestSchema;
+    output: typeof ChangeSegmentKeysResponseSchema;
   },
   /**
    * Deletes a segment. FAILED_PRECONDITION (SEGMENT_IN_USE) while a rule or another

@@ -4,6 +4,8 @@
 
 import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Trace } from "./trace_pb.js";
+import { file_flagwire_v1_trace } from "./trace_pb.js";
 import type { Position, WatchResponseSchema } from "./watch_pb.js";
 import { file_flagwire_v1_watch } from "./watch_pb.js";
 import type { Value } from "@bufbuild/protobuf/wkt";
@@ -14,7 +16,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file flagwire/v1/evaluation_service.proto.
  */
 export const file_flagwire_v1_evaluation_service: GenFile = /*@__PURE__*/
-  fileDesc("CiRmbGFnd2lyZS92MS9ldmFsdWF0aW9uX3NlcnZpY2UucHJvdG8SC2ZsYWd3aXJlLnYxIk0KB0NvbnRleHQSFQoNdGFyZ2V0aW5nX2tleRgBIAEoCRIrCgphdHRyaWJ1dGVzGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCJfCg9FdmFsdWF0ZVJlcXVlc3QSEwoLZW52aXJvbm1lbnQYASABKAkSEAoIZmxhZ19rZXkYAiABKAkSJQoHY29udGV4dBgDIAEoCzIULmZsYWd3aXJlLnYxLkNvbnRleHQigQIKEEV2YWx1YXRlUmVzcG9uc2USEAoIZmxhZ19rZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSDwoHdmFyaWFudBgDIAEoCRIOCgZyZWFzb24YBCABKAkSDwoHcnVsZV9pZBgFIAEoCRIrCgVlcnJvchgGIAEoCzIcLmZsYWd3aXJlLnYxLkV2YWx1YXRpb25FcnJvchIQCghyZXZpc2lvbhgHIAEoBBIpCghtZXRhZGF0YRgIIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSGAoQcHJlcmVxdWlzaXRlX2tleRgJIAEoCSIwCg9FdmFsdWF0aW9uRXJyb3ISDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJImQKE0J1bGtFdmFsdWF0ZVJlcXVlc3QSEwoLZW52aXJvbm1lbnQYASABKAkSEQoJZmxhZ19rZXlzGAIgAygJEiUKB2NvbnRleHQYAyABKAsyFC5mbGFnd2lyZS52MS5Db250ZXh0IlwKFEJ1bGtFdmFsdWF0ZVJlc3BvbnNlEjIKC2V2YWx1YXRpb25zGAEgAygLMh0uZmxhZ3dpcmUudjEuRXZhbHVhdGVSZXNwb25zZRIQCghyZXZpc2lvbhgCIAEoBCJhCgxXYXRjaFJlcXVlc3QSEwoLZW52aXJvbm1lbnQYASABKAkSJwoIcG9zaXRpb24YAiABKAsyFS5mbGFnd2lyZS52MS5Qb3NpdGlvbhITCgtjbGllbnRfbmFtZRgDIAEoCTL9AQoRRXZhbHVhdGlvblNlcnZpY2USTAoIRXZhbHVhdGUSHC5mbGFnd2lyZS52MS5FdmFsdWF0ZVJlcXVlc3QaHS5mbGFnd2lyZS52MS5FdmFsdWF0ZVJlc3BvbnNlIgOQAgESWAoMQnVsa0V2YWx1YXRlEiAuZmxhZ3dpcmUudjEuQnVsa0V2YWx1YXRlUmVxdWVzdBohLmZsYWd3aXJlLnYxLkJ1bGtFdmFsdWF0ZVJlc3BvbnNlIgOQAgESQAoFV2F0Y2gSGS5mbGFnd2lyZS52MS5XYXRjaFJlcXVlc3QaGi5mbGFnd2lyZS52MS5XYXRjaFJlc3BvbnNlMAFiBnByb3RvMw", [file_flagwire_v1_watch, file_google_protobuf_struct]);
+  fileDesc("CiRmbGFnd2lyZS92MS9ldmFsdWF0aW9uX3NlcnZpY2UucHJvdG8SC2ZsYWd3aXJlLnYxImkKB0NvbnRleHQSFQoNdGFyZ2V0aW5nX2tleRgBIAEoCRIrCgphdHRyaWJ1dGVzGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIaChJwcml2YXRlX2F0dHJpYnV0ZXMYAyADKAkicAoPRXZhbHVhdGVSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJEhAKCGZsYWdfa2V5GAIgASgJEiUKB2NvbnRleHQYAyABKAsyFC5mbGFnd2lyZS52MS5Db250ZXh0Eg8KB2V4cGxhaW4YBCABKAgipAIKEEV2YWx1YXRlUmVzcG9uc2USEAoIZmxhZ19rZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSDwoHdmFyaWFudBgDIAEoCRIOCgZyZWFzb24YBCABKAkSDwoHcnVsZV9pZBgFIAEoCRIrCgVlcnJvchgGIAEoCzIcLmZsYWd3aXJlLnYxLkV2YWx1YXRpb25FcnJvchIQCghyZXZpc2lvbhgHIAEoBBIpCghtZXRhZGF0YRgIIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSGAoQcHJlcmVxdWlzaXRlX2tleRgJIAEoCRIhCgV0cmFjZRgKIAEoCzISLmZsYWd3aXJlLnYxLlRyYWNlIjAKD0V2YWx1YXRpb25FcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiZAoTQnVsa0V2YWx1YXRlUmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRIRCglmbGFnX2tleXMYAiADKAkSJQoHY29udGV4dBgDIAEoCzIULmZsYWd3aXJlLnYxLkNvbnRleHQiXAoUQnVsa0V2YWx1YXRlUmVzcG9uc2USMgoLZXZhbHVhdGlvbnMYASADKAsyHS5mbGFnd2lyZS52MS5FdmFsdWF0ZVJlc3BvbnNlEhAKCHJldmlzaW9uGAIgASgEImEKDFdhdGNoUmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRInCghwb3NpdGlvbhgCIAEoCzIVLmZsYWd3aXJlLnYxLlBvc2l0aW9uEhMKC2NsaWVudF9uYW1lGAMgASgJMv0BChFFdmFsdWF0aW9uU2VydmljZRJMCghFdmFsdWF0ZRIcLmZsYWd3aXJlLnYxLkV2YWx1YXRlUmVxdWVzdBodLmZsYWd3aXJlLnYxLkV2YWx1YXRlUmVzcG9uc2UiA5ACARJYCgxCdWxrRXZhbHVhdGUSIC5mbGFnd2lyZS52MS5CdWxrRXZhbHVhdGVSZXF1ZXN0GiEuZmxhZ3dpcmUudjEuQnVsa0V2YWx1YXRlUmVzcG9uc2UiA5ACARJACgVXYXRjaBIZLmZsYWd3aXJlLnYxLldhdGNoUmVxdWVzdBoaLmZsYWd3aXJlLnYxLldhdGNoUmVzcG9uc2UwAWIGcHJvdG8z", [file_flagwire_v1_trace, file_flagwire_v1_watch, file_google_protobuf_struct]);
 
 /**
  * Who asks, and what is known of them. Lengths of strings are in UTF-16 code units.
@@ -43,6 +45,16 @@ export type Context = Message<"flagwire.v1.Context"> & {
    * @generated from field: google.protobuf.Struct attributes = 2;
    */
   attributes?: JsonObject | undefined;
+
+  /**
+   * The names of attributes whose values must not be told to anybody, such as
+   * `email`: a trace leaves them out. A name stands for what is inside it too, and
+   * may be a path such as `user.email`. `targetingKey` is the targeting key. At
+   * most 256, each of at most 256 characters.
+   *
+   * @generated from field: repeated string private_attributes = 3;
+   */
+  privateAttributes: string[];
 };
 
 /**
@@ -78,6 +90,13 @@ export type EvaluateRequest = Message<"flagwire.v1.EvaluateRequest"> & {
    * @generated from field: flagwire.v1.Context context = 3;
    */
   context?: Context | undefined;
+
+  /**
+   * Whether to tell how the answer came about; see EvaluateResponse.trace.
+   *
+   * @generated from field: bool explain = 4;
+   */
+  explain: boolean;
 };
 
 /**
@@ -157,6 +176,13 @@ export type EvaluateResponse = Message<"flagwire.v1.EvaluateResponse"> & {
    * @generated from field: string prerequisite_key = 9;
    */
   prerequisiteKey: string;
+
+  /**
+   * How the answer came about. Set if the request has `explain`.
+   *
+   * @generated from field: flagwire.v1.Trace trace = 10;
+   */
+  trace?: Trace | undefined;
 };
 
 /**

@@ -8,7 +8,7 @@ import type { Environment } from "./environment_pb.js";
 import { file_flagwire_v1_environment } from "./environment_pb.js";
 import type { Flag, ReservedKey } from "./flag_pb.js";
 import { file_flagwire_v1_flag } from "./flag_pb.js";
-import type { Segment } from "./segment_pb.js";
+import type { Segment, SegmentKeys } from "./segment_pb.js";
 import { file_flagwire_v1_segment } from "./segment_pb.js";
 import type { Targeting } from "./targeting_pb.js";
 import { file_flagwire_v1_targeting } from "./targeting_pb.js";
@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flagwire/v1/history.proto.
  */
 export const file_flagwire_v1_history: GenFile = /*@__PURE__*/
-  fileDesc("ChlmbGFnd2lyZS92MS9oaXN0b3J5LnByb3RvEgtmbGFnd2lyZS52MSKqAQoMSGlzdG9yeUVudHJ5EhAKCHJldmlzaW9uGAEgASgEEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmF1dGhvchgDIAEoCRIPCgdjb21tZW50GAQgASgJEiQKB2NoYW5nZXMYBSADKAsyEy5mbGFnd2lyZS52MS5DaGFuZ2USFwoPb21pdHRlZF9jaGFuZ2VzGAYgASgNInMKBkNoYW5nZRILCgNrZXkYASABKAkSEwoLZW52aXJvbm1lbnQYAiABKAkSIwoGYmVmb3JlGAMgASgLMhMuZmxhZ3dpcmUudjEuUmVjb3JkEiIKBWFmdGVyGAQgASgLMhMuZmxhZ3dpcmUudjEuUmVjb3JkIuwBCgZSZWNvcmQSIQoEZmxhZxgBIAEoCzIRLmZsYWd3aXJlLnYxLkZsYWdIABIrCgl0YXJnZXRpbmcYAiABKAsyFi5mbGFnd2lyZS52MS5UYXJnZXRpbmdIABInCgdzZWdtZW50GAMgASgLMhQuZmxhZ3dpcmUudjEuU2VnbWVudEgAEi8KC2Vudmlyb25tZW50GAQgASgLMhguZmxhZ3dpcmUudjEuRW52aXJvbm1lbnRIABIwCgxyZXNlcnZlZF9rZXkYBSABKAsyGC5mbGFnd2lyZS52MS5SZXNlcnZlZEtleUgAQgYKBGtpbmQisAEKCEZsYWdGaWxlEiAKBWZsYWdzGAEgAygLMhEuZmxhZ3dpcmUudjEuRmxhZxIqCgp0YXJnZXRpbmdzGAIgAygLMhYuZmxhZ3dpcmUudjEuVGFyZ2V0aW5nEiYKCHNlZ21lbnRzGAMgAygLMhQuZmxhZ3dpcmUudjEuU2VnbWVudBIuCgxlbnZpcm9ubWVudHMYBCADKAsyGC5mbGFnd2lyZS52MS5FbnZpcm9ubWVudGIGcHJvdG8z", [file_flagwire_v1_environment, file_flagwire_v1_flag, file_flagwire_v1_segment, file_flagwire_v1_targeting, file_google_protobuf_timestamp]);
+  fileDesc("ChlmbGFnd2lyZS92MS9oaXN0b3J5LnByb3RvEgtmbGFnd2lyZS52MSKqAQoMSGlzdG9yeUVudHJ5EhAKCHJldmlzaW9uGAEgASgEEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmF1dGhvchgDIAEoCRIPCgdjb21tZW50GAQgASgJEiQKB2NoYW5nZXMYBSADKAsyEy5mbGFnd2lyZS52MS5DaGFuZ2USFwoPb21pdHRlZF9jaGFuZ2VzGAYgASgNInMKBkNoYW5nZRILCgNrZXkYASABKAkSEwoLZW52aXJvbm1lbnQYAiABKAkSIwoGYmVmb3JlGAMgASgLMhMuZmxhZ3dpcmUudjEuUmVjb3JkEiIKBWFmdGVyGAQgASgLMhMuZmxhZ3dpcmUudjEuUmVjb3JkIuwBCgZSZWNvcmQSIQoEZmxhZxgBIAEoCzIRLmZsYWd3aXJlLnYxLkZsYWdIABIrCgl0YXJnZXRpbmcYAiABKAsyFi5mbGFnd2lyZS52MS5UYXJnZXRpbmdIABInCgdzZWdtZW50GAMgASgLMhQuZmxhZ3dpcmUudjEuU2VnbWVudEgAEi8KC2Vudmlyb25tZW50GAQgASgLMhguZmxhZ3dpcmUudjEuRW52aXJvbm1lbnRIABIwCgxyZXNlcnZlZF9rZXkYBSABKAsyGC5mbGFnd2lyZS52MS5SZXNlcnZlZEtleUgAQgYKBGtpbmQi4AEKCEZsYWdGaWxlEiAKBWZsYWdzGAEgAygLMhEuZmxhZ3dpcmUudjEuRmxhZxIqCgp0YXJnZXRpbmdzGAIgAygLMhYuZmxhZ3dpcmUudjEuVGFyZ2V0aW5nEiYKCHNlZ21lbnRzGAMgAygLMhQuZmxhZ3dpcmUudjEuU2VnbWVudBIuCgxlbnZpcm9ubWVudHMYBCADKAsyGC5mbGFnd2lyZS52MS5FbnZpcm9ubWVudBIuCgxzZWdtZW50X2tleXMYBSADKAsyGC5mbGFnd2lyZS52MS5TZWdtZW50S2V5c2IGcHJvdG8z", [file_flagwire_v1_environment, file_flagwire_v1_flag, file_flagwire_v1_segment, file_flagwire_v1_targeting, file_google_protobuf_timestamp]);
 
 /**
  * One committed transaction: who changed what, when and why. It is written in the
@@ -101,7 +101,8 @@ export type Change = Message<"flagwire.v1.Change"> & {
   environment: string;
 
   /**
-   * Absent: the change created it.
+   * Absent: the change created it. In an answer, a segment with many keys is shown
+   * without them; see Segment.keys_omitted.
    *
    * @generated from field: flagwire.v1.Record before = 3;
    */
@@ -218,6 +219,15 @@ export type FlagFile = Message<"flagwire.v1.FlagFile"> & {
    * @generated from field: repeated flagwire.v1.Environment environments = 4;
    */
   environments: Environment[];
+
+  /**
+   * In a file that comes in parts: more keys of segments that are too large for one.
+   * They are added to the segment of that key and environment, which must be in the
+   * file before them: in an earlier part, or in `segments` of the same one.
+   *
+   * @generated from field: repeated flagwire.v1.SegmentKeys segment_keys = 5;
+   */
+  segmentKeys: SegmentKeys[];
 };
 
 /**

@@ -14,12 +14,14 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flagwire/v1/segment.proto.
  */
 export const file_flagwire_v1_segment: GenFile = /*@__PURE__*/
-  fileDesc("ChlmbGFnd2lyZS92MS9zZWdtZW50LnByb3RvEgtmbGFnd2lyZS52MSKpAgoHU2VnbWVudBILCgNrZXkYASABKAkSEwoLZW52aXJvbm1lbnQYAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSEAoIaW5jbHVkZWQYBCADKAkSEAoIZXhjbHVkZWQYBSADKAkSKQoJY29uZGl0aW9uGAYgASgLMhYuZmxhZ3dpcmUudjEuQ29uZGl0aW9uEi4KCmNyZWF0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmNyZWF0ZWRfYnkYCCABKAkSLgoKY2hhbmdlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKY2hhbmdlZF9ieRgKIAEoCRIQCghyZXZpc2lvbhgLIAEoBGIGcHJvdG8z", [file_flagwire_v1_condition, file_google_protobuf_timestamp]);
+  fileDesc("ChlmbGFnd2lyZS92MS9zZWdtZW50LnByb3RvEgtmbGFnd2lyZS52MSLvAgoHU2VnbWVudBILCgNrZXkYASABKAkSEwoLZW52aXJvbm1lbnQYAiABKAkSEwoLZGVzY3JpcHRpb24YAyABKAkSEAoIaW5jbHVkZWQYBCADKAkSEAoIZXhjbHVkZWQYBSADKAkSKQoJY29uZGl0aW9uGAYgASgLMhYuZmxhZ3dpcmUudjEuQ29uZGl0aW9uEi4KCmNyZWF0ZWRfYXQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmNyZWF0ZWRfYnkYCCABKAkSLgoKY2hhbmdlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKY2hhbmdlZF9ieRgKIAEoCRIQCghyZXZpc2lvbhgLIAEoBBIWCg5pbmNsdWRlZF9jb3VudBgMIAEoDRIWCg5leGNsdWRlZF9jb3VudBgNIAEoDRIUCgxrZXlzX29taXR0ZWQYDiABKAgiWwoLU2VnbWVudEtleXMSEwoLc2VnbWVudF9rZXkYASABKAkSEwoLZW52aXJvbm1lbnQYAiABKAkSEAoIaW5jbHVkZWQYAyADKAkSEAoIZXhjbHVkZWQYBCADKAliBnByb3RvMw", [file_flagwire_v1_condition, file_google_protobuf_timestamp]);
 
 /**
  * A named set of callers, for use in conditions. A caller belongs to it if it is
  * included; else it does not if it is excluded; else if the condition holds.
- * At most 3 MiB when encoded, whatever the limits of its fields.
+ * At most 32 MiB when encoded, whatever the limits of its fields, and 3 MiB without
+ * its keys. One that does not fit a message travels as its beginning and any number
+ * of SegmentKeys.
  *
  * @generated from message flagwire.v1.Segment
  */
@@ -47,8 +49,8 @@ export type Segment = Message<"flagwire.v1.Segment"> & {
   description: string;
 
   /**
-   * Targeting keys of callers who belong to it. Beats `excluded`. At most 1,000,000,
-   * as far as they fit into the segment's 3 MiB.
+   * Targeting keys of callers who belong to it. Beats `excluded`. At most 1,000,000 of
+   * at most 65,536 characters, as far as they fit into the segment's 32 MiB.
    *
    * @generated from field: repeated string included = 4;
    */
@@ -103,6 +105,31 @@ export type Segment = Message<"flagwire.v1.Segment"> & {
    * @generated from field: uint64 revision = 11;
    */
   revision: bigint;
+
+  /**
+   * Output only, in answers: how many keys `included` has, also where they are left
+   * out. In a stream of Watch: how many it will have when all its SegmentKeys have
+   * come; 0 for both where none come.
+   *
+   * @generated from field: uint32 included_count = 12;
+   */
+  includedCount: number;
+
+  /**
+   * Output only. See included_count.
+   *
+   * @generated from field: uint32 excluded_count = 13;
+   */
+  excludedCount: number;
+
+  /**
+   * Output only. `included` and `excluded` are left out, because with them the answer
+   * would be too large: Export gives them. What has this set cannot be written as it
+   * is: that would take the keys away.
+   *
+   * @generated from field: bool keys_omitted = 14;
+   */
+  keysOmitted: boolean;
 };
 
 /**
@@ -111,4 +138,46 @@ export type Segment = Message<"flagwire.v1.Segment"> & {
  */
 export const SegmentSchema: GenMessage<Segment> = /*@__PURE__*/
   messageDesc(file_flagwire_v1_segment, 0);
+
+/**
+ * More keys of a segment that is too large for one message.
+ *
+ * @generated from message flagwire.v1.SegmentKeys
+ */
+export type SegmentKeys = Message<"flagwire.v1.SegmentKeys"> & {
+  /**
+   * The segment that they are added to.
+   *
+   * @generated from field: string segment_key = 1;
+   */
+  segmentKey: string;
+
+  /**
+   * Its environment, as it stands in the segment.
+   *
+   * @generated from field: string environment = 2;
+   */
+  environment: string;
+
+  /**
+   * See Segment.included.
+   *
+   * @generated from field: repeated string included = 3;
+   */
+  included: string[];
+
+  /**
+   * See Segment.excluded.
+   *
+   * @generated from field: repeated string excluded = 4;
+   */
+  excluded: string[];
+};
+
+/**
+ * Describes the message flagwire.v1.SegmentKeys.
+ * Use `create(SegmentKeysSchema)` to create a new message.
+ */
+export const SegmentKeysSchema: GenMessage<SegmentKeys> = /*@__PURE__*/
+  messageDesc(file_flagwire_v1_segment, 1);
 

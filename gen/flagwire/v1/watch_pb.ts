@@ -6,7 +6,7 @@ import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2"
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Flag } from "./flag_pb.js";
 import { file_flagwire_v1_flag } from "./flag_pb.js";
-import type { Segment } from "./segment_pb.js";
+import type { Segment, SegmentKeys } from "./segment_pb.js";
 import { file_flagwire_v1_segment } from "./segment_pb.js";
 import type { Targeting } from "./targeting_pb.js";
 import { file_flagwire_v1_targeting } from "./targeting_pb.js";
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flagwire/v1/watch.proto.
  */
 export const file_flagwire_v1_watch: GenFile = /*@__PURE__*/
-  fileDesc("ChdmbGFnd2lyZS92MS93YXRjaC5wcm90bxILZmxhZ3dpcmUudjEiKwoIUG9zaXRpb24SDQoFZXBvY2gYASABKAkSEAoIcmV2aXNpb24YAiABKAQi3AEKDVdhdGNoUmVzcG9uc2USJwoFYmVnaW4YASABKAsyGC5mbGFnd2lyZS52MS5VcGRhdGVCZWdpbhIlCgVpdGVtcxgCIAMoCzIWLmZsYWd3aXJlLnYxLldhdGNoSXRlbRIpCgZjb21taXQYAyABKAsyGS5mbGFnd2lyZS52MS5VcGRhdGVDb21taXQSKQoJaGVhcnRiZWF0GAQgASgLMhYuZmxhZ3dpcmUudjEuSGVhcnRiZWF0EiUKB2dvb2RieWUYBSABKAsyFC5mbGFnd2lyZS52MS5Hb29kYnllIjQKC1VwZGF0ZUJlZ2luEiUKBGtpbmQYASABKA4yFy5mbGFnd2lyZS52MS5VcGRhdGVLaW5kIp8BCglXYXRjaEl0ZW0SJgoEZmxhZxgBIAEoCzIWLmZsYWd3aXJlLnYxLkZsYWdTdGF0ZUgAEicKB3NlZ21lbnQYAiABKAsyFC5mbGFnd2lyZS52MS5TZWdtZW50SAASGgoQZGVsZXRlZF9mbGFnX2tleRgDIAEoCUgAEh0KE2RlbGV0ZWRfc2VnbWVudF9rZXkYBCABKAlIAEIGCgRraW5kIlcKCUZsYWdTdGF0ZRIfCgRmbGFnGAEgASgLMhEuZmxhZ3dpcmUudjEuRmxhZxIpCgl0YXJnZXRpbmcYAiABKAsyFi5mbGFnd2lyZS52MS5UYXJnZXRpbmciRwoMVXBkYXRlQ29tbWl0EicKCHBvc2l0aW9uGAEgASgLMhUuZmxhZ3dpcmUudjEuUG9zaXRpb24SDgoGZGlnZXN0GAIgASgJIjQKCUhlYXJ0YmVhdBInCghwb3NpdGlvbhgBIAEoCzIVLmZsYWd3aXJlLnYxLlBvc2l0aW9uImUKB0dvb2RieWUSKgoGcmVhc29uGAEgASgOMhouZmxhZ3dpcmUudjEuR29vZGJ5ZVJlYXNvbhIuCgtyZXRyeV9hZnRlchgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbipsCgpVcGRhdGVLaW5kEhsKF1VQREFURV9LSU5EX1VOU1BFQ0lGSUVEEAASFAoQVVBEQVRFX0tJTkRfRlVMTBABEhUKEVVQREFURV9LSU5EX0RFTFRBEAISFAoQVVBEQVRFX0tJTkRfTk9ORRADKpEBCg1Hb29kYnllUmVhc29uEh4KGkdPT0RCWUVfUkVBU09OX1VOU1BFQ0lGSUVEEAASGwoXR09PREJZRV9SRUFTT05fU0hVVERPV04QARIbChdHT09EQllFX1JFQVNPTl9SRUNZQ0xFRBACEiYKIkdPT0RCWUVfUkVBU09OX0VOVklST05NRU5UX0RFTEVURUQQA2IGcHJvdG8z", [file_flagwire_v1_flag, file_flagwire_v1_segment, file_flagwire_v1_targeting, file_google_protobuf_duration]);
+  fileDesc("ChdmbGFnd2lyZS92MS93YXRjaC5wcm90bxILZmxhZ3dpcmUudjEiKwoIUG9zaXRpb24SDQoFZXBvY2gYASABKAkSEAoIcmV2aXNpb24YAiABKAQi3AEKDVdhdGNoUmVzcG9uc2USJwoFYmVnaW4YASABKAsyGC5mbGFnd2lyZS52MS5VcGRhdGVCZWdpbhIlCgVpdGVtcxgCIAMoCzIWLmZsYWd3aXJlLnYxLldhdGNoSXRlbRIpCgZjb21taXQYAyABKAsyGS5mbGFnd2lyZS52MS5VcGRhdGVDb21taXQSKQoJaGVhcnRiZWF0GAQgASgLMhYuZmxhZ3dpcmUudjEuSGVhcnRiZWF0EiUKB2dvb2RieWUYBSABKAsyFC5mbGFnd2lyZS52MS5Hb29kYnllIjQKC1VwZGF0ZUJlZ2luEiUKBGtpbmQYASABKA4yFy5mbGFnd2lyZS52MS5VcGRhdGVLaW5kItEBCglXYXRjaEl0ZW0SJgoEZmxhZxgBIAEoCzIWLmZsYWd3aXJlLnYxLkZsYWdTdGF0ZUgAEicKB3NlZ21lbnQYAiABKAsyFC5mbGFnd2lyZS52MS5TZWdtZW50SAASGgoQZGVsZXRlZF9mbGFnX2tleRgDIAEoCUgAEh0KE2RlbGV0ZWRfc2VnbWVudF9rZXkYBCABKAlIABIwCgxzZWdtZW50X2tleXMYBSABKAsyGC5mbGFnd2lyZS52MS5TZWdtZW50S2V5c0gAQgYKBGtpbmQiVwoJRmxhZ1N0YXRlEh8KBGZsYWcYASABKAsyES5mbGFnd2lyZS52MS5GbGFnEikKCXRhcmdldGluZxgCIAEoCzIWLmZsYWd3aXJlLnYxLlRhcmdldGluZyJHCgxVcGRhdGVDb21taXQSJwoIcG9zaXRpb24YASABKAsyFS5mbGFnd2lyZS52MS5Qb3NpdGlvbhIOCgZkaWdlc3QYAiABKAkiNAoJSGVhcnRiZWF0EicKCHBvc2l0aW9uGAEgASgLMhUuZmxhZ3dpcmUudjEuUG9zaXRpb24iZQoHR29vZGJ5ZRIqCgZyZWFzb24YASABKA4yGi5mbGFnd2lyZS52MS5Hb29kYnllUmVhc29uEi4KC3JldHJ5X2FmdGVyGAIgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uKmwKClVwZGF0ZUtpbmQSGwoXVVBEQVRFX0tJTkRfVU5TUEVDSUZJRUQQABIUChBVUERBVEVfS0lORF9GVUxMEAESFQoRVVBEQVRFX0tJTkRfREVMVEEQAhIUChBVUERBVEVfS0lORF9OT05FEAMqkQEKDUdvb2RieWVSZWFzb24SHgoaR09PREJZRV9SRUFTT05fVU5TUEVDSUZJRUQQABIbChdHT09EQllFX1JFQVNPTl9TSFVURE9XThABEhsKF0dPT0RCWUVfUkVBU09OX1JFQ1lDTEVEEAISJgoiR09PREJZRV9SRUFTT05fRU5WSVJPTk1FTlRfREVMRVRFRBADYgZwcm90bzM", [file_flagwire_v1_flag, file_flagwire_v1_segment, file_flagwire_v1_targeting, file_google_protobuf_duration]);
 
 /**
  * A place in the order of all changes. Clients return it as it came and compare
@@ -68,8 +68,8 @@ export type WatchResponse = Message<"flagwire.v1.WatchResponse"> & {
   begin?: UpdateBegin | undefined;
 
   /**
-   * The update's flags and segments; each at most once. At most 1 MiB a message,
-   * unless one item alone is larger.
+   * The update's flags and segments; each at most once, but for the keys of large
+   * segments. At most 1 MiB a message, unless one item alone is larger; never 4 MiB.
    *
    * @generated from field: repeated flagwire.v1.WatchItem items = 2;
    */
@@ -168,6 +168,17 @@ export type WatchItem = Message<"flagwire.v1.WatchItem"> & {
      */
     value: string;
     case: "deletedSegmentKey";
+  } | {
+    /**
+     * More keys of the segment before it: they are added to those that it has. Follows
+     * its segment, or others of these of the same segment, directly; else the update is
+     * not one. A segment that is followed by some has `included_count` and
+     * `excluded_count`, which tell how many keys it has in the end.
+     *
+     * @generated from field: flagwire.v1.SegmentKeys segment_keys = 5;
+     */
+    value: SegmentKeys;
+    case: "segmentKeys";
   } | { case: undefined; value?: undefined };
 };
 
@@ -224,7 +235,9 @@ export type UpdateCommit = Message<"flagwire.v1.UpdateCommit"> & {
    * A checksum of what the mirror now holds: 16 lower-case hexadecimal digits.
    *
    * For each flag the text is `flag`, key, flag revision and targeting revision
-   * (0 where there is none); for each segment `segment`, key, revision and 0; the
+   * (0 where there is none); for each segment `segment`, key, revision and 0, or the
+   * number of the keys that the mirror holds, included and excluded together, where
+   * the segment came with `included_count` or `excluded_count`; the
    * four parts joined by a line feed, in UTF-8. Its murmur3_x86_32 with seed 0 and
    * with seed 1 are added, modulo 2^32, to the first and the second half. Nothing
    * at all gives sixteen zeros.

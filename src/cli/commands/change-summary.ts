@@ -27,10 +27,21 @@ function describeChange(change: Change): string {
     case "targeting":
       return describeTargetingChange(change, verb);
     case "segment":
-      return `${verb} ${kind} ${change.key} in ${change.environment}`;
+      return `${verb} ${kind} ${change.key} in ${change.environment}${describeKeys(change)}`;
     default:
       return `${verb} ${kind ?? "record"} ${change.key}`;
   }
+}
+
+/** Such as ` (included: 3, were 2)`: how many keys a segment has, where that changed. */
+function describeKeys({ before, after }: Change): string {
+  const [old, now] = [before?.kind.value, after?.kind.value];
+  if (old?.$typeName !== "flagwire.v1.Segment" || now?.$typeName !== "flagwire.v1.Segment") return "";
+  const parts = [
+    ...(old.includedCount === now.includedCount ? [] : [`included: ${now.includedCount}, were ${old.includedCount}`]),
+    ...(old.excludedCount === now.excludedCount ? [] : [`excluded: ${now.excludedCount}, were ${old.excludedCount}`]),
+  ];
+  return parts.length === 0 ? "" : ` (${parts.join("; ")})`;
 }
 
 /** The everyday edits by their names, any other with what it changed. */

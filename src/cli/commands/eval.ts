@@ -1,7 +1,8 @@
 import type { Command } from "commander";
+import { describeTrace } from "../../client/index.js";
 import { describeAnswer, fromResponse } from "../answer.js";
 import type { CommandRunner } from "../command-runner.js";
-import { ExitCode } from "../failure.js";
+import { ExitCode, usageFailure } from "../failure.js";
 import { readContext, toContextMessage } from "../parse-context.js";
 import type { Session } from "../session.js";
 import { withSimilarKeys } from "./similar-keys.js";
@@ -9,6 +10,8 @@ import { withSimilarKeys } from "./similar-keys.js";
 interface EvalOptions {
   readonly context?: string;
   readonly targetingKey?: string;
+  readonly explain?: boolean;
+  readonly private?: string;
 }
 
 export function addEvalCommand(program: Command, run: CommandRunner): void {
@@ -17,27 +20,46 @@ export function addEvalCommand(program: Command, run: CommandRunner): void {
     .description("ask the server for one answer; exit code 1 where the flag answers with an error")
     .option("--context <json>", "the context as a JSON object, or @FILE that holds it")
     .option("--targeting-key <key>", "the targeting key; beats the context's")
+    .option("--explain", "tell how the answer came about, as a tree")
+    .option("--private <names>", "attributes whose values an explanation leaves out, such as targetingKey,email")
     .action(run(evaluate))
     .addHelpText(
       "after",
       `
 Examples:
   flagwire eval new-checkout --context '{"targetingKey":"user-1","country":"NO"}'
+  flagwire eval new-checkout --targeting-key user-1 --explain
   flagwire eval new-checkout --targeting-key user-1 --json`,
     );
 }
 
 async function evaluate(session: Session, key: string, options: EvalOptions): Promise<ExitCode> {
   const context = toContextMessage(await readContext(options.context), options.targetingKey);
+  const privateAttributes = parseNames(options);
   const remote = session.remote();
-  const request = { environment: session.options.environment, flagKey: key, context };
+  const request = {
+    environment: session.options.environment,
+    flagKey: key,
+    context: { ...context, privateAttributes },
+    explain: options.explain === true,
+  };
   const response = await withSimilarKeys(session, key, () =>
     remote.call((call) => remote.evaluation.evaluate(request, call)),
   );
   const answer = fromResponse(response);
-  if (session.output.json) await session.output.document(answer);
-  else if (answer.error === undefined) await session.output.line(describeAnswer(answer));
+  const { output } = session;
+  if (output.json) await output.document(answer);
+  else if (answer.error === undefined) await output.line(describeAnswer(answer));
+  if (!output.json && response.trace !== undefined) await output.line(describeTrace(response.trace));
   if (answer.error === undefined) return ExitCode.done;
-  session.output.note(describeAnswer(answer));
+  output.note(describeAnswer(answer));
   return ExitCode.no;
+}
+
+function parseNames({ explain, private: names }: EvalOptions): string[] {
+  if (names === undefined) return [];
+  if (explain !== true) throw usageFailure("--private goes with --explain: answers never hold attributes");
+  const parsed = names.split(",").map((name) => name.trim());
+  if (parsed.includes("")) throw usageFailure("--private holds an empty name; give names such as targetingKey,email");
+  return parsed;
 }

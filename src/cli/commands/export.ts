@@ -3,6 +3,7 @@ import { create, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { type Command, Option } from "commander";
 import { stringify } from "yaml";
 import { type FlagFile, FlagFileSchema } from "../../../gen/flagwire/v1/history_pb.js";
+import type { Segment } from "../../../gen/flagwire/v1/segment_pb.js";
 import { type Finding, toFlagdFile } from "../../flagd/index.js";
 import type { CommandRunner } from "../command-runner.js";
 import { CliFailure, ExitCode, usageFailure } from "../failure.js";
@@ -77,12 +78,21 @@ async function fetchFile(session: Session, environment: string): Promise<{ file:
   await remote.reach();
   return remote.call(async (options) => {
     const file = create(FlagFileSchema);
+    const segments = new Map<string, Segment>();
     let revision = 0n;
     for await (const part of remote.admin.export({ environment }, options)) {
       revision = part.revision;
       for (const flag of part.file?.flags ?? []) file.flags.push(flag);
       for (const targeting of part.file?.targetings ?? []) file.targetings.push(targeting);
-      for (const segment of part.file?.segments ?? []) file.segments.push(segment);
+      for (const segment of part.file?.segments ?? []) {
+        file.segments.push(segment);
+        segments.set(`${segment.environment}/${segment.key}`, segment);
+      }
+      for (const { segmentKey, environment: name, included, excluded } of part.file?.segmentKeys ?? []) {
+        const segment = segments.get(`${name}/${segmentKey}`);
+        for (const key of included) segment?.included.push(key);
+        for (const key of excluded) segment?.excluded.push(key);
+      }
       for (const one of part.file?.environments ?? []) file.environments.push(one);
     }
     return { file, revision };

@@ -13,13 +13,18 @@ import { toTable } from "../printable.js";
 import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
 import { addWriteOptions, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
+import { addSegmentKeysCommands } from "./segment-keys.js";
+
+/** More are counted for people; a document has what the server gives. */
+const maximumKeysShown = 100;
 
 export function addSegmentsCommands(program: Command, run: CommandRunner): void {
   const segments = program
     .command("segments")
-    .description("list, show and delete segments; files create and change them (see apply)");
+    .description("list, show and delete segments, add and remove keys; files create and change them (see apply)");
   segments.command("list").description("all segments of the environment").action(run(listSegments));
   segments.command("get <key>").description("one segment").action(run(getSegment));
+  addSegmentKeysCommands(segments, run);
   addWriteOptions(segments.command("delete <key>").description("delete a segment that nothing uses")).action(
     run(deleteSegment),
   );
@@ -37,8 +42,14 @@ async function listSegments(session: Session): Promise<void> {
     );
     return;
   }
-  const rows = all.segments.map((one) => [one.key, one.condition === undefined ? "no" : "yes", one.description]);
-  await session.output.raw(toTable(["KEY", "CONDITION", "DESCRIPTION"], rows));
+  const rows = all.segments.map((one) => [
+    one.key,
+    String(one.includedCount),
+    String(one.excludedCount),
+    one.condition === undefined ? "no" : "yes",
+    one.description,
+  ]);
+  await session.output.raw(toTable(["KEY", "INCLUDED", "EXCLUDED", "CONDITION", "DESCRIPTION"], rows));
 }
 
 async function fetchSegments(session: Session): Promise<ListSegmentsResponse> {
@@ -59,9 +70,16 @@ async function getSegment(session: Session, key: string): Promise<void> {
   const remote = session.remote();
   const request = { environment: session.options.environment, key };
   const response = await remote.call((options) => remote.admin.getSegment(request, options));
+  const { segment } = response;
+  const isLong = segment !== undefined && segment.includedCount + segment.excludedCount > maximumKeysShown;
+  if (segment?.keysOmitted || (isLong && !session.output.json)) {
+    session.output.note(`its keys are too many to be shown; flagwire export --env ${segment.environment} gives them`);
+  }
   if (session.output.json) return session.output.document(toDocument(GetSegmentResponseSchema, response));
+  if (segment === undefined) return;
+  if (isLong) Object.assign(segment, { included: [], excluded: [], keysOmitted: true });
   // A condition is a tree, and YAML is how people write it.
-  if (response.segment !== undefined) await session.output.raw(stringify(toJson(SegmentSchema, response.segment)));
+  await session.output.raw(stringify(toJson(SegmentSchema, segment)));
 }
 
 async function deleteSegment(session: Session, key: string, options: WriteOptions): Promise<void> {

@@ -9,7 +9,7 @@ import {
 import { EnvironmentSchema } from "../../../gen/flagwire/v1/environment_pb.js";
 import { FlagSchema } from "../../../gen/flagwire/v1/flag_pb.js";
 import { type FlagFile, FlagFileSchema } from "../../../gen/flagwire/v1/history_pb.js";
-import { SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
+import { type Segment, SegmentKeysSchema, SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
 import { TargetingSchema } from "../../../gen/flagwire/v1/targeting_pb.js";
 import { usageFailure } from "../failure.js";
 import { isJsonObject } from "../response-document.js";
@@ -42,6 +42,7 @@ export function decodeFlagFile(json: unknown, name: string): DecodedFlagFile {
   const targetings = decode("targetings", TargetingSchema, "flagKey");
   const segments = decode("segments", SegmentSchema, "key");
   const environments = decode("environments", EnvironmentSchema, "name");
+  addSegmentKeys(segments, decode("segmentKeys", SegmentKeysSchema, "segmentKey"), refused);
   const flagsRefused = new Set(
     refused.filter(({ field }) => /^(flags|targetings)\[/.test(field)).map(({ key }) => key),
   );
@@ -52,6 +53,24 @@ export function decodeFlagFile(json: unknown, name: string): DecodedFlagFile {
     environments,
   });
   return { file, refused };
+}
+
+/** What stands apart in parts of a file belongs to its segments again. */
+function addSegmentKeys(
+  segments: readonly Segment[],
+  parts: readonly MessageShape<typeof SegmentKeysSchema>[],
+  refused: RefusedFileItem[],
+): void {
+  const named = new Map(segments.map((segment) => [`${segment.environment}/${segment.key}`, segment]));
+  for (const { segmentKey: key, environment, included, excluded } of parts) {
+    const segment = named.get(`${environment}/${key}`);
+    if (segment === undefined) {
+      const description = "there is no segment of this key and environment in the file";
+      refused.push({ key, field: "segmentKeys", description });
+    }
+    for (const one of included) segment?.included.push(one);
+    for (const one of excluded) segment?.excluded.push(one);
+  }
 }
 
 function decodeList<Desc extends DescMessage>(

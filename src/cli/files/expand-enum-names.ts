@@ -36,7 +36,8 @@ function expandField(field: DescField, json: JsonValue, place: string, problems:
     case "message":
       return expandEnumNames(field.message, json, place, problems);
     case "list":
-      if (!Array.isArray(json)) return json;
+      // A list of text may have a million of them, and there is nothing in it to expand.
+      if (!Array.isArray(json) || field.listKind === "scalar") return json;
       return json.map((item, index) => expandElement(field, item, `${place}[${index}]`, problems));
     case "map": {
       if (!isJsonObject(json)) return json;

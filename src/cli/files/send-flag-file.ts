@@ -3,7 +3,7 @@ import type { ImportRequestSchema, ImportResponse } from "../../../gen/flagwire/
 import type { FlagFile } from "../../../gen/flagwire/v1/history_pb.js";
 import type { OutputStream } from "../cli-io.js";
 import type { Remote } from "../remote.js";
-import { countItems, toImportRequests } from "./import-parts.js";
+import { toFileParts, toImportRequests } from "./import-parts.js";
 import { createProgress } from "./progress.js";
 
 /** A large file takes long to check and to write. That the server can be reached is made sure of before. */
@@ -19,13 +19,14 @@ export async function sendFlagFile(
   settings: ImportSettings,
 ): Promise<ImportResponse> {
   await remote.reach();
-  const total = countItems(file);
+  const parts = [...toFileParts(file)];
+  const total = parts.at(-1)?.itemsSoFar ?? 0;
   const progress = createProgress(stderr);
   const sent = (items: number) =>
     progress.show(items < total ? `importing ${items} of ${total}` : `importing ${total}: waiting for the commit`);
   try {
     return await remote.call(
-      (options) => remote.admin.import(toImportRequests(file, settings, sent), options),
+      (options) => remote.admin.import(toImportRequests(parts, settings, sent), options),
       importBudgetMs,
     );
   } finally {

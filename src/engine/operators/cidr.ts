@@ -1,5 +1,5 @@
 import type { AttributeValue } from "../attribute.js";
-import type { LiteralError, LiteralOperator, TestRead } from "./test-value.js";
+import { type LiteralError, type LiteralOperator, type TestRead, testRead } from "./test-value.js";
 
 /** An address as 32-bit words: one for IPv4, four for IPv6. */
 type Address = readonly number[];
@@ -8,7 +8,7 @@ const WORD_BITS = 32;
 
 /** Whether an address is in a block. */
 export const cidrOperator: LiteralOperator<Address> = {
-  read: toAddress,
+  join: (tests) => testRead(toAddress, tests),
   compile: (literal): TestRead<Address> | LiteralError => {
     const test = typeof literal === "string" ? compileCidr(literal) : undefined;
     return test ?? { error: "is neither an IP address nor a block such as 10.0.0.0/8" };

@@ -4,18 +4,18 @@ import type { Problems } from "../problem.js";
 import { cidrOperator } from "./cidr.js";
 import { compareSemVer, type SemVer, toSemVer } from "./semver.js";
 import {
+  type CompiledOperator,
   type Literal,
   type LiteralError,
   type LiteralOperator,
   type TestRead,
-  type TestValue,
   testRead,
 } from "./test-value.js";
 import { compileIn, contains, endsWith, patternOperator, startsWith, textOperator } from "./text.js";
 import { toEpochMs } from "./time.js";
 
 /** Compiles all literals of a match. Undefined, with problems added under `path`, where one is wrong. */
-type CompileLiterals = (literals: readonly Literal[], path: string, problems: Problems) => TestValue | undefined;
+type CompileLiterals = (literals: readonly Literal[], path: string, problems: Problems) => CompiledOperator | undefined;
 /** Whether an attribute that compares so (negative: below the literal) matches. */
 type AcceptOrder = (order: number) => boolean;
 
@@ -24,6 +24,8 @@ const less: AcceptOrder = (order) => order < 0;
 const lessOrEqual: AcceptOrder = (order) => order <= 0;
 const greater: AcceptOrder = (order) => order > 0;
 const greaterOrEqual: AcceptOrder = (order) => order >= 0;
+
+const EXISTS: CompiledOperator = { test: undefined, compares: () => true };
 
 const CASE_OPERATORS: ReadonlySet<Operator> = new Set([
   Operator.IN,
@@ -37,7 +39,7 @@ const CASE_OPERATORS: ReadonlySet<Operator> = new Set([
  * Compiles the operator of a match with its values. Whatever is wrong is added to `problems`, each value under its own
  * path, and undefined is returned.
  */
-export function compileOperator(match: Match, path: string, problems: Problems): TestValue | undefined {
+export function compileOperator(match: Match, path: string, problems: Problems): CompiledOperator | undefined {
   const compile = compilerOf(match.operator, match.ignoreCase);
   if (compile === undefined && match.operator !== Operator.IN && match.operator !== Operator.EXISTS) {
     const name =
@@ -50,7 +52,7 @@ export function compileOperator(match: Match, path: string, problems: Problems):
     return undefined;
   }
   if (match.operator === Operator.EXISTS) {
-    if (match.values.length === 0) return () => true;
+    if (match.values.length === 0) return EXISTS;
     problems.add(`${path}.values`, "exists takes no values");
     return undefined;
   }
@@ -101,7 +103,7 @@ function compilerOf(operator: Operator, ignoreCase: boolean): CompileLiterals | 
   }
 }
 
-function compilerFor<T>({ read, compile }: LiteralOperator<T>): CompileLiterals {
+function compilerFor<T>({ join, compile }: LiteralOperator<T>): CompileLiterals {
   return (literals, path, problems) => {
     const tests: TestRead<T>[] = [];
     for (const [index, literal] of literals.entries()) {
@@ -109,13 +111,13 @@ function compilerFor<T>({ read, compile }: LiteralOperator<T>): CompileLiterals 
       if (typeof test === "function") tests.push(test);
       else problems.add(`${path}[${index}]`, test.error);
     }
-    return tests.length === literals.length ? testRead(read, tests) : undefined;
+    return tests.length === literals.length ? join(tests) : undefined;
   };
 }
 
 function numberOperator(accept: AcceptOrder): LiteralOperator<number> {
   return {
-    read: (value) => (typeof value === "number" ? value : undefined),
+    join: (tests) => testRead((value) => (typeof value === "number" ? value : undefined), tests),
     compile: (literal): TestRead<number> | LiteralError => {
       if (typeof literal === "number") return (attribute) => accept(attribute - literal);
       return { error: `is a ${typeof literal}, but the operator compares numbers` };
@@ -125,7 +127,7 @@ function numberOperator(accept: AcceptOrder): LiteralOperator<number> {
 
 function timeOperator(accept: AcceptOrder): LiteralOperator<number> {
   return {
-    read: toEpochMs,
+    join: (tests) => testRead(toEpochMs, tests),
     compile: (literal): TestRead<number> | LiteralError => {
       const moment = toEpochMs(literal);
       if (moment !== undefined) return (attribute) => accept(attribute - moment);
@@ -136,7 +138,7 @@ function timeOperator(accept: AcceptOrder): LiteralOperator<number> {
 
 function semVerOperator(accept: AcceptOrder): LiteralOperator<SemVer> {
   return {
-    read: toSemVer,
+    join: (tests) => testRead(toSemVer, tests),
     compile: (literal): TestRead<SemVer> | LiteralError => {
       const version = toSemVer(literal);
       if (version !== undefined) return (attribute) => accept(compareSemVer(attribute, version));

@@ -3,19 +3,36 @@ import type { AttributeValue } from "../attribute.js";
 /** Compares one attribute value, never a list, with the operator's literals. Never throws. */
 export type TestValue = (value: AttributeValue) => boolean;
 
+/** Whether an operator compares values like this one, never a list, with anything. Never throws. */
+export type CompareValue = (value: AttributeValue) => boolean;
+
+/** An operator with its literals. */
+export interface CompiledOperator {
+  /** Undefined where it is enough that there is a value. */
+  readonly test: TestValue | undefined;
+  readonly compares: CompareValue;
+  /** Set where `test` is membership in them and nothing else. */
+  readonly members?: ReadonlySet<unknown>;
+  /** Set where `test` holds for strings alone, and for those that this holds for. */
+  readonly testText?: TestRead<string>;
+}
+
 /** A value that an operator compares with, as it stands in the flag. */
 export type Literal = string | number | boolean;
 
 /** Compares what was read of an attribute with one literal. Never throws. */
 export type TestRead<T> = (read: T) => boolean;
 
+/**
+ * What of an attribute is compared, such as its folded text; undefined if it never matches. Done once for all literals, for
+ * attributes come from strangers and may be long.
+ */
+export type ReadOperand<T> = (value: AttributeValue) => T | undefined;
+
 /** An operator that compares attributes with one literal after another. */
 export interface LiteralOperator<T> {
-  /**
-   * What of an attribute is compared, such as its folded text; undefined if it never matches. Done once for all literals,
-   * for attributes come from strangers and may be long.
-   */
-  readonly read: (value: AttributeValue) => T | undefined;
+  /** Joins the tests of all literals. */
+  readonly join: (tests: readonly TestRead<T>[]) => CompiledOperator;
   /** A test for one literal, or what is wrong with it. */
   readonly compile: (literal: Literal) => TestRead<T> | LiteralError;
 }
@@ -26,11 +43,24 @@ export interface LiteralError {
 }
 
 /** Holds for attributes of which any of the tests holds. */
-export function testRead<T>(read: LiteralOperator<T>["read"], tests: readonly TestRead<T>[]): TestValue {
+export function testRead<T>(read: ReadOperand<T>, tests: readonly TestRead<T>[]): CompiledOperator {
   const test = anyOf(tests);
-  return (value) => {
-    const comparable = read(value);
-    return comparable !== undefined && test(comparable);
+  return {
+    test: (value) => {
+      const comparable = read(value);
+      return comparable !== undefined && test(comparable);
+    },
+    compares: (value) => read(value) !== undefined,
+  };
+}
+
+/** The same for strings that are compared as they are. */
+export function testText(tests: readonly TestRead<string>[]): CompiledOperator {
+  const test = anyOf(tests);
+  return {
+    test: (value) => typeof value === "string" && test(value),
+    testText: test,
+    compares: (value) => typeof value === "string",
   };
 }
 

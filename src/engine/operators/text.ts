@@ -1,14 +1,23 @@
 import { RE2JS } from "re2js";
 import type { AttributeValue } from "../attribute.js";
 import { engineLimits } from "../limits.js";
-import type { LiteralError, LiteralOperator, TestRead, TestValue } from "./test-value.js";
+import {
+  type CompareValue,
+  type CompiledOperator,
+  type Literal,
+  type LiteralError,
+  type LiteralOperator,
+  type TestRead,
+  testRead,
+  testText,
+} from "./test-value.js";
 
-/** Compares two texts that both have been folded where case does not count. */
-export type CompareText = (text: string, literal: string) => boolean;
+/** A test of texts for one literal. Both are folded where case does not count. */
+export type CompareText = (literal: string) => TestRead<string>;
 
-export const contains: CompareText = (text, literal) => text.includes(literal);
-export const startsWith: CompareText = (text, literal) => text.startsWith(literal);
-export const endsWith: CompareText = (text, literal) => text.endsWith(literal);
+export const contains: CompareText = (literal) => (text) => text.includes(literal);
+export const startsWith: CompareText = (literal) => (text) => text.startsWith(literal);
+export const endsWith: CompareText = (literal) => (text) => text.endsWith(literal);
 
 /** Unicode's default lower-casing, the same in every locale. */
 function foldCase(text: string): string {
@@ -18,11 +27,10 @@ function foldCase(text: string): string {
 /** Compares texts with `compare`, in their folded form where case does not count. */
 export function textOperator(compare: CompareText, ignoreCase: boolean): LiteralOperator<string> {
   return {
-    read: ignoreCase ? readFolded : readText,
+    join: ignoreCase ? (tests) => testRead(readFolded, tests) : testText,
     compile: (literal) => {
       if (typeof literal !== "string") return notText(literal);
-      const folded = ignoreCase ? foldCase(literal) : literal;
-      return (text) => compare(text, folded);
+      return compare(ignoreCase ? foldCase(literal) : literal);
     },
   };
 }
@@ -30,13 +38,9 @@ export function textOperator(compare: CompareText, ignoreCase: boolean): Literal
 /** Searches texts for regular expressions. */
 export function patternOperator(ignoreCase: boolean): LiteralOperator<string> {
   return {
-    read: readText,
+    join: testText,
     compile: (literal) => (typeof literal === "string" ? compilePattern(literal, ignoreCase) : notText(literal)),
   };
-}
-
-function readText(value: AttributeValue): string | undefined {
-  return typeof value === "string" ? value : undefined;
 }
 
 function readFolded(value: AttributeValue): string | undefined {
@@ -50,15 +54,17 @@ function notText(literal: number | boolean): LiteralError {
 /**
  * Membership in a set of strings, numbers and booleans; types are never mixed up. Case is folded for strings only.
  */
-export function compileIn(literals: readonly (string | number | boolean)[], ignoreCase: boolean): TestValue {
+export function compileIn(literals: readonly Literal[], ignoreCase: boolean): CompiledOperator {
   const members = new Set<unknown>(
     ignoreCase ? literals.map((l) => (typeof l === "string" ? foldCase(l) : l)) : literals,
   );
-  if (ignoreCase) return (value) => members.has(typeof value === "string" ? foldCase(value) : value);
-  const [only] = members;
-  if (members.size === 1) return (value) => value === only;
-  return (value) => members.has(value);
+  if (ignoreCase) {
+    return { test: (value) => members.has(typeof value === "string" ? foldCase(value) : value), compares: isLiteral };
+  }
+  return { test: (value) => members.has(value), compares: isLiteral, members };
 }
+
+const isLiteral: CompareValue = (value) => typeof value !== "object";
 
 /** A regular expression in RE2's syntax, found anywhere in the text, in time linear in its length. */
 function compilePattern(pattern: string, ignoreCase: boolean): TestRead<string> | LiteralError {

@@ -6,6 +6,7 @@ import { exportHandler } from "./export.js";
 import { flagHandlers } from "./flags.js";
 import { historyHandler } from "./history.js";
 import { importHandler } from "./import.js";
+import { segmentKeysHandler } from "./segment-keys.js";
 import { segmentHandlers } from "./segments.js";
 import { targetingHandlers } from "./targetings.js";
 
@@ -15,6 +16,7 @@ export function adminHandlers(admin: Admin): ServiceHandlers<typeof AdminService
     ...flagHandlers(admin),
     ...targetingHandlers(admin),
     ...segmentHandlers(admin),
+    changeSegmentKeys: segmentKeysHandler(admin),
     ...environmentHandlers(admin),
     import: importHandler(admin),
     export: exportHandler(admin),

@@ -18,6 +18,7 @@ import { isRefusal, type OrRefusal } from "../refusal.js";
 import type { Admin } from "./admin.js";
 import { answerStore } from "./answer-store.js";
 import { ByteBudget, pageSizeOf } from "./page.js";
+import { shownChange } from "./shown-segment.js";
 
 type Handlers = ServiceHandlers<typeof AdminService>;
 
@@ -48,13 +49,13 @@ async function listHistory(
   for await (const entry of store.history(before)) {
     if (entry.revision > revision) continue;
     const isWanted = concerns(entry, request);
-    const shown = isWanted ? shorten(entry, request) : entry;
+    const shown = isWanted ? shorten(entry, request) : undefined;
     const isFull = entries.length === size || scanned++ === MAX_SCANNED;
-    if (isFull || (isWanted && !budget.take(HistoryEntrySchema, shown))) {
+    if (isFull || (shown !== undefined && !budget.take(HistoryEntrySchema, shown))) {
       nextPageToken = String(entry.revision + 1n);
       break;
     }
-    if (isWanted) entries.push(shown);
+    if (shown !== undefined) entries.push(shown);
   }
   const oldestRevision = store.edges().oldest;
   return create(ListHistoryResponseSchema, { entries, nextPageToken, oldestRevision, revision });
@@ -91,7 +92,7 @@ function flagKeyOf({ before, after }: Change): string | undefined {
 
 /**
  * An entry with as many of its changes as an answer has room for, those that were asked for first. One change alone may be
- * too large.
+ * too large, though segments with many keys are shown without them.
  */
 function shorten(entry: HistoryEntry, request: ListHistoryRequest): HistoryEntry {
   let left: number = contractLimits.messageBytes;
@@ -102,11 +103,9 @@ function shorten(entry: HistoryEntry, request: ListHistoryRequest): HistoryEntry
     return true;
   };
   const isAsked = (change: Change) => isAskedFor(change, request);
-  const asked = entry.changes.filter((change) => isAsked(change) && fits(change));
-  const others = entry.changes.filter((change) => !isAsked(change) && fits(change));
+  const shown = entry.changes.map(shownChange);
+  const asked = shown.filter((change) => isAsked(change) && fits(change));
+  const others = shown.filter((change) => !isAsked(change) && fits(change));
   const changes = [...asked, ...others];
-  const omittedChanges = entry.changes.length - changes.length;
-  return omittedChanges === 0 && others.length === 0
-    ? entry
-    : create(HistoryEntrySchema, { ...entry, changes, omittedChanges });
+  return create(HistoryEntrySchema, { ...entry, changes, omittedChanges: shown.length - changes.length });
 }

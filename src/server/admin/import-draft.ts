@@ -124,11 +124,11 @@ class Draft {
   segment(segment: Segment): void {
     const { key } = segment;
     if (this.leftOut.has(leftOutSegment(key))) return;
-    const named = clone(SegmentSchema, segment);
-    named.environment ||= this.settings.environment;
-    if (this.leftOut.has(leftOutEnvironment(named.environment))) return;
-    const change = putSegment(named);
+    const environment = segment.environment || this.settings.environment;
+    if (this.leftOut.has(leftOutEnvironment(environment))) return;
+    const change = putSegment(create(SegmentSchema, { ...segment, environment }));
     if (this.#changes.has(change.id)) this.#refuse(key, "segment.key", "is in the file twice");
+    else if (segment.keysOmitted) this.#refuse(key, "segment.keys_omitted", "is set: its keys are not in the file");
     else this.#put(change);
   }
 

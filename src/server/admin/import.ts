@@ -9,7 +9,7 @@ import {
   type RefusedItem,
   RefusedItemSchema,
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
-import { type FlagFile, FlagFileSchema } from "../../../gen/flagwire/v1/history_pb.js";
+import type { FlagFile } from "../../../gen/flagwire/v1/history_pb.js";
 import type { RecordChange } from "../../store/index.js";
 import { authorOf } from "../access.js";
 import { DEFAULT_ENVIRONMENT, environmentNotFound, invalidArgument, resolveEnvironment } from "../environment.js";
@@ -22,6 +22,7 @@ import { refuseUnencodable } from "../validate/encodable.js";
 import type { Admin } from "./admin.js";
 import { type Culprit, Culprits, leftOutCulprit } from "./culprits.js";
 import { draftImport, type LeftOut, leftOutFlag } from "./import-draft.js";
+import { countItems, IncomingFile } from "./incoming-file.js";
 import type { Steps } from "./steps.js";
 import { fingerprintOf } from "./write-request.js";
 import { type Draft, differs } from "./writer.js";
@@ -59,41 +60,32 @@ interface Received {
 }
 
 async function receive(requests: AsyncIterable<ImportRequest>): Promise<OrRefusal<Received>> {
-  const file = create(FlagFileSchema);
   const hash = createHash("sha256");
+  let incoming = new IncomingFile("");
   let first: ImportRequest | undefined;
   let bytes = 0;
   for await (const request of requests) {
-    first ??= request;
-    if (countItems(file) + countItems(request.file) > contractLimits.fileItems) return tooLarge();
+    if (first === undefined) {
+      first = request;
+      incoming = new IncomingFile(resolveEnvironment(request.environment));
+    }
+    const { file } = incoming;
+    if (incoming.itemCount + countItems(request.file) > contractLimits.fileItems) return tooLarge();
     if (file.flags.length + (request.file?.flags.length ?? 0) > contractLimits.flags) return tooLarge();
     const unencodable = refuseUnencodable(request);
     if (unencodable !== undefined) return unencodable;
     hash.update(fingerprintOf(ImportRequestSchema, [request]));
     bytes += toBinary(ImportRequestSchema, request).length;
-    append(file, request.file);
+    const misplaced = incoming.append(request.file);
+    if (misplaced !== undefined) return misplaced;
     if (bytes > MAX_FILE_BYTES) return tooLarge();
   }
   if (first === undefined) return invalidArgument([{ field: "file", description: "at least one message is required" }]);
-  return refuseIncomplete(first, file) ?? { first, file, fingerprint: hash.digest("hex") };
-}
-
-/** One by one: a call takes only so many arguments. */
-function append(file: FlagFile, part: FlagFile | undefined): void {
-  for (const flag of part?.flags ?? []) file.flags.push(flag);
-  for (const targeting of part?.targetings ?? []) file.targetings.push(targeting);
-  for (const segment of part?.segments ?? []) file.segments.push(segment);
-  for (const environment of part?.environments ?? []) file.environments.push(environment);
-}
-
-function countItems(file: FlagFile | undefined): number {
-  if (file === undefined) return 0;
-  return file.flags.length + file.targetings.length + file.segments.length + file.environments.length;
+  return refuseIncomplete(first, incoming) ?? { first, file: incoming.file, fingerprint: hash.digest("hex") };
 }
 
 /** A client that gives up may end its stream in good order first. */
-function refuseIncomplete({ itemCount }: ImportRequest, file: FlagFile): Refusal | undefined {
-  const received = countItems(file);
+function refuseIncomplete({ itemCount }: ImportRequest, { itemCount: received }: IncomingFile): Refusal | undefined {
   if (itemCount === 0 || itemCount === received) return undefined;
   return invalidArgument([{ field: "item_count", description: `is ${itemCount}, but ${received} items came` }]);
 }

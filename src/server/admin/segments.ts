@@ -12,6 +12,7 @@ import {
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import { type Segment, SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
 import { segmentId } from "../../store/index.js";
+import { withoutKeys } from "../../watch/index.js";
 import { environmentNotFound, invalidArgument, resolveEnvironment, segmentNotFound } from "../environment.js";
 import type { ServiceHandlers } from "../handlers.js";
 import { contractLimits } from "../limits.js";
@@ -20,6 +21,7 @@ import { type Admin, writeFor } from "./admin.js";
 import { mergeFields } from "./field-mask.js";
 import { ByteBudget, pageSizeOf } from "./page.js";
 import { putSegment, remove } from "./records.js";
+import { shownSegment } from "./shown-segment.js";
 
 const EDITABLE = { fields: ["description", "included", "excluded", "condition"] } as const;
 
@@ -41,6 +43,7 @@ function createSegment(admin: Admin): Handlers["createSegment"] {
   return (request, call) => {
     const segment = namedSegment(request.segment, request.environment);
     if (isRefusal(segment)) return segment;
+    if (segment.keysOmitted) return refuseOmittedKeys();
     const { environment, key } = segment;
     return writeFor(admin, CreateSegmentRequestSchema, request, call, {
       draft: (catalog) => {
@@ -49,7 +52,10 @@ function createSegment(admin: Admin): Handlers["createSegment"] {
         return { changes: [putSegment(segment)], reads: "all", brokenReason: "SEGMENT_IN_USE" };
       },
       answer: (catalog, revision) =>
-        create(CreateSegmentResponseSchema, { segment: catalog.segment(environment, key) ?? segment, revision }),
+        create(CreateSegmentResponseSchema, {
+          segment: shownSegment(catalog.segment(environment, key) ?? segment),
+          revision,
+        }),
     });
   };
 }
@@ -61,7 +67,7 @@ function getSegment(admin: Admin): Handlers["getSegment"] {
     if (catalog.environment(environment) === undefined) return environmentNotFound(environment);
     const segment = catalog.segment(environment, request.key);
     if (segment === undefined) return segmentNotFound(request.key, environment);
-    return create(GetSegmentResponseSchema, { segment, revision });
+    return create(GetSegmentResponseSchema, { segment: shownSegment(segment), revision });
   };
 }
 
@@ -77,7 +83,7 @@ function listSegments(admin: Admin): Handlers["listSegments"] {
     for (const key of catalog.segmentKeys(environment)) {
       const kept = catalog.segment(environment, key);
       if (key <= request.pageToken || kept === undefined) continue;
-      const segment = withoutKeysIfLarge(kept);
+      const segment = shownSegment(kept, contractLimits.listedSegmentBytes);
       if (segments.length === size || !budget.take(SegmentSchema, segment)) {
         const nextPageToken = segments.at(-1)?.key ?? "";
         return create(ListSegmentsResponseSchema, { segments, nextPageToken, revision });
@@ -88,33 +94,31 @@ function listSegments(admin: Admin): Handlers["listSegments"] {
   };
 }
 
-function withoutKeysIfLarge(segment: Segment): Segment {
-  let length = 0;
-  for (const key of segment.included) length += key.length;
-  for (const key of segment.excluded) length += key.length;
-  if (length * 3 < contractLimits.messageBytes / 4) return segment;
-  const shown = clone(SegmentSchema, segment);
-  shown.included = [];
-  shown.excluded = [];
-  return shown;
-}
-
 function updateSegment(admin: Admin): Handlers["updateSegment"] {
   return (request, call) => {
     const segment = namedSegment(request.segment, request.environment);
     if (isRefusal(segment)) return segment;
+    if (segment.keysOmitted && request.updateMask === undefined) return refuseOmittedKeys();
     const { environment, key } = segment;
     return writeFor(admin, UpdateSegmentRequestSchema, request, call, {
       draft: (catalog) => {
         if (catalog.environment(environment) === undefined) return environmentNotFound(environment);
         const current = catalog.segment(environment, key);
         if (current === undefined) return segmentNotFound(key, environment);
-        const merged = mergeFields(SegmentSchema, current, segment, request.updateMask, EDITABLE);
+        const { updateMask } = request;
+        // Without the keys, which may be a million: those that are not named stay.
+        const merged = mergeFields(SegmentSchema, withoutKeys(current), segment, updateMask, EDITABLE);
         if (isRefusal(merged)) return merged;
+        for (const list of ["included", "excluded"] as const) {
+          if (updateMask && !updateMask.paths.includes(list)) merged[list] = current[list];
+        }
         return { changes: [putSegment(merged)], reads: "all", brokenReason: "SEGMENT_IN_USE" };
       },
       answer: (catalog, revision) =>
-        create(UpdateSegmentResponseSchema, { segment: catalog.segment(environment, key) ?? segment, revision }),
+        create(UpdateSegmentResponseSchema, {
+          segment: shownSegment(catalog.segment(environment, key) ?? segment),
+          revision,
+        }),
     });
   };
 }
@@ -144,6 +148,13 @@ function namedSegment(segment: Segment | undefined, environment: string): OrRefu
   const named = clone(SegmentSchema, segment);
   named.environment = resolveEnvironment(segment.environment || environment);
   return named;
+}
+
+/** A segment that was read without its keys, to be written without them: nobody means that. */
+function refuseOmittedKeys(): Refusal {
+  const description =
+    "is set: this segment was read without its keys, and would lose them; name what to change in update_mask, or import all of it";
+  return invalidArgument([{ field: "segment.keys_omitted", description }]);
 }
 
 function segmentExists(key: string, environment: string): Refusal {

@@ -1,7 +1,6 @@
-import { clone } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { type Record, RecordSchema } from "../../../gen/flagwire/v1/history_pb.js";
-import type { RecordChange } from "../../store/index.js";
+import type { Record } from "../../../gen/flagwire/v1/history_pb.js";
+import { cloneRecord, type RecordChange } from "../../store/index.js";
 import type { Catalog } from "../state/catalog.js";
 
 /** Who changes something, when, and what was there before. */
@@ -50,7 +49,7 @@ export function stamp(change: RecordChange, { catalog, author, timeMs }: StampCo
 
 /** A copy without the output-only fields: what an author decides, nothing else. */
 export function withoutStamps(record: Record): Record {
-  const copy = clone(RecordSchema, record);
+  const copy = cloneRecord(record);
   const { kind } = copy;
   if (kind.case === undefined) return copy;
   kind.value.revision = 0n;
@@ -66,6 +65,11 @@ export function withoutStamps(record: Record): Record {
   if (kind.case !== "environment") {
     delete kind.value.changedAt;
     kind.value.changedBy = "";
+  }
+  if (kind.case === "segment") {
+    kind.value.includedCount = 0;
+    kind.value.excludedCount = 0;
+    kind.value.keysOmitted = false;
   }
   return copy;
 }

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { type Flag, FlagSchema } from "../../../gen/flagwire/v1/flag_pb.js";
 import type { Record } from "../../../gen/flagwire/v1/history_pb.js";
+import { type Segment, SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
 import { type FlagState, FlagStateSchema, type WatchItem, WatchItemSchema } from "../../../gen/flagwire/v1/watch_pb.js";
 import type { Catalog } from "./catalog.js";
 
@@ -92,6 +93,28 @@ function forEvaluation(flag: Flag): Flag {
 function segmentItem(catalog: Catalog, environment: string, key: string): WatchItem {
   const segment = catalog.segment(environment, key);
   return create(WatchItemSchema, {
-    kind: segment ? { case: "segment", value: segment } : { case: "deletedSegmentKey", value: key },
+    kind: segment ? { case: "segment", value: forWatch(segment) } : { case: "deletedSegmentKey", value: key },
   });
+}
+
+/** Characters of the keys of a segment, from which on it may be sent in parts. Far less than a message may be. */
+const LARGE_LENGTH = 65_536;
+
+/**
+ * A segment that may be sent in parts says how many keys it has. It depends on nothing but the segment, because it makes a
+ * difference to the digest.
+ */
+function forWatch(segment: Segment): Segment {
+  const { included, excluded } = segment;
+  let length = 0;
+  for (const keys of [included, excluded]) {
+    for (const key of keys) {
+      length += key.length + 2;
+      if (length > LARGE_LENGTH) {
+        const counts = { includedCount: included.length, excludedCount: excluded.length };
+        return create(SegmentSchema, { ...segment, ...counts });
+      }
+    }
+  }
+  return segment;
 }

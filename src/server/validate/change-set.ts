@@ -1,7 +1,6 @@
 import { type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { FlagSchema } from "../../../gen/flagwire/v1/flag_pb.js";
 import type { Record } from "../../../gen/flagwire/v1/history_pb.js";
-import { SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
 import { TargetingSchema } from "../../../gen/flagwire/v1/targeting_pb.js";
 import { emptySnapshot, type Problem, type Snapshot } from "../../engine/index.js";
 import { flagId, type RecordChange, segmentId, targetingId } from "../../store/index.js";
@@ -155,7 +154,6 @@ function checkRecord(record: Record, catalog: Catalog): Finding[] {
     case "segment": {
       const { key, environment } = kind.value;
       checkSegment(kind.value, violations);
-      violations.size("segment", sizeOf(SegmentSchema, kind.value), contractLimits.segmentBytes);
       if (catalog.environment(environment) === undefined) {
         violations.add("segment.environment", `there is no environment ${JSON.stringify(environment)}`);
       }

@@ -1,4 +1,5 @@
 import type { Segment } from "../../../gen/flagwire/v1/segment_pb.js";
+import { segmentBytes, withoutKeys } from "../../watch/index.js";
 import { contractLimits } from "../limits.js";
 import { checkCondition } from "./condition.js";
 import type { Violations } from "./violations.js";
@@ -7,7 +8,26 @@ import type { Violations } from "./violations.js";
 export function checkSegment(segment: Segment, violations: Violations): void {
   violations.key("segment.key", segment.key);
   violations.text("segment.description", segment.description, 4_096);
-  violations.count("segment.included", segment.included.length, contractLimits.segmentKeys);
-  violations.count("segment.excluded", segment.excluded.length, contractLimits.segmentKeys);
+  checkKeys("segment.included", segment.included, violations);
+  checkKeys("segment.excluded", segment.excluded, violations);
   checkCondition(segment.condition, "segment.condition", violations);
+  violations.size("segment", segmentBytes(segment), contractLimits.segmentBytes);
+  const restBytes = segmentBytes(withoutKeys(segment));
+  if (restBytes > contractLimits.segmentRestBytes) {
+    const { segmentRestBytes } = contractLimits;
+    violations.add(
+      "segment.condition",
+      `is too large: without its keys the segment has ${restBytes} bytes when encoded; ${segmentRestBytes} is the limit`,
+    );
+  }
+}
+
+function checkKeys(field: string, keys: readonly string[], violations: Violations): void {
+  const { segmentKeys, segmentKeyLength } = contractLimits;
+  violations.count(field, keys.length, segmentKeys);
+  let index = 0;
+  for (const key of keys) {
+    if (key.length > segmentKeyLength) violations.text(`${field}[${index}]`, key, segmentKeyLength);
+    index++;
+  }
 }

@@ -1,0 +1,17 @@
+/** Which attributes must not be told. */
+export class PrivateAttributes {
+  readonly #names: readonly string[];
+
+  constructor(names: readonly string[]) {
+    this.#names = names;
+  }
+
+  /** Whether an attribute, or anything inside it, or anything that it is inside of, is private. */
+  has(name: string): boolean {
+    return this.#names.some((other) => other === name || isInside(name, other) || isInside(other, name));
+  }
+}
+
+function isInside(path: string, ancestor: string): boolean {
+  return path.startsWith(ancestor) && path.charAt(ancestor.length) === ".";
+}

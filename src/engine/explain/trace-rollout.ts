@@ -1,0 +1,79 @@
+import { create } from "@bufbuild/protobuf";
+import { type Rollout, RolloutAlgorithm } from "../../../gen/flagwire/v1/rollout_pb.js";
+import {
+  type BucketTrace,
+  BucketTraceSchema,
+  type RolloutConditionTrace,
+  RolloutConditionTraceSchema,
+  type RolloutTrace,
+  RolloutTraceSchema,
+  ShareTraceSchema,
+} from "../../../gen/flagwire/v1/trace_pb.js";
+import { type ContextHash, toHashText } from "../bucket.js";
+import type { ShareOfBuckets } from "../compiled-condition.js";
+import type { Context } from "../context.js";
+import type { CompareValue } from "../operators/test-value.js";
+import type { PrivateAttributes } from "./private-attributes.js";
+import { traceAttribute } from "./trace-attribute.js";
+import { clipText } from "./trace-value.js";
+
+/** Where a context stands in a rollout, and what of that may be told. */
+interface Standing {
+  /** Undefined: there was nothing to hash. */
+  readonly bucket: number | undefined;
+  readonly trace: BucketTrace;
+}
+
+/** How a rollout chose one of its shares; none where there was nothing to hash. */
+export function traceRollout(
+  rollout: Rollout,
+  hash: ContextHash,
+  context: Context,
+  hidden: PrivateAttributes,
+): RolloutTrace {
+  const total = rollout.shares.reduce((sum, { weight }) => sum + weight, 0);
+  const { bucket, trace } = stand(hash, total, context, hidden);
+  let end = 0;
+  const shares = rollout.shares.map(({ variant, weight }) => {
+    const start = end;
+    end += weight;
+    const chosen = bucket !== undefined && bucket >= start && bucket < end;
+    return create(ShareTraceSchema, { variant, weight, start, end, chosen });
+  });
+  return create(RolloutTraceSchema, { bucket: trace, shares });
+}
+
+/** Whether a context is in a share, and how that was found. */
+export function traceShare(
+  { start, end, total }: ShareOfBuckets,
+  hash: ContextHash,
+  context: Context,
+  hidden: PrivateAttributes,
+): { readonly trace: RolloutConditionTrace; readonly holds: boolean } {
+  const { bucket, trace } = stand(hash, total, context, hidden);
+  const holds = bucket !== undefined && bucket >= start && bucket < end;
+  return { trace: create(RolloutConditionTraceSchema, { bucket: trace, start, end }), holds };
+}
+
+const isHashed: CompareValue = (value) => toHashText(value) !== undefined;
+
+/** The bucket by its definition, `(hash * total) >> 32`, rather than by the bounds that evaluating compares. */
+function stand(hash: ContextHash, total: number, context: Context, hidden: PrivateAttributes): Standing {
+  const value = hash.read(context, 0);
+  const text = toHashText(value);
+  const trace = create(BucketTraceSchema, {
+    value: traceAttribute(hash.attribute, value, isHashed, hidden),
+    salt: clipText(hash.salt),
+    algorithm: RolloutAlgorithm.MURMUR3_32,
+    totalWeight: total,
+  });
+  const hashed = hash.hashContext(context);
+  if (text === undefined || hashed < 0) return { bucket: undefined, trace };
+  const bucket = Number((BigInt(hashed) * BigInt(total)) >> 32n);
+  if (!hidden.has(hash.attribute)) {
+    trace.input = clipText(hash.salt + text);
+    trace.hash = hashed;
+    trace.bucket = bucket;
+  }
+  return { bucket, trace };
+}

@@ -1,0 +1,75 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  type AdminService,
+  type ChangeSegmentKeysRequest,
+  ChangeSegmentKeysRequestSchema,
+  ChangeSegmentKeysResponseSchema,
+} from "../../../gen/flagwire/v1/admin_service_pb.js";
+import { type Segment, SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
+import { environmentNotFound, invalidArgument, resolveEnvironment, segmentNotFound } from "../environment.js";
+import type { ServiceHandlers } from "../handlers.js";
+import { contractLimits } from "../limits.js";
+import type { FieldViolation, Refusal } from "../refusal.js";
+import { type Admin, writeFor } from "./admin.js";
+import { putSegment } from "./records.js";
+import { shownSegment } from "./shown-segment.js";
+
+type Handlers = ServiceHandlers<typeof AdminService>;
+
+export function segmentKeysHandler(admin: Admin): Handlers["changeSegmentKeys"] {
+  return (request, call) => {
+    const environment = resolveEnvironment(request.environment);
+    const { key } = request;
+    const contradictory = refuseContradictions(request);
+    if (contradictory !== undefined) return contradictory;
+    return writeFor(admin, ChangeSegmentKeysRequestSchema, request, call, {
+      draft: (catalog) => {
+        if (catalog.environment(environment) === undefined) return environmentNotFound(environment);
+        const segment = catalog.segment(environment, key);
+        if (segment === undefined) return segmentNotFound(key, environment);
+        return { changes: [putSegment(withChanges(segment, request))], reads: "all", brokenReason: "SEGMENT_IN_USE" };
+      },
+      answer: (catalog, revision) => {
+        const segment = catalog.segment(environment, key);
+        const shown = segment && shownSegment(segment, contractLimits.listedSegmentBytes);
+        return create(ChangeSegmentKeysResponseSchema, { revision, ...(shown && { segment: shown }) });
+      },
+    });
+  };
+}
+
+function refuseContradictions(request: ChangeSegmentKeysRequest): Refusal | undefined {
+  const violations: FieldViolation[] = [];
+  const check = (added: readonly string[], removed: readonly string[], field: string): void => {
+    const removedKeys = new Set(removed);
+    for (const [index, key] of added.entries()) {
+      if (!removedKeys.has(key)) continue;
+      violations.push({ field: `add_${field}[${index}]`, description: `is in remove_${field} too` });
+    }
+  };
+  check(request.addIncluded, request.removeIncluded, "included");
+  check(request.addExcluded, request.removeExcluded, "excluded");
+  return violations.length === 0 ? undefined : invalidArgument(violations.slice(0, MAX_NAMED));
+}
+
+const MAX_NAMED = 100;
+
+function withChanges(segment: Segment, request: ChangeSegmentKeysRequest): Segment {
+  return create(SegmentSchema, {
+    ...segment,
+    included: changed(segment.included, request.addIncluded, request.removeIncluded),
+    excluded: changed(segment.excluded, request.addExcluded, request.removeExcluded),
+  });
+}
+
+/** The list itself where nothing is to be changed. */
+function changed(keys: string[], added: readonly string[], removed: readonly string[]): string[] {
+  if (added.length === 0 && removed.length === 0) return keys;
+  const gone = new Set(removed);
+  const kept = gone.size === 0 ? [...keys] : keys.filter((key) => !gone.has(key));
+  // The few are looked up among the many, not the other way round: a set of a million keys would take long to make.
+  const missing = new Set(added);
+  for (const key of kept) missing.delete(key);
+  for (const key of missing) kept.push(key);
+  return kept;
+}

@@ -1,0 +1,46 @@
+import { create } from "@bufbuild/protobuf";
+import { type Change, ChangeSchema, type Record, RecordSchema } from "../../../gen/flagwire/v1/history_pb.js";
+import { type Segment, SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
+import { segmentBytes, withoutKeys } from "../../watch/index.js";
+import { contractLimits } from "../limits.js";
+
+/** A segment as an answer shows it: with counts of its keys, and with the keys where it then has at most `maxBytes`. */
+export function shownSegment(segment: Segment, maxBytes: number = contractLimits.wholeSegmentBytes): Segment {
+  const { included, excluded } = segment;
+  const counts = { includedCount: included.length, excludedCount: excluded.length };
+  if (fits(segment, maxBytes)) return create(SegmentSchema, { ...segment, ...counts });
+  return create(SegmentSchema, {
+    ...withoutKeys(segment),
+    ...counts,
+    keysOmitted: included.length + excluded.length > 0,
+  });
+}
+
+/** A change as history shows it: what is not a segment, as it is. */
+export function shownChange(change: Change): Change {
+  const { before, after } = change;
+  if (before?.kind.case !== "segment" && after?.kind.case !== "segment") return change;
+  return create(ChangeSchema, {
+    ...change,
+    ...(before && { before: shownRecord(before) }),
+    ...(after && { after: shownRecord(after) }),
+  });
+}
+
+function shownRecord(record: Record): Record {
+  if (record.kind.case !== "segment") return record;
+  const value = shownSegment(record.kind.value, contractLimits.listedSegmentBytes);
+  return create(RecordSchema, { kind: { case: "segment", value } });
+}
+
+function fits(segment: Segment, maxBytes: number): boolean {
+  // Of a large segment, only as much is counted as it takes to know.
+  let atLeast = 0;
+  for (const keys of [segment.included, segment.excluded]) {
+    for (const key of keys) {
+      atLeast += key.length + 2;
+      if (atLeast > maxBytes) return false;
+    }
+  }
+  return segmentBytes(segment) <= maxBytes;
+}
