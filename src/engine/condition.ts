@@ -3,6 +3,7 @@ import type { RolloutCondition } from "../../gen/flagwire/v1/rollout_pb.js";
 import { compileAttribute, NOW_ATTRIBUTE } from "./attribute.js";
 import { checkTotalWeight, compileHash, hashesBelow } from "./bucket.js";
 import type { CompiledCondition, CompiledSegment, TestContext } from "./compiled-condition.js";
+import { intern } from "./intern.js";
 import { engineLimits } from "./limits.js";
 import { lookUpOf, testBoth } from "./look-up.js";
 import { testAttribute } from "./match.js";
@@ -105,7 +106,7 @@ function testNot({ test }: CompiledCondition): TestContext {
 }
 
 function compileMatch(match: Match, path: string, scope: ConditionScope): CompiledCondition | undefined {
-  const { attribute } = match;
+  const attribute = intern(match.attribute);
   // IN is one look-up in a set.
   scope.comparisons += match.operator === Operator.IN ? 1 : match.values.length;
   if (attribute === NOW_ATTRIBUTE) scope.usesNow = true;

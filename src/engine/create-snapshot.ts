@@ -12,6 +12,7 @@ import type { CompiledSegment } from "./compiled-condition.js";
 import type { CompiledFlag, FlagEntry } from "./compiled-flag.js";
 import { Digest } from "./digest.js";
 import { componentsInOrder, withDependents } from "./graph.js";
+import { intern } from "./intern.js";
 import type { Problem } from "./problem.js";
 import { isReadable } from "./readable.js";
 import { prerequisitesOf, segmentsOfCondition, segmentsOfTargeting } from "./references.js";
@@ -217,7 +218,7 @@ class Update {
         const source = sources.get(key);
         if (source === undefined) continue;
         const inCycle = component.length > 1 || source.requires.has(key);
-        this.flags.set(key, {
+        this.flags.set(intern(key), {
           state: source.state,
           requires: source.requires,
           segments: source.segments,

@@ -1,5 +1,6 @@
 import { isPlainName } from "./attribute.js";
 import type { CompiledCondition, TestContext } from "./compiled-condition.js";
+import { intern } from "./intern.js";
 
 /** A condition that looks one attribute of the context up among values, and does nothing else. */
 export interface LookUp {
@@ -14,7 +15,7 @@ export function lookUpOf(condition: CompiledCondition): LookUp | undefined {
     return only !== undefined && condition.conditions.length === 1 ? lookUpOf(only) : undefined;
   }
   if (condition.kind !== "match" || condition.members === undefined) return undefined;
-  const { attribute } = condition.match;
+  const attribute = intern(condition.match.attribute);
   return isPlainName(attribute) ? { attribute, members: condition.members } : undefined;
 }
 

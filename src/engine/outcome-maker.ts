@@ -1,4 +1,5 @@
 import type { Flag } from "../../gen/flagwire/v1/flag_pb.js";
+import { intern } from "./intern.js";
 import type { CountedOutcome, ErrorCode, JsonValue, Outcome, Reason, Tally } from "./outcome.js";
 import type { Problems } from "./problem.js";
 import { copyJson, flagTypeName, fromValue, hasFlagType } from "./value.js";
@@ -41,7 +42,7 @@ export class OutcomeMaker {
   /** The outcome of a variant; without a value where the name is empty. */
   variant(name: string, reason: Reason, extras: OutcomeExtras = {}): CountedOutcome {
     const value = this.#values.get(name);
-    return this.#freeze({ value, variant: value === undefined ? undefined : name, reason }, extras);
+    return this.#freeze({ value, variant: value === undefined ? undefined : intern(name), reason }, extras);
   }
 
   error(errorCode: ErrorCode, errorMessage: string, extras: OutcomeExtras = {}): CountedOutcome {
@@ -88,7 +89,7 @@ function parseVariants(flag: Flag, problems: Problems): ReadonlyMap<string, Json
   for (const [name, message] of entries) {
     const value = fromValue(message);
     // Kept even if it is wrong, so that the rules that name it are not reported as well.
-    if (name !== "") values.set(name, value ?? null);
+    if (name !== "") values.set(intern(name), typeof value === "string" ? intern(value) : (value ?? null));
     else problems.add('flag.variants[""]', "is empty");
     if (typeName === undefined || (value !== undefined && hasFlagType(value, flag.type))) continue;
     problems.add(`flag.variants[${JSON.stringify(name)}]`, NOT_A[typeName] ?? `is not a ${typeName}`);

@@ -1,27 +1,11 @@
 import type { Choice, CompiledRule, SelectOutcome } from "./compiled-flag.js";
-import type { Context } from "./context.js";
 import { type LookUp, lookUpOf } from "./look-up.js";
-import type { CountedOutcome } from "./outcome.js";
-
-/** The outcome of the first rule that holds; undefined where none does. Never throws. */
-type SelectByRules = (context: Context, now: number) => CountedOutcome | undefined;
 
 /** Selects by the first rule that holds, or else by `fallback`. The usual shapes have no layer that they do not need. */
 export function selectByRules(rules: readonly CompiledRule[], fallback: Choice): SelectOutcome {
-  const [rule, ...otherRules] = rules;
-  if (rule === undefined) return fallback.select;
-  if (otherRules.length === 0) return selectByRule(rule, fallback);
-  const { select } = fallback;
-  const [run, ...otherRuns] = toRuns(rules).map(compileRun);
-  if (run !== undefined && otherRuns.length === 0) return (context, now) => run(context, now) ?? select(context, now);
-  const runs = run === undefined ? otherRuns : [run, ...otherRuns];
-  return (context, now) => {
-    for (const one of runs) {
-      const outcome = one(context, now);
-      if (outcome !== undefined) return outcome;
-    }
-    return select(context, now);
-  };
+  const [rule, ...others] = rules;
+  if (rule !== undefined && others.length === 0) return selectByRule(rule, fallback);
+  return toRuns(rules).reduceRight((otherwise, run) => selectByRun(run, otherwise), fallback.select);
 }
 
 function selectByRule({ condition: { test }, serve }: CompiledRule, fallback: Choice): SelectOutcome {
@@ -81,18 +65,15 @@ function toLookUp(rule: CompiledRule): RuleLookUp | undefined {
   return lookUp === undefined || lookUp.members.size > MAX_VALUES_IN_TABLE ? undefined : { rule, ...lookUp };
 }
 
-function compileRun(run: Run): SelectByRules {
-  return run.kind === "table" ? selectByTable(run.lookUps) : selectInOrder(run.rules);
+function selectByRun(run: Run, otherwise: SelectOutcome): SelectOutcome {
+  return run.kind === "table" ? selectByTable(run.lookUps, otherwise) : selectInOrder(run.rules, otherwise);
 }
 
-function selectInOrder(rules: readonly CompiledRule[]): SelectByRules {
-  const tests = rules.map(({ condition }) => condition.test);
-  const selects = rules.map(({ serve }) => serve.select);
+function selectInOrder(rules: readonly CompiledRule[], otherwise: SelectOutcome): SelectOutcome {
+  const steps = rules.map(({ condition: { test }, serve: { select } }) => ({ test, select }));
   return (context, now) => {
-    for (let index = 0; index < tests.length; index++) {
-      if (tests[index]?.(context, now)) return selects[index]?.(context, now);
-    }
-    return undefined;
+    for (const { test, select } of steps) if (test(context, now)) return select(context, now);
+    return otherwise(context, now);
   };
 }
 
@@ -100,27 +81,37 @@ function selectInOrder(rules: readonly CompiledRule[]): SelectByRules {
  * Looks each attribute up in one table of all its values, which tells the first rule that has it; the first rule of all
  * attributes decides. Where an attribute is a list, or its value is not the context's own, the rules are asked in order.
  */
-function selectByTable(lookUps: readonly RuleLookUp[]): SelectByRules {
-  const byAttribute = new Map<string, Map<unknown, number>>();
-  for (const [index, { attribute, members }] of lookUps.entries()) {
-    const table = byAttribute.get(attribute) ?? new Map<unknown, number>();
-    byAttribute.set(attribute, table);
-    for (const member of members) if (!table.has(member)) table.set(member, index);
-  }
-  const attributes = [...byAttribute.keys()];
-  const tables = [...byAttribute.values()];
+function selectByTable(lookUps: readonly RuleLookUp[], otherwise: SelectOutcome): SelectOutcome {
   const rules = lookUps.map(({ rule }) => rule);
-  const inOrder = selectInOrder(rules);
+  const tables = toTables(lookUps);
+  const inOrder = selectInOrder(rules, otherwise);
+  const none = rules.length;
   return (context, now) => {
-    let first = rules.length;
-    for (let at = 0; at < attributes.length; at++) {
-      const value = context[attributes[at] ?? ""];
+    let first = none;
+    for (const { attribute, firstRules } of tables) {
+      const value = context[attribute];
       if (typeof value === "object" && value !== null) return inOrder(context, now);
-      const index = tables[at]?.get(value);
+      const index = firstRules.get(value);
       if (index !== undefined && index < first) first = index;
     }
     const rule = rules[first];
-    if (rule === undefined) return undefined;
+    if (rule === undefined) return otherwise(context, now);
     return rule.condition.test(context, now) ? rule.serve.select(context, now) : inOrder(context, now);
   };
+}
+
+/** The values that rules look one attribute up among, with the index of the first rule that has each. */
+interface Table {
+  readonly attribute: string;
+  readonly firstRules: ReadonlyMap<unknown, number>;
+}
+
+function toTables(lookUps: readonly RuleLookUp[]): Table[] {
+  const byAttribute = new Map<string, Map<unknown, number>>();
+  for (const [index, { attribute, members }] of lookUps.entries()) {
+    const firstRules = byAttribute.get(attribute) ?? new Map<unknown, number>();
+    byAttribute.set(attribute, firstRules);
+    for (const member of members) if (!firstRules.has(member)) firstRules.set(member, index);
+  }
+  return [...byAttribute].map(([attribute, firstRules]) => ({ attribute, firstRules }));
 }

@@ -1,5 +1,6 @@
 import { RE2JS } from "re2js";
 import type { AttributeValue } from "../attribute.js";
+import { intern } from "../intern.js";
 import { engineLimits } from "../limits.js";
 import {
   type CompareValue,
@@ -55,13 +56,20 @@ function notText(literal: number | boolean): LiteralError {
  * Membership in a set of strings, numbers and booleans; types are never mixed up. Case is folded for strings only.
  */
 export function compileIn(literals: readonly Literal[], ignoreCase: boolean): CompiledOperator {
-  const members = new Set<unknown>(
-    ignoreCase ? literals.map((l) => (typeof l === "string" ? foldCase(l) : l)) : literals,
-  );
+  const members = new Set<unknown>(literals.map((literal) => toMember(literal, ignoreCase, literals.length)));
   if (ignoreCase) {
     return { test: (value) => members.has(typeof value === "string" ? foldCase(value) : value), compares: isLiteral };
   }
   return { test: (value) => members.has(value), compares: isLiteral, members };
+}
+
+/** Beyond so many values, making each the one copy of itself costs more than it brings. */
+const MAX_INTERNED = 1_000;
+
+function toMember(literal: Literal, ignoreCase: boolean, count: number): Literal {
+  if (typeof literal !== "string") return literal;
+  const text = ignoreCase ? foldCase(literal) : literal;
+  return count > MAX_INTERNED ? text : intern(text);
 }
 
 const isLiteral: CompareValue = (value) => typeof value !== "object";
