@@ -1,9 +1,8 @@
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { invariant } from "../base/index.js";
-import type { AnswerStream, Call, ServedService } from "./handlers.js";
-import type { OrRefusal } from "./refusal.js";
+import type { Answered, AnswerStream, Call, DirectHandler, ServedService } from "./handlers.js";
 
-export type Answer = OrRefusal<Message>;
+export type Answer = Answered<Message>;
 export type UnaryFunction = (request: Message, call: Call) => Answer | Promise<Answer>;
 export type ServerStreamFunction = (request: Message, call: Call) => AnswerStream<Message>;
 export type ClientStreamFunction = (requests: AsyncIterable<Message>, call: Call) => Promise<Answer>;
@@ -11,7 +10,7 @@ export type BidiFunction = (requests: AsyncIterable<Message>, call: Call) => Ans
 
 /** A method with its handler, by its kind, as a transport needs them. */
 export type BoundMethod = { readonly method: DescMethod; readonly name: string } & (
-  | { readonly kind: "unary"; readonly handle: UnaryFunction }
+  | { readonly kind: "unary"; readonly handle: UnaryFunction; readonly direct: DirectHandler<Message> | undefined }
   | { readonly kind: "server_streaming"; readonly handle: ServerStreamFunction }
   | { readonly kind: "client_streaming"; readonly handle: ClientStreamFunction }
   | { readonly kind: "bidi_streaming"; readonly handle: BidiFunction }
@@ -26,6 +25,12 @@ export function bindMethods(served: ServedService): BoundMethod[] {
     const handler = served.handlers[method.localName];
     const name = `${served.service.typeName}/${method.name}`;
     invariant(typeof handler === "function", `${name} has no handler`);
-    return { method, name, kind: method.methodKind, handle: handler.bind(served.handlers) } as unknown as BoundMethod;
+    return {
+      method,
+      name,
+      kind: method.methodKind,
+      handle: handler.bind(served.handlers),
+      direct: (handler as { readonly direct?: unknown }).direct,
+    } as unknown as BoundMethod;
   });
 }

@@ -1,8 +1,6 @@
-import { create, fromJson, type JsonObject, type JsonValue, toBinary } from "@bufbuild/protobuf";
-import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
+import { create } from "@bufbuild/protobuf";
 import {
   type BulkEvaluateRequest,
-  BulkEvaluateResponseSchema,
   type EvaluateRequest,
   type EvaluateResponse,
   EvaluateResponseSchema,
@@ -14,6 +12,8 @@ import type { Clock } from "../base/index.js";
 import type { Context, Outcome, Snapshot } from "../engine/index.js";
 import type { WatchHub } from "../watch/index.js";
 import { toContext } from "./context.js";
+import { decodeQuestion } from "./decode-question.js";
+import { BulkAnswer, type EncodedAnswer, EncodedResponse, OutcomeAnswer } from "./encoded-answer.js";
 import { environmentNotFound, flagNotFound, invalidArgument, resolveEnvironment } from "./environment.js";
 import type { Encoded, ServiceHandlers } from "./handlers.js";
 import { contractLimits } from "./limits.js";
@@ -52,18 +52,32 @@ function toQuestion(head: Head, request: EvaluateRequest | BulkEvaluateRequest):
   return isRefusal(context) ? context : { snapshot, context };
 }
 
-function evaluate({ head, clock }: Evaluation): Handlers["evaluate"] {
-  return (request) => {
-    const question = toQuestion(head, request);
-    if (isRefusal(question)) return question;
-    const { snapshot, context } = question;
-    const flag = snapshot.flag(request.flagKey);
-    if (flag === undefined) {
-      if (request.flagKey === "") return invalidArgument([{ field: "flag_key", description: "is required" }]);
-      return flagNotFound(request.flagKey);
-    }
-    return responseOf(flag.select(context, flag.usesNow ? clock.now() : 0), snapshot).response;
+function evaluate(evaluation: Evaluation): Handlers["evaluate"] {
+  const fromMessage: Handlers["evaluate"] = (request) => {
+    const question = toQuestion(evaluation.head, request);
+    return isRefusal(question) ? question : answer(question, request.flagKey, evaluation);
   };
+  // Most requests are plain, and making messages of them costs more than to answer them.
+  const direct: Handlers["evaluate"]["direct"] = (bytes) => {
+    const plain = decodeQuestion(bytes);
+    if (plain === undefined) return undefined;
+    const environment = resolveEnvironment(plain.environment);
+    const snapshot = evaluation.head.snapshot(environment);
+    if (snapshot === undefined) return environmentNotFound(environment);
+    return answer({ snapshot, context: plain.context }, plain.flagKey, evaluation);
+  };
+  return Object.assign(fromMessage, { direct });
+}
+
+function answer(
+  { snapshot, context }: Question,
+  flagKey: string,
+  { clock }: Evaluation,
+): OrRefusal<Encoded<EvaluateResponse>> {
+  const flag = snapshot.flag(flagKey);
+  if (flag !== undefined) return answerOf(flag.select(context, flag.usesNow ? clock.now() : 0), snapshot);
+  if (flagKey === "") return invalidArgument([{ field: "flag_key", description: "is required" }]);
+  return flagNotFound(flagKey);
 }
 
 function bulkEvaluate({ head, clock }: Evaluation): Handlers["bulkEvaluate"] {
@@ -78,16 +92,17 @@ function bulkEvaluate({ head, clock }: Evaluation): Handlers["bulkEvaluate"] {
     const answers = new BulkAnswers();
     if (flagKeys.length === 0) {
       for (const flag of snapshot.flags()) {
-        if (!answers.add(responseOf(flag.select(context, now), snapshot))) return responseTooLarge;
+        if (!answers.add(answerOf(flag.select(context, now), snapshot))) return responseTooLarge;
       }
     }
     for (const key of flagKeys) {
       const flag = snapshot.flag(key);
-      const answer = flag ? responseOf(flag.select(context, now), snapshot) : { response: unknownFlag(key, snapshot) };
+      const answer = flag
+        ? answerOf(flag.select(context, now), snapshot)
+        : new EncodedResponse(unknownFlag(key, snapshot));
       if (!answers.add(answer)) return responseTooLarge;
     }
-    const { evaluations } = answers;
-    return create(BulkEvaluateResponseSchema, { evaluations, revision: snapshot.position.revision });
+    return new BulkAnswer(answers.parts, snapshot.position.revision);
   };
 }
 
@@ -114,14 +129,13 @@ const responseTooLarge = new Refusal(
 
 /** The answers of one call, up to the size that one message may have. */
 class BulkAnswers {
-  readonly evaluations: EvaluateResponse[] = [];
+  readonly parts: EncodedAnswer[] = [];
   #sizeBytes = 0;
 
   /** False if it is too much. */
-  add(answer: KnownResponse): boolean {
-    answer.sizeBytes ??= toBinary(EvaluateResponseSchema, answer.response).byteLength;
+  add(answer: EncodedAnswer): boolean {
+    this.parts.push(answer);
     this.#sizeBytes += answer.sizeBytes;
-    this.evaluations.push(answer.response);
     return this.#sizeBytes <= contractLimits.bulkBytes;
   }
 }
@@ -143,41 +157,18 @@ function watch({ hub }: Evaluation): Handlers["watch"] {
   };
 }
 
-/** A response, and its size in protobuf once that was asked for. */
-interface KnownResponse {
-  readonly response: EvaluateResponse;
-  sizeBytes?: number | undefined;
-}
-
 /**
- * The response of each outcome at the revision that last asked for it. Outcomes are frozen and live as long as their
+ * The answer of each outcome at the revision that last asked for it. Outcomes are frozen and live as long as their
  * snapshot, so what is made of one is made once.
  */
-const responses = new WeakMap<Outcome, KnownResponse>();
+const answers = new WeakMap<Outcome, OutcomeAnswer>();
 
-function responseOf(outcome: Outcome, { position }: Snapshot): KnownResponse {
-  const known = responses.get(outcome);
-  if (known?.response.revision === position.revision) return known;
-  // Another revision may take a few bytes more; that is no reason to measure again.
-  const made = { response: createResponse(outcome, position.revision), sizeBytes: known?.sizeBytes };
-  responses.set(outcome, made);
+function answerOf(outcome: Outcome, { position }: Snapshot): OutcomeAnswer {
+  const known = answers.get(outcome);
+  if (known?.revision === position.revision) return known;
+  const made = known?.at(position.revision) ?? OutcomeAnswer.of(outcome, position.revision);
+  answers.set(outcome, made);
   return made;
-}
-
-function createResponse(outcome: Outcome, revision: bigint): EvaluateResponse {
-  return create(EvaluateResponseSchema, {
-    flagKey: outcome.flagKey,
-    variant: outcome.variant ?? "",
-    reason: outcome.reason,
-    ruleId: outcome.ruleId ?? "",
-    prerequisiteKey: outcome.prerequisiteKey ?? "",
-    revision,
-    ...(outcome.value !== undefined && { value: toValue(outcome.value) }),
-    ...(outcome.metadata !== undefined && { metadata: outcome.metadata as JsonObject }),
-    ...(outcome.errorCode !== undefined && {
-      error: create(EvaluationErrorSchema, { code: outcome.errorCode, message: outcome.errorMessage ?? "" }),
-    }),
-  });
 }
 
 function unknownFlag(flagKey: string, { position }: Snapshot): EvaluateResponse {
@@ -188,8 +179,4 @@ function unknownFlag(flagKey: string, { position }: Snapshot): EvaluateResponse 
     revision: position.revision,
     error: create(EvaluationErrorSchema, { code: "FLAG_NOT_FOUND", message }),
   });
-}
-
-function toValue(value: Outcome["value"]): Value {
-  return fromJson(ValueSchema, value as JsonValue);
 }

@@ -1,7 +1,7 @@
-import type { DescMethod } from "@bufbuild/protobuf";
+import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { refuseAccess } from "./access.js";
-import type { Call, Handler, ServedService } from "./handlers.js";
+import type { Call, DirectHandler, Handler, ServedService } from "./handlers.js";
 import type { Refusal } from "./refusal.js";
 import { refuseUnencodable } from "./validate/encodable.js";
 
@@ -27,7 +27,11 @@ function guardHandler(method: DescMethod, handler: Handler<DescMethod>): Handler
     if (refusal === undefined) return answer(request, call);
     return streams ? only(refusal) : refusal;
   };
-  return guarded as Handler<DescMethod>;
+  // What may write is always looked at as a message.
+  const { direct } = mayWrite ? {} : (handler as { readonly direct?: DirectHandler<Message> });
+  if (direct === undefined) return guarded as Handler<DescMethod>;
+  const guardedDirect: DirectHandler<Message> = (bytes, call) => refuseAccess(call) ?? direct(bytes, call);
+  return Object.assign(guarded, { direct: guardedDirect }) as Handler<DescMethod>;
 }
 
 async function* only(refusal: Refusal): AsyncGenerator<Refusal> {

@@ -18,25 +18,40 @@ export interface Call {
 export interface Encoded<T> {
   readonly message: T;
   readonly bytes: Uint8Array;
+  /** `bytes` in a frame (see message-frame.ts), where they are kept so. Whoever sends it does not change it. */
+  readonly frame?: Buffer;
 }
 
 export function isEncoded<T extends Message>(answer: T | Encoded<T>): answer is Encoded<T> {
   return !("$typeName" in answer);
 }
 
+/** The one answer of a call. */
+export type Answered<T> = OrRefusal<T | Encoded<T>>;
+
 /** Messages of a stream. A refusal ends it with that status; nothing may follow. */
 export type AnswerStream<T> = AsyncIterable<OrRefusal<T | Encoded<T>>>;
 
+/**
+ * Answers a unary call from the bytes of its request, where making a message of them would cost more than the answer.
+ * Undefined where it does not take these bytes, which says nothing about them: the handler itself is called then.
+ */
+export type DirectHandler<T> = (bytes: Uint8Array, call: Call) => Answered<T> | undefined;
+
+/** The implementation of a unary method. */
+export interface UnaryHandler<I, O> {
+  (request: I, call: Call): Answered<O> | Promise<Answered<O>>;
+  /** A transport that has the bytes asks this first. */
+  readonly direct?: DirectHandler<O>;
+}
+
 /** The implementation of one method, by its kind. Handlers may be asynchronous, and do not throw for bad input. */
 export type Handler<M extends DescMethod> = M extends { methodKind: "unary" }
-  ? (
-      request: MessageShape<M["input"]>,
-      call: Call,
-    ) => OrRefusal<MessageShape<M["output"]>> | Promise<OrRefusal<MessageShape<M["output"]>>>
+  ? UnaryHandler<MessageShape<M["input"]>, MessageShape<M["output"]>>
   : M extends { methodKind: "server_streaming" }
     ? (request: MessageShape<M["input"]>, call: Call) => AnswerStream<MessageShape<M["output"]>>
     : M extends { methodKind: "client_streaming" }
-      ? (requests: AsyncIterable<MessageShape<M["input"]>>, call: Call) => Promise<OrRefusal<MessageShape<M["output"]>>>
+      ? (requests: AsyncIterable<MessageShape<M["input"]>>, call: Call) => Promise<Answered<MessageShape<M["output"]>>>
       : (requests: AsyncIterable<MessageShape<M["input"]>>, call: Call) => AnswerStream<MessageShape<M["output"]>>;
 
 /** The implementation of every method of a service. */

@@ -24,6 +24,8 @@ export interface ListenerOptions {
   readonly clock: Clock;
   /** Default: each of `defaultTransportLimits`. */
   readonly limits?: Partial<TransportLimits>;
+  /** See TransportOptions. */
+  readonly unaryBy?: "stream" | "grpc-js";
   /** Default: plain TCP. */
   readonly createSocketServer?: SocketServerFactory;
 }

@@ -10,8 +10,9 @@ export interface TransportLimits {
   /** How long a unary handler may take, in milliseconds. Default 30 s: beyond that nobody waits for a flag. */
   readonly unaryTimeoutMs: number;
   /**
-   * How long one message may wait for its client to take it, in milliseconds; then the client's connection is
-   * destroyed. Also how long a client may pause between the messages of a client stream. Default 30 s.
+   * How long one message may wait for its client to take it, in milliseconds; then the client's connection is destroyed, or
+   * only the call where it is a unary one over gRPC. Also how long a client may pause between the messages of a client
+   * stream. Default 30 s.
    */
   readonly stallTimeoutMs: number;
   /** How long a new connection may take to say what it speaks, in milliseconds. Default 10 s. */
@@ -60,6 +61,11 @@ export interface TransportOptions {
   readonly log: Logger;
   readonly clock: Clock;
   readonly limits: TransportLimits;
+  /**
+   * What answers unary gRPC calls: this server on their HTTP/2 streams, or grpc-js, as it answers all others. The two differ in
+   * nothing but speed. Default: this server.
+   */
+  readonly unaryBy?: "stream" | "grpc-js";
   /** Called when a client that did not read was cut off. */
   readonly onStalled: () => void;
 }

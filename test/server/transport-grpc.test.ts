@@ -1,9 +1,10 @@
+import { constants } from "node:http2";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { type Client, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { credentials, Metadata, Client as RawClient, type ServiceError } from "@grpc/grpc-js";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { AdminService, ImportRequestSchema } from "../../gen/flagwire/v1/admin_service_pb.js";
 import {
   EvaluateRequestSchema,
@@ -30,12 +31,14 @@ const WATCH = "/flagwire.v1.EvaluationService/Watch";
 let server: TestServer;
 let sessions: Http2SessionManager;
 let raw: RawClient;
+/** What answers unary calls: the two must not differ. */
+let unaryBy: "stream" | "grpc-js" = "stream";
 
 beforeEach(() => start());
 afterEach(() => stop());
 
 async function start(options: Parameters<typeof openTestServer>[0] = {}): Promise<void> {
-  server = await openTestServer(options);
+  server = await openTestServer({ unaryBy, ...options });
   sessions = new Http2SessionManager(server.url);
   raw = new RawClient(new URL(server.url).host, credentials.createInsecure());
 }
@@ -110,7 +113,20 @@ async function collect<T>(stream: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
-describe("a unary call over gRPC", () => {
+const unaryPaths = ["stream", "grpc-js"] as const;
+
+function answeredBy(path: typeof unaryBy): void {
+  beforeAll(() => {
+    unaryBy = path;
+  });
+  afterAll(() => {
+    unaryBy = "stream";
+  });
+}
+
+describe.each(unaryPaths)("a unary call over gRPC, answered by %s", (path) => {
+  answeredBy(path);
+
   it("is answered by a handler that answers at once", async () => {
     const answer = await evaluation().evaluate({ flagKey: "f" }, { headers: { "x-variant": "on" } });
     expect(answer).toMatchObject({ flagKey: "f", variant: "on", revision: 7n });
@@ -220,7 +236,9 @@ describe("a unary call over gRPC", () => {
   });
 });
 
-describe("a malformed request over gRPC", () => {
+describe.each(unaryPaths)("a malformed request over gRPC, answered by %s", (path) => {
+  answeredBy(path);
+
   const info = (error: ServiceError) =>
     fromBinary(StatusSchema, error.metadata.get("grpc-status-details-bin")[0] as Buffer).details.map((any) =>
       anyUnpack(any, ErrorInfoSchema),
@@ -399,11 +417,32 @@ describe("a client that does not read over gRPC", () => {
     reading.abort();
   });
 
-  it("is cut off when it does not take a large unary answer", async () => {
+  const largeCall = () =>
+    callByHttp2(
+      server.url,
+      EVALUATE,
+      toBinary(EvaluateRequestSchema, create(EvaluateRequestSchema, { flagKey: "large" })),
+    );
+
+  it("loses the call whose large unary answer it does not take, and keeps its connection", async () => {
     const clock = createManualClock();
     await restart({ clock, limits: { stallTimeoutMs: 5_000 } });
-    const message = toBinary(EvaluateRequestSchema, create(EvaluateRequestSchema, { flagKey: "large" }));
-    const { session } = callByHttp2(server.url, EVALUATE, message);
+    const { session, stream } = largeCall();
+    await vi.waitFor(() => expect(clock.pending).toBe(1));
+    clock.advance(5_000);
+    await vi.waitFor(() => expect(stream.rstCode).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM));
+    expect(session.destroyed).toBe(false);
+    expect(server.listener.stats()).toMatchObject({ stalledClients: 1, connections: { grpc: 1 } });
+    expect(server.log).toContainEqual(
+      expect.objectContaining({ method: "flagwire.v1.EvaluationService/Evaluate", stallTimeoutMs: 5_000 }),
+    );
+    session.destroy();
+  });
+
+  it("is cut off when it does not take a large unary answer of grpc-js", async () => {
+    const clock = createManualClock();
+    await restart({ clock, limits: { stallTimeoutMs: 5_000 }, unaryBy: "grpc-js" });
+    const { session } = largeCall();
     await vi.waitFor(() => expect(clock.pending).toBe(1));
     clock.advance(5_000);
     await vi.waitFor(() => expect(session.destroyed).toBe(true));
@@ -426,9 +465,9 @@ describe("a client that does not read over gRPC", () => {
     session.destroy();
   });
 
-  it("is left alone when it has taken its large answer", async () => {
+  it.each(unaryPaths)("is left alone when it has taken its large answer, given by %s", async (by) => {
     const clock = createManualClock();
-    await restart({ clock, limits: { stallTimeoutMs: 5_000 } });
+    await restart({ clock, limits: { stallTimeoutMs: 5_000 }, unaryBy: by });
     expect((await evaluation().evaluate({ flagKey: "large" })).variant).toHaveLength(16 * 1024 * 1024);
     await vi.waitFor(() => expect(clock.pending).toBe(0));
   });

@@ -50,7 +50,12 @@ export interface TestServer {
 export const SECRET = "password hunter2";
 
 export async function openTestServer(
-  options: { readonly limits?: Partial<TransportLimits>; readonly clock?: Clock; readonly host?: string } = {},
+  options: {
+    readonly limits?: Partial<TransportLimits>;
+    readonly clock?: Clock;
+    readonly host?: string;
+    readonly unaryBy?: "stream" | "grpc-js";
+  } = {},
 ): Promise<TestServer> {
   const seen: Seen = { cleanups: [], aborts: [], produced: new Map(), imports: [], peers: [] };
   const log: TestServer["log"] = [];
@@ -64,6 +69,7 @@ export async function openTestServer(
     log: pino({ level: "debug" }, { write: (line: string) => void log.push(JSON.parse(line)) }),
     clock: options.clock ?? systemClock,
     limits: options.limits ?? {},
+    unaryBy: options.unaryBy ?? "stream",
   });
   if (listener instanceof ListenProblem) throw new Error(listener.message);
   return { listener, health, url: `http://127.0.0.1:${listener.address.port}`, seen, log };

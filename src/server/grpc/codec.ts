@@ -3,6 +3,7 @@ import type { MethodDefinition } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import type { BoundMethod } from "../bound-method.js";
 import { type Encoded, isEncoded } from "../handlers.js";
+import { toFrame } from "../message-frame.js";
 import type { OrRefusal, Refusal } from "../refusal.js";
 import { refusalOfThrown, undecodable } from "../status.js";
 
@@ -32,7 +33,7 @@ export function toGrpcMethod({ method, name, kind }: BoundMethod): GrpcMethod {
 
 const identity = (bytes: Buffer): Buffer => bytes;
 
-function decode(schema: DescMessage, bytes: Uint8Array): Decoded {
+export function decode(schema: DescMessage, bytes: Uint8Array): Decoded {
   try {
     return fromBinary(schema, bytes);
   } catch (cause) {
@@ -46,10 +47,24 @@ function decode(schema: DescMessage, bytes: Uint8Array): Decoded {
  */
 export function encodeAnswer(bound: BoundMethod, answer: Message | Encoded<Message>, log: Logger): OrRefusal<Buffer> {
   try {
-    const bytes = isEncoded(answer) ? answer.bytes : toBinary(bound.method.output, answer);
+    const bytes = toBytes(bound, answer);
     // grpc-js calls Buffer's own copy().
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   } catch (thrown) {
     return refusalOfThrown(thrown, bound.name, log);
   }
+}
+
+/** The same in a frame. It may be shared, so it is for reading only. */
+export function encodeFrame(bound: BoundMethod, answer: Message | Encoded<Message>, log: Logger): OrRefusal<Buffer> {
+  try {
+    const kept = isEncoded(answer) ? answer.frame : undefined;
+    return kept ?? toFrame(toBytes(bound, answer));
+  } catch (thrown) {
+    return refusalOfThrown(thrown, bound.name, log);
+  }
+}
+
+function toBytes({ method }: BoundMethod, answer: Message | Encoded<Message>): Uint8Array {
+  return isEncoded(answer) ? answer.bytes : toBinary(method.output, answer);
 }

@@ -21,6 +21,8 @@ export interface GrpcHost {
   readonly log: Logger;
   /** Destroys the connection of a client that does not read. */
   cutOff(peer: string, method: string): void;
+  /** Counts and logs a client that did not read and was cut off. */
+  reportStalled(peer: string, method: string): void;
 }
 
 /** A call that came through grpc-js. */

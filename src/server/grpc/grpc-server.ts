@@ -11,8 +11,10 @@ import { type BoundMethod, bindMethods } from "../bound-method.js";
 import type { TransportLimits, TransportOptions } from "../transport.js";
 import { bidiHandler, serverStreamHandler } from "./answer-pump.js";
 import { type GrpcMethod, toGrpcMethod } from "./codec.js";
+import { divertStreams } from "./divert-streams.js";
 import type { GrpcHost } from "./grpc-call.js";
 import { clientStreamHandler, unaryHandler } from "./respond-once.js";
+import { UnaryStreams } from "./unary-streams.js";
 
 /** gRPC over sockets that somebody else accepted. */
 export interface GrpcServer {
@@ -31,7 +33,21 @@ export function createGrpcServer(options: TransportOptions): GrpcServer {
   setLogVerbosity(logVerbosity.NONE);
   const server = new Server(toServerOptions(options.limits));
   const sockets = new Map<string, Socket>();
-  const host: GrpcHost = { ...options, cutOff: (peer, method) => cutOff(sockets, peer, method, options) };
+  const reportStalled = (peer: string, method: string): void => {
+    const { stallTimeoutMs } = options.limits;
+    options.log.warn({ peer, method, stallTimeoutMs }, "cut off a client that did not read");
+    options.onStalled();
+  };
+  // The only public way to be rid of a call whose client does not read: ending, destroying or failing it all wait behind
+  // flow control. It costs the client its other calls on this connection too.
+  const cutOff = (peer: string, method: string): void => {
+    const socket = sockets.get(peer);
+    if (socket === undefined) return;
+    reportStalled(peer, method);
+    socket.destroy();
+  };
+  const host: GrpcHost = { ...options, cutOff, reportStalled };
+  const unary = new UnaryStreams(host);
   for (const served of options.services) {
     const methods = bindMethods(served);
     const definition: Record<string, GrpcMethod> = {};
@@ -39,11 +55,15 @@ export function createGrpcServer(options: TransportOptions): GrpcServer {
     for (const bound of methods) {
       definition[bound.method.localName] = toGrpcMethod(bound);
       implementation[bound.method.localName] = toImplementation(bound, host);
+      if (bound.kind === "unary") unary.add(bound);
     }
     server.addService(definition, implementation);
   }
   // TLS ends at the listener, so its sockets are "insecure" here.
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  if (options.unaryBy !== "grpc-js" && !divertStreams(server, unary)) {
+    options.log.warn("this version of grpc-js is not known: it answers every call itself, unary ones more slowly");
+  }
   return {
     serve(socket) {
       const peer = toPeer(socket);
@@ -90,17 +110,4 @@ function toImplementation(bound: BoundMethod, host: GrpcHost): UntypedHandleCall
 /** The name that grpc-js's `getPeer` gives to a connection. */
 function toPeer(socket: Socket): string {
   return `${socket.remoteAddress}:${socket.remotePort}`;
-}
-
-// The only public way to be rid of a call whose client does not read: ending, destroying or failing it all wait behind
-// flow control. It costs the client its other calls on this connection too.
-function cutOff(sockets: ReadonlyMap<string, Socket>, peer: string, method: string, options: TransportOptions): void {
-  const socket = sockets.get(peer);
-  if (socket === undefined) return;
-  options.log.warn(
-    { peer, method, stallTimeoutMs: options.limits.stallTimeoutMs },
-    "cut off a client that did not read",
-  );
-  options.onStalled();
-  socket.destroy();
 }

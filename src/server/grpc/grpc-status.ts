@@ -1,3 +1,4 @@
+import type { OutgoingHttpHeaders } from "node:http2";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { anyPack } from "@bufbuild/protobuf/wkt";
 import { Metadata, type StatusObject } from "@grpc/grpc-js";
@@ -18,6 +19,17 @@ export function toGrpcStatus(refusal: Refusal): StatusObject {
   const metadata = new Metadata();
   metadata.set(DETAILS_KEY, encodeDetails(refusal, code, message));
   return { code, details: message, metadata };
+}
+
+/** A refusal as the headers of an answer that has nothing else. */
+export function toStatusHeaders(refusal: Refusal): OutgoingHttpHeaders {
+  const code = toStatusNumber(refusal.code);
+  const message = toStatusMessage(refusal);
+  return {
+    "grpc-status": String(code),
+    "grpc-message": encodeURI(message),
+    [DETAILS_KEY]: encodeDetails(refusal, code, message).toString("base64"),
+  };
 }
 
 function encodeDetails(refusal: Refusal, code: number, message: string): Buffer {

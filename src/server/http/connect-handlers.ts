@@ -1,7 +1,7 @@
 import type { Message } from "@bufbuild/protobuf";
 import { ConnectError, type HandlerContext } from "@connectrpc/connect";
 import type { Answer, BoundMethod } from "../bound-method.js";
-import type { AnswerStream } from "../handlers.js";
+import { type AnswerStream, isEncoded } from "../handlers.js";
 import { isRefusal, type Refusal } from "../refusal.js";
 import { deadlineExceeded, refusalOfThrown } from "../status.js";
 import type { TransportOptions } from "../transport.js";
@@ -45,8 +45,9 @@ async function answerOnce(
   try {
     const answer = await Promise.race([open(call), aborted]);
     if (isRefusal(answer)) throw answer;
+    const message = isEncoded(answer) ? answer.message : answer;
     call.answered();
-    return answer;
+    return message;
   } catch (thrown) {
     throw toError(thrown, method, options);
   } finally {

@@ -1,0 +1,201 @@
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from "node:http2";
+import type { Clock, StopTimer } from "../../base/index.js";
+import type { Answer, BoundMethod } from "../bound-method.js";
+import { CallScope } from "../call-scope.js";
+import type { Call } from "../handlers.js";
+import { isRefusal, Refusal } from "../refusal.js";
+import { cancelledByClient, deadlineExceeded, refusalOfThrown } from "../status.js";
+import { decode, encodeFrame, Undecodable } from "./codec.js";
+import type { DeadlineQueue, DueCall } from "./deadline-queue.js";
+import type { GrpcHost } from "./grpc-call.js";
+import { toStatusHeaders } from "./grpc-status.js";
+import { RequestFrame } from "./request-frame.js";
+import { readHeader } from "./request-header.js";
+import { type FollowedCall, SingleAnswer, WATCHED_ANSWER_BYTES } from "./single-answer.js";
+import { parseTimeout } from "./timeout.js";
+
+/** What every call of one method shares. */
+export interface UnaryMethod {
+  readonly bound: BoundMethod & { readonly kind: "unary" };
+  readonly host: GrpcHost;
+  readonly deadlines: DeadlineQueue;
+}
+
+// The call hangs on its stream, so that the listeners are the same functions for all.
+const callKey = Symbol("call");
+type CallStream = ServerHttp2Stream & { [callKey]?: UnaryCall };
+
+/** Answers a unary call on the stream that it came by. */
+export function answerUnary(method: UnaryMethod, stream: CallStream, headers: IncomingHttpHeaders): void {
+  const call = new UnaryCall(method, stream, headers);
+  stream[callKey] = call;
+  // Whatever goes wrong with a stream closes it, which is what a call looks at.
+  stream.on("error", ignore);
+  stream.on("data", onData);
+  stream.on("end", onEnd);
+  const timeout = headers["grpc-timeout"];
+  if (timeout !== undefined) call.limitTime(String(timeout));
+}
+
+function ignore(): void {}
+
+function onData(this: CallStream, part: Buffer): void {
+  this[callKey]?.receive(part);
+}
+
+function onEnd(this: CallStream): void {
+  this[callKey]?.endRequest();
+}
+
+function onWantTrailers(this: ServerHttp2Stream): void {
+  // A stream is open when it wants trailers: Node looks, just before it says so.
+  this.sendTrailers(OK_TRAILERS);
+}
+
+const RESPONSE_HEADERS = {
+  ":status": 200,
+  "content-type": "application/grpc+proto",
+  "grpc-accept-encoding": "identity,deflate,gzip",
+};
+const OK_TRAILERS = { "grpc-status": "0" };
+// gRPC has no use for the date.
+const WITH_TRAILERS = { waitForTrailers: true, sendDate: false };
+const HEADERS_ONLY = { endStream: true, sendDate: false };
+
+/**
+ * A unary call on its HTTP/2 stream.
+ *
+ *     reading ──request ended──▶ handling ──answer──▶ answered
+ *     reading ──refused: malformed, too large, deadline──▶ answered
+ *     handling ──time limit, deadline, client gone──▶ answered
+ *
+ * A handler that answers at once costs no promise, timer, signal or function of its own.
+ */
+class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
+  readonly #method: UnaryMethod;
+  readonly #stream: ServerHttp2Stream;
+  readonly #headers: IncomingHttpHeaders;
+  /** While the request is read. */
+  #frame: RequestFrame | undefined;
+  #isAnswered = false;
+  #stopTimer: StopTimer | undefined;
+  deadlineMs = Number.POSITIVE_INFINITY;
+
+  constructor(method: UnaryMethod, stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
+    super();
+    this.#method = method;
+    this.#stream = stream;
+    this.#headers = headers;
+    this.#frame = new RequestFrame(method.host.limits.maxMessageBytes);
+  }
+
+  header(name: string): string | undefined {
+    return readHeader(this.#headers, name);
+  }
+
+  get peer(): string {
+    const socket = this.#stream.session?.socket;
+    return socket?.remoteAddress === undefined ? "unknown" : `${socket.remoteAddress}:${socket.remotePort}`;
+  }
+
+  /** Takes the value of `grpc-timeout`. */
+  limitTime(timeout: string): void {
+    const timeoutMs = parseTimeout(timeout);
+    if (timeoutMs === undefined) {
+      this.#give(malformedTimeout(timeout));
+      return;
+    }
+    this.deadlineMs = this.#method.deadlines.now() + timeoutMs;
+    this.#method.deadlines.add(this);
+  }
+
+  startTimer(): void {
+    if (this.#isAnswered || this.#stream.destroyed) return;
+    const { clock } = this.#method.host;
+    this.onAbort((reason) => this.#give(reason));
+    this.#stream.once("close", () => this.#stopTimer?.());
+    this.#stopTimer = clock.after(Math.max(0, this.deadlineMs - clock.now()), () => this.abort(deadlineExceeded));
+  }
+
+  /** Takes the next part of the request. What comes after an answer is read and dropped, so that the stream can end. */
+  receive(part: Buffer): void {
+    const refusal = this.#frame?.add(part);
+    if (refusal !== undefined) this.#give(refusal);
+  }
+
+  /** The client has sent all, or has reset the stream: then nobody waits for an answer. */
+  endRequest(): void {
+    const message = this.#stream.closed ? undefined : this.#frame?.end();
+    if (message === undefined) return;
+    if (isRefusal(message)) this.#give(message);
+    else this.#handle(message);
+  }
+
+  followClient(clock: Clock): void {
+    this.#stream.once("close", () => {
+      this.abort(this.deadlineMs <= clock.now() ? deadlineExceeded : cancelledByClient);
+    });
+  }
+
+  #handle(message: Buffer): void {
+    const { bound, host } = this.#method;
+    this.#frame = undefined;
+    try {
+      const answer = bound.direct?.(message, this) ?? this.#call(message);
+      if (!(answer instanceof Promise)) this.#give(answer);
+      else this.#follow(answer);
+    } catch (thrown) {
+      this.#give(refusalOfThrown(thrown, bound.name, host.log));
+    }
+  }
+
+  #follow(answer: Promise<Answer>): void {
+    const { bound, host } = this.#method;
+    const single = new SingleAnswer(this, (given) => this.#give(given), bound.name, host);
+    single.follow(answer, host.limits.unaryTimeoutMs);
+  }
+
+  #call(bytes: Buffer): Answer | Promise<Answer> {
+    const { bound } = this.#method;
+    // A copy, because a message's binary fields are views of its bytes: what is kept of it must not keep what else came in.
+    const request = decode(bound.method.input, new Uint8Array(bytes));
+    return request instanceof Undecodable ? request.refusal : bound.handle(request, this);
+  }
+
+  #give(answer: Answer): void {
+    if (this.#isAnswered) return;
+    this.#isAnswered = true;
+    this.#frame = undefined;
+    this.#stopTimer?.();
+    this.finish();
+    const { bound, host } = this.#method;
+    const outcome = isRefusal(answer) ? answer : encodeFrame(bound, answer, host.log);
+    const stream = this.#stream;
+    if (stream.destroyed || stream.closed) return;
+    if (isRefusal(outcome)) {
+      stream.respond({ ...RESPONSE_HEADERS, ...toStatusHeaders(outcome) }, HEADERS_ONLY);
+      return;
+    }
+    if (outcome.byteLength > WATCHED_ANSWER_BYTES) this.#watch();
+    stream.on("wantTrailers", onWantTrailers);
+    stream.respond(RESPONSE_HEADERS, WITH_TRAILERS);
+    stream.end(outcome);
+  }
+
+  /** Resets the stream of a client that does not take a large answer. */
+  #watch(): void {
+    const { bound, host } = this.#method;
+    const { peer } = this;
+    const stop = host.clock.after(host.limits.stallTimeoutMs, () => {
+      host.reportStalled(peer, bound.name);
+      this.#stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    });
+    this.#stream.once("close", stop);
+  }
+}
+
+// As grpc-js answers it, and the other implementations of gRPC do.
+function malformedTimeout(timeout: string): Refusal {
+  const message = `the header grpc-timeout is malformed: ${JSON.stringify(timeout)}`;
+  return new Refusal("INTERNAL", "MALFORMED_TIMEOUT", message);
+}

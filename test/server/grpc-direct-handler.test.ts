@@ -1,0 +1,49 @@
+import { create } from "@bufbuild/protobuf";
+import { expect, it } from "vitest";
+import {
+  BulkEvaluateResponseSchema,
+  EvaluateResponseSchema,
+  EvaluationService,
+} from "../../gen/flagwire/v1/evaluation_service_pb.js";
+import { systemClock } from "../../src/base/index.js";
+import { bindMethods } from "../../src/server/bound-method.js";
+import { evaluationHandlers } from "../../src/server/evaluation.js";
+import { guardService } from "../../src/server/guard.js";
+import { type Call, serveService } from "../../src/server/handlers.js";
+import { Refusal } from "../../src/server/refusal.js";
+
+const callWith = (authorization: string | undefined): Call => ({
+  signal: new AbortController().signal,
+  header: (name) => (name === "authorization" ? authorization : undefined),
+  peer: "test",
+});
+
+it("a direct handler reaches the transport, and is asked only for those who may call", () => {
+  const seen: Uint8Array[] = [];
+  const response = create(EvaluateResponseSchema, { flagKey: "f" });
+  const direct = (bytes: Uint8Array) => {
+    seen.push(bytes);
+    return bytes.byteLength === 0 ? undefined : response;
+  };
+  const served = serveService(EvaluationService, {
+    evaluate: Object.assign(() => response, { direct }),
+    bulkEvaluate: () => create(BulkEvaluateResponseSchema),
+    async *watch() {},
+  });
+  const [evaluate, bulkEvaluate] = bindMethods(guardService(served));
+  if (evaluate?.kind !== "unary" || bulkEvaluate?.kind !== "unary") throw new Error("both are unary");
+  const bytes = Uint8Array.of(1);
+  expect(evaluate.direct?.(bytes, callWith("Bearer token"))).toBeInstanceOf(Refusal);
+  expect(seen).toEqual([]);
+  expect(evaluate.direct?.(bytes, callWith(undefined))).toBe(response);
+  expect(evaluate.direct?.(Uint8Array.of(), callWith(undefined))).toBeUndefined();
+  expect(seen).toEqual([bytes, Uint8Array.of()]);
+  expect(bulkEvaluate.direct).toBeUndefined();
+});
+
+it("Evaluate has a direct handler, which leaves to the other what it does not take", () => {
+  // Bytes that it does not take never reach the state.
+  const nothing = undefined as never;
+  const { direct } = evaluationHandlers({ head: nothing, hub: nothing, clock: systemClock }).evaluate;
+  expect(direct?.(Uint8Array.of(0xff), callWith(undefined))).toBeUndefined();
+});

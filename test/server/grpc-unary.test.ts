@@ -1,0 +1,337 @@
+import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders } from "node:http2";
+import { gzipSync } from "node:zlib";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { EvaluateRequestSchema, EvaluateResponseSchema } from "../../gen/flagwire/v1/evaluation_service_pb.js";
+import { divertStreams } from "../../src/server/grpc/divert-streams.js";
+import { parseTimeout } from "../../src/server/grpc/timeout.js";
+import { createManualClock, openTestServer, type TestServer, toFrame } from "./transport-support.js";
+
+const EVALUATE = "/flagwire.v1.EvaluationService/Evaluate";
+const MAX_MESSAGE_BYTES = 1_000;
+
+let server: TestServer;
+let session: ClientHttp2Session;
+
+beforeEach(() => start());
+afterEach(() => stop());
+
+async function start(options: Parameters<typeof openTestServer>[0] = {}): Promise<void> {
+  server = await openTestServer({ limits: { maxMessageBytes: MAX_MESSAGE_BYTES }, ...options });
+  session = connect(server.url);
+  session.on("error", () => {});
+}
+
+async function stop(): Promise<void> {
+  session.destroy();
+  await server.listener.stop(0);
+}
+
+async function restart(options: Parameters<typeof openTestServer>[0]): Promise<void> {
+  await stop();
+  await start(options);
+}
+
+const messageFor = (flagKey: string) => toBinary(EvaluateRequestSchema, create(EvaluateRequestSchema, { flagKey }));
+const frameFor = (flagKey: string) => toFrame(messageFor(flagKey));
+
+interface Result {
+  readonly headers: IncomingHttpHeaders;
+  readonly trailers: IncomingHttpHeaders;
+  readonly status: string | undefined;
+  readonly body: Buffer;
+  readonly rstCode: number;
+}
+
+function open(headers: Record<string, string | string[]> = {}, endStream = false) {
+  const stream = session.request(
+    { ":path": EVALUATE, ":method": "POST", "content-type": "application/grpc", te: "trailers", ...headers },
+    { endStream },
+  );
+  stream.on("error", () => {});
+  const result = new Promise<Result>((resolve) => {
+    let response: IncomingHttpHeaders = {};
+    let trailers: IncomingHttpHeaders = {};
+    const chunks: Buffer[] = [];
+    stream.on("response", (given) => {
+      response = given;
+    });
+    stream.on("trailers", (given) => {
+      trailers = given;
+    });
+    stream.on("data", (chunk: Buffer) => chunks.push(chunk));
+    stream.on("close", () => {
+      const status = (trailers["grpc-status"] ?? response["grpc-status"]) as string | undefined;
+      resolve({
+        headers: response,
+        trailers,
+        status,
+        body: Buffer.concat(chunks),
+        rstCode: stream.rstCode ?? 0,
+      });
+    });
+  });
+  return { stream, result };
+}
+
+function call(frame: Buffer, headers: Record<string, string | string[]> = {}): Promise<Result> {
+  const { stream, result } = open(headers);
+  stream.end(frame);
+  return result;
+}
+
+const statusOf = async (result: Promise<Result>): Promise<string | undefined> => (await result).status;
+
+function answerOf({ body }: Result) {
+  expect(body.subarray(0, 5)).toEqual(toFrame(body.subarray(5)).subarray(0, 5));
+  return fromBinary(EvaluateResponseSchema, body.subarray(5));
+}
+
+describe("the diversion of unary calls", () => {
+  const diversion = { pick: () => undefined, answer: () => {} };
+
+  it("is in force with the version of grpc-js that is installed", async () => {
+    const { headers } = await call(frameFor("f"));
+    expect(server.log.filter(({ msg }) => msg.includes("grpc-js"))).toEqual([]);
+    // grpc-js sends it with every answer.
+    expect(headers["grpc-encoding"]).toBeUndefined();
+    expect(headers["grpc-accept-encoding"]).toBe("identity,deflate,gzip");
+  });
+
+  it("refuses a grpc-js that is built otherwise, and changes nothing of it", () => {
+    const unopened = new Server();
+    expect(divertStreams(unopened, diversion)).toBe(false);
+    const twofold = new Server();
+    twofold.createConnectionInjector(ServerCredentials.createInsecure());
+    twofold.createConnectionInjector(ServerCredentials.createInsecure());
+    expect(divertStreams(twofold, diversion)).toBe(false);
+    const renamed = new Server();
+    renamed.createConnectionInjector(ServerCredentials.createInsecure());
+    Object.assign(renamed, { onStreamOpened: undefined });
+    expect(divertStreams(renamed, diversion)).toBe(false);
+    for (const grpc of [unopened, twofold, renamed]) grpc.forceShutdown();
+  });
+
+  it("leaves to grpc-js what is out of the ordinary, which answers it as ever", async () => {
+    const compressed = toFrame(gzipSync(messageFor("f")), true);
+    const gzip = await call(compressed, { "grpc-encoding": "gzip" });
+    expect(answerOf(gzip)).toMatchObject({ flagKey: "f" });
+    expect(gzip.headers["grpc-encoding"]).toBe("identity");
+    const parameters = await call(frameFor("f"), { "content-type": "application/grpc;charset=utf-8" });
+    expect(answerOf(parameters)).toMatchObject({ flagKey: "f" });
+    expect((await call(frameFor("f"), { "content-type": "application/json" })).headers[":status"]).toBe(415);
+    expect(await statusOf(call(frameFor("f"), { "grpc-encoding": "zebra" }))).toBe("0");
+  });
+});
+
+describe("a unary call on its stream", () => {
+  it.each(["application/grpc", "application/grpc+proto"])("is answered as %s", async (type) => {
+    const result = await call(frameFor("f"), { "content-type": type, "grpc-encoding": "identity" });
+    expect(result).toMatchObject({
+      status: "0",
+      headers: { ":status": 200, "content-type": "application/grpc+proto" },
+    });
+    expect(answerOf(result)).toMatchObject({ flagKey: "f", revision: 7n });
+  });
+
+  it("may come in any number of parts", async () => {
+    const frame = frameFor("a flag");
+    for (let at = 1; at < frame.byteLength; at += 1) {
+      const { stream, result } = open();
+      stream.write(frame.subarray(0, at));
+      await new Promise((resolve) => setImmediate(resolve));
+      stream.end(frame.subarray(at));
+      expect(answerOf(await result)).toMatchObject({ flagKey: "a flag" });
+    }
+    const { stream, result } = open();
+    for (const byte of frame) {
+      await new Promise((resolve) => stream.write(Buffer.from([byte]), resolve));
+    }
+    stream.end();
+    expect(answerOf(await result)).toMatchObject({ flagKey: "a flag" });
+  });
+
+  it("has no more than one message, all of it", async () => {
+    const frame = frameFor("f");
+    const missing = await call(Buffer.alloc(0));
+    expect(missing).toMatchObject({ status: "12", body: Buffer.alloc(0) });
+    expect(missing.headers["grpc-message"]).toBe(encodeURI("the request ended without a message"));
+    expect(await statusOf(open({}, true).result)).toBe("12");
+    expect(await statusOf(call(frame.subarray(0, 3)))).toBe("12");
+    expect(await statusOf(call(frame.subarray(0, -1)))).toBe("12");
+    expect(await statusOf(call(Buffer.concat([frame, frame])))).toBe("12");
+    expect(await statusOf(call(Buffer.concat([frame, Buffer.from([0])])))).toBe("12");
+  });
+
+  it("has no compressed message where no header says how it is compressed", async () => {
+    expect(await statusOf(call(toFrame(messageFor("f"), true)))).toBe("13");
+    expect(await statusOf(call(toFrame(messageFor("f"), true), { "grpc-encoding": "identity" }))).toBe("13");
+  });
+
+  it("is answered where its message is empty", async () => {
+    expect(answerOf(await call(toFrame(Buffer.alloc(0))))).toMatchObject({ flagKey: "", reason: "STATIC" });
+  });
+
+  it("is refused by the size that its message is said to have, before it has come", async () => {
+    const head = Buffer.from([0, 0xff, 0xff, 0xff, 0xff]);
+    const { stream, result } = open();
+    const answered = new Promise<IncomingHttpHeaders>((resolve) => stream.once("response", resolve));
+    stream.write(head);
+    expect(await answered).toMatchObject({ "grpc-status": "8" });
+    stream.end();
+    expect((await result).rstCode).toBe(0);
+    const largest = create(EvaluateRequestSchema, { flagKey: "k".repeat(MAX_MESSAGE_BYTES - 3) });
+    const bytes = toBinary(EvaluateRequestSchema, largest);
+    expect(bytes.byteLength).toBe(MAX_MESSAGE_BYTES);
+    expect(await statusOf(call(toFrame(bytes)))).toBe("0");
+    expect(await statusOf(call(toFrame(Buffer.concat([bytes, Buffer.from([0x20])]))))).toBe("8");
+  });
+
+  it("is not handled if its client is gone before its end", async () => {
+    const { stream } = open();
+    await new Promise((resolve) => stream.write(frameFor("peer"), resolve));
+    expect(await statusOf(call(frameFor("f")))).toBe("0");
+    session.destroy();
+    await vi.waitFor(() => expect(server.listener.stats().connections.grpc).toBe(0));
+    session = connect(server.url);
+    expect(await statusOf(call(frameFor("f")))).toBe("0");
+    expect(server.seen.peers).toEqual([]);
+  });
+
+  it("aborts its handler when the connection breaks, and when the server is stopped by force", async () => {
+    open().stream.end(frameFor("never"));
+    await vi.waitFor(() => expect(server.seen.peers).toHaveLength(1));
+    session.destroy();
+    await vi.waitFor(() => expect(server.seen.aborts).toEqual(["CANCELLED"]));
+    session = connect(server.url);
+    session.on("error", () => {});
+    open().stream.end(frameFor("never"));
+    await vi.waitFor(() => expect(server.seen.peers).toHaveLength(2));
+    await server.listener.stop(0);
+    await vi.waitFor(() => expect(server.seen.aborts).toEqual(["CANCELLED", "CANCELLED"]));
+  });
+
+  it.each([
+    ["while it is sent", () => frameFor("f").subarray(0, 7)],
+    ["while it is handled", () => frameFor("never")],
+    ["while its answer is sent", () => frameFor("large")],
+  ])("breaks nothing if its client resets it with an error %s", async (_, request) => {
+    for (const code of [constants.NGHTTP2_INTERNAL_ERROR, constants.NGHTTP2_FLOW_CONTROL_ERROR]) {
+      const { stream, result } = open();
+      await new Promise((resolve) => stream.write(request(), resolve));
+      stream.close(code);
+      await result;
+      expect(await statusOf(call(frameFor("f")))).toBe("0");
+    }
+  });
+
+  it("breaks nothing if its client leaves while its large answer is sent", async () => {
+    const { stream, result } = open();
+    stream.end(frameFor("large"));
+    await new Promise((resolve) => stream.once("response", resolve));
+    stream.close(constants.NGHTTP2_CANCEL);
+    await result;
+    expect(await statusOf(call(frameFor("f")))).toBe("0");
+  });
+
+  it("keeps its connection from being idle", async () => {
+    await restart({ limits: { maxConnectionIdleMs: 100 } });
+    open().stream.end(frameFor("never"));
+    await vi.waitFor(() => expect(server.seen.peers).toHaveLength(1));
+    const idle = connect(server.url);
+    idle.on("error", () => {});
+    await new Promise((resolve) => idle.once("close", resolve));
+    expect(session.closed).toBe(false);
+    expect(server.listener.stats().connections.grpc).toBe(1);
+  });
+
+  it("leaves its connection idle when it is over", async () => {
+    await restart({ limits: { maxConnectionIdleMs: 100 } });
+    const closed = new Promise((resolve) => session.once("close", resolve));
+    await call(frameFor("f"));
+    await closed;
+  });
+});
+
+describe("the time limit of a unary call", () => {
+  it.each([
+    ["1H", 3_600_000],
+    ["2M", 120_000],
+    ["3S", 3_000],
+    ["00000004m", 4],
+    ["500u", 0.5],
+    ["1000000n", 1],
+    ["0S", 0],
+    ["99999999H", 2 ** 31 - 1],
+  ])("is read from grpc-timeout: %s is %s ms", (header, timeoutMs) => {
+    expect(parseTimeout(header)).toBeCloseTo(timeoutMs, 9);
+  });
+
+  it.each(["", "1", "S", "1s", "-1S", "+1S", "1.5S", " 1S", "1 S", "1S ", "123456789S", "1SS", "1S\n", "0x1S", "١S"])(
+    "is not read from %j",
+    (header) => {
+      expect(parseTimeout(header)).toBeUndefined();
+    },
+  );
+
+  it.each(["soon", "123456789S", "1 S"])("refuses the call if it is malformed: %j", async (timeout) => {
+    expect(await statusOf(call(frameFor("f"), { "grpc-timeout": timeout }))).toBe("13");
+    expect(await statusOf(call(frameFor("f")))).toBe("0");
+  });
+
+  it("starts no timer for a call that is answered at once", async () => {
+    const clock = createManualClock();
+    await restart({ clock });
+    expect(await statusOf(call(frameFor("f"), { "grpc-timeout": "5S" }))).toBe("0");
+    expect(clock.pending).toBe(0);
+  });
+
+  it("needs no timer for a call that is refused, although its client goes on sending", async () => {
+    const clock = createManualClock();
+    await restart({ clock });
+    const { stream, result } = open({ "grpc-timeout": "5S" });
+    const answered = new Promise<IncomingHttpHeaders>((resolve) => stream.once("response", resolve));
+    stream.write(Buffer.from([0, 0xff, 0xff, 0xff, 0xff]));
+    expect(await answered).toMatchObject({ "grpc-status": "8" });
+    expect(clock.pending).toBe(0);
+    stream.end(Buffer.alloc(100_000));
+    await result;
+  });
+
+  it("ends a call whose request does not come in time", async () => {
+    const clock = createManualClock();
+    await restart({ clock });
+    const { stream, result } = open({ "grpc-timeout": "5S" });
+    const answered = new Promise<IncomingHttpHeaders>((resolve) => stream.once("response", resolve));
+    stream.write(frameFor("f").subarray(0, 7));
+    await vi.waitFor(() => expect(clock.pending).toBe(1));
+    clock.advance(5_000);
+    expect(await answered).toMatchObject({ "grpc-status": "4" });
+    stream.end();
+    await result;
+    expect(clock.pending).toBe(0);
+  });
+
+  it("ends a call whose handler takes longer, and aborts it", async () => {
+    const clock = createManualClock();
+    await restart({ clock });
+    const { stream, result } = open({ "grpc-timeout": "5S" });
+    stream.end(frameFor("never"));
+    // The server's own limit, and the client's.
+    await vi.waitFor(() => expect(clock.pending).toBe(2));
+    clock.advance(5_000);
+    expect(await statusOf(result)).toBe("4");
+    expect(server.seen.aborts).toEqual(["DEADLINE_EXCEEDED"]);
+    expect(clock.pending).toBe(0);
+  });
+
+  it("leaves no timer when the client leaves first", async () => {
+    const clock = createManualClock();
+    await restart({ clock });
+    open({ "grpc-timeout": "5S" }).stream.write(frameFor("f").subarray(0, 7));
+    await vi.waitFor(() => expect(clock.pending).toBe(1));
+    session.destroy();
+    await vi.waitFor(() => expect(clock.pending).toBe(0));
+  });
+});
