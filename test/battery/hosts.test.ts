@@ -1,128 +1,77 @@
-import { type JsonObject, toJson } from "@bufbuild/protobuf";
-import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { EvaluateResponseSchema } from "../../gen/flagwire/v1/evaluation_service_pb.js";
-import { openMirror } from "../../src/client/index.js";
-import type { Context } from "../../src/engine/index.js";
-import { openTestServer, type TestServer } from "../support/server.js";
-import { snapshotOf } from "./items.js";
-import { type Answer, expectedAnswer, readVectors } from "./vectors.js";
+import { systemClock, systemRandom } from "../../src/base/index.js";
+import { openMirror, openRemote } from "../../src/client/index.js";
+import { createWatchHub } from "../../src/watch/index.js";
+import { HubTransport } from "../support/hub-transport.js";
+import { Publisher } from "../support/publisher.js";
+import { bulkWay, evaluateWay, type Way } from "../vectors-runner/ask.js";
+import { clientWay, engineWay, itemsOf, snapshotOf } from "./in-process.js";
+import {
+  ENVIRONMENT,
+  fullDifferences,
+  openVectorServer,
+  strictDifferences,
+  type VectorServer,
+} from "./vector-server.js";
+import { vectorFiles } from "./vectors.js";
 
-/** One way to ask for a flag. */
-interface Host {
-  readonly name: string;
-  ask(flagKey: string, context: Context): Promise<Answer>;
-}
+test("there is something to answer, and something to refuse", () => {
+  expect(vectorFiles.flatMap(({ cases }) => cases).length).toBeGreaterThan(1_000);
+  expect(vectorFiles.flatMap(({ refused }) => refused.flags).length).toBeGreaterThan(100);
+});
 
-const NOT_FOUND: Answer = { reason: "ERROR", errorCode: "FLAG_NOT_FOUND" };
-
-function split({ targetingKey = "", ...attributes }: Context) {
-  return { targetingKey: String(targetingKey), attributes: attributes as JsonObject };
-}
-
-/** The JSON form of EvaluateResponse as an answer. */
-function fromResponse(json: Record<string, unknown>): Answer {
-  const { flagKey: _flagKey, revision: _revision, error, ...answer } = json;
-  const code = (error as { code: string } | undefined)?.code;
-  return { ...answer, ...(code !== undefined && { errorCode: code }) } as Answer;
-}
-
-function withoutAbsent(answer: object): Answer {
-  return JSON.parse(JSON.stringify(answer));
-}
-
-describe.each(readVectors())("$name is answered alike by", ({ file, cases }) => {
-  let server: TestServer;
-  const hosts: Host[] = [];
-  const closers: (() => Promise<void> | void)[] = [];
+describe("a server answers every case by", () => {
+  const closers: (() => Promise<void>)[] = [];
+  let host: VectorServer;
 
   beforeAll(async () => {
-    server = await openTestServer();
-    await server.admin.import(
-      (async function* () {
-        yield { file };
-      })(),
-    );
-    hosts.push(engineHost(), grpcHost(server), jsonHost(server), bulkHost(server));
-    const mirror = await openMirror({ address: server.address });
-    closers.push(() => mirror.close());
-    hosts.push({
-      name: "a mirror",
-      async ask(flagKey, context) {
-        const flag = snapshotOf(file).flag(flagKey);
-        const fallbacks = [undefined, false, "", 0, {}] as const;
-        const details = mirror.details(flagKey, fallbacks[flag?.type ?? 0] ?? false, context);
-        const { flagKey: _f, revision: _r, errorMessage: _m, value, ...answer } = details;
-        return withoutAbsent({ ...answer, value: details.variant === undefined ? undefined : value });
-      },
-    });
+    host = await openVectorServer();
   });
 
   afterAll(async () => {
     for (const close of closers) await close();
-    await server[Symbol.asyncDispose]();
+    await host[Symbol.asyncDispose]();
   });
 
-  function engineHost(): Host {
-    const snapshot = snapshotOf(file);
-    return {
-      name: "the engine",
-      async ask(flagKey, context) {
-        const outcome = snapshot.flag(flagKey)?.select(context, Date.now());
-        if (outcome === undefined) return NOT_FOUND;
-        const { flagKey: _f, errorMessage: _m, ...answer } = outcome;
-        return withoutAbsent(answer);
+  test.each<[string, (name: string) => Way | Promise<Way>]>([
+    ["Evaluate over gRPC", (name) => evaluateWay(name, host.server.evaluation, ENVIRONMENT)],
+    ["BulkEvaluate over gRPC", (name) => bulkWay(name, host.server.evaluation, ENVIRONMENT)],
+    [
+      "a remote client",
+      async (name) => {
+        const { address } = host.server;
+        const remote = await openRemote({ address, environment: ENVIRONMENT, timeoutMs: 15_000 });
+        closers.push(() => remote.close());
+        return clientWay(name, remote);
       },
-    };
-  }
-
-  test.each(["the engine", "Evaluate over gRPC", "Evaluate as JSON", "BulkEvaluate", "a mirror"])(
-    "%s",
-    async (name) => {
-      const host = hosts.find((candidate) => candidate.name === name);
-      if (host === undefined) throw new Error(`no host ${name}`);
-      for (const vector of cases) {
-        const answer = await host.ask(vector.flagKey, vector.context);
-        expect(answer, `${vector.flagKey} for ${JSON.stringify(vector.context)}`).toEqual(expectedAnswer(vector));
-      }
-    },
-  );
+    ],
+    [
+      "a mirror",
+      async (name) => {
+        const mirror = await openMirror({ address: host.server.address, environment: ENVIRONMENT });
+        closers.push(() => mirror.close());
+        return clientWay(name, mirror);
+      },
+    ],
+  ])("%s", async (name, open) => {
+    expect(await strictDifferences(await open(name))).toEqual([]);
+  });
 });
 
-function grpcHost({ evaluation }: TestServer): Host {
-  return {
-    name: "Evaluate over gRPC",
-    async ask(flagKey, context) {
-      try {
-        const response = await evaluation.evaluate({ flagKey, context: split(context) });
-        return fromResponse(toJson(EvaluateResponseSchema, response) as JsonObject);
-      } catch (error) {
-        if (ConnectError.from(error).code === Code.NotFound) return NOT_FOUND;
-        throw error;
-      }
-    },
-  };
-}
+describe("a host that meets what is malformed answers every case as", () => {
+  test("the engine", async () => {
+    expect(await fullDifferences(engineWay(snapshotOf(vectorFiles)))).toEqual([]);
+  });
 
-function jsonHost(server: TestServer): Host {
-  return {
-    name: "Evaluate as JSON",
-    async ask(flagKey, context) {
-      const request = { flagKey, context: split(context) };
-      const { status, body } = await server.json("flagwire.v1.EvaluationService/Evaluate", request);
-      return status === 404 ? NOT_FOUND : fromResponse(body as Record<string, unknown>);
-    },
-  };
-}
-
-function bulkHost(server: TestServer): Host {
-  return {
-    name: "BulkEvaluate",
-    async ask(flagKey, context) {
-      const request = { flagKeys: [flagKey], context: split(context) };
-      const { body } = await server.json("flagwire.v1.EvaluationService/BulkEvaluate", request);
-      const [evaluation] = (body as { evaluations: Record<string, unknown>[] }).evaluations;
-      return fromResponse(evaluation ?? {});
-    },
-  };
-}
+  test("a mirror of a newer server", async () => {
+    const hub = createWatchHub({ clock: systemClock, random: systemRandom });
+    const publisher = new Publisher(hub, itemsOf(vectorFiles), 1, ENVIRONMENT);
+    const mirror = await openMirror({ transport: new HubTransport(hub), environment: ENVIRONMENT });
+    try {
+      expect(mirror.revision).toBe(publisher.revision);
+      expect(await fullDifferences(clientWay("a mirror", mirror))).toEqual([]);
+    } finally {
+      await mirror.close();
+    }
+  });
+});

@@ -1,28 +1,21 @@
 import { describe, expect, test } from "vitest";
-import type { Outcome } from "../../src/engine/index.js";
-import { snapshotOf } from "../battery/items.js";
-import { type Answer, expectedAnswer, readVectors } from "../battery/vectors.js";
+import { engineWay, snapshotOf } from "../battery/in-process.js";
+import { vectorFiles } from "../battery/vectors.js";
+import { differencesOf } from "../vectors-runner/differences.js";
+import { expectedOf } from "../vectors-runner/read-vectors.js";
 
-function toAnswer(outcome: Outcome): Answer {
-  const { flagKey: _flagKey, errorMessage: _errorMessage, ...answer } = outcome;
-  return JSON.parse(JSON.stringify(answer));
-}
+describe.each(vectorFiles)("the engine, of $name,", (vectors) => {
+  const snapshot = snapshotOf([vectors]);
 
-describe.each(readVectors())("the engine answers $name", ({ file, cases }) => {
-  const snapshot = snapshotOf(file);
-
-  test("whose flags and segments are sound", () => {
-    expect(snapshot.flags().flatMap((flag) => flag.problems)).toEqual([]);
-    expect(file.segments.flatMap(({ key }) => snapshot.segmentProblems(key))).toEqual([]);
+  test("finds malformed exactly what a server must refuse and asks for", async () => {
+    const malformed = snapshot.flags().filter((flag) => flag.problems.length > 0);
+    const refused = new Set(vectors.refused.flags);
+    expect(malformed.map(({ key }) => key).filter((key) => !refused.has(key))).toEqual([]);
+    const segments = vectors.file.segments.filter(({ key }) => snapshot.segmentProblems(key).length > 0);
+    expect(segments.map(({ key }) => key).sort()).toEqual(vectors.refused.segments);
   });
 
-  test.each(cases)("$flagKey for $context", (vector) => {
-    const flag = snapshot.flag(vector.flagKey);
-    if (flag === undefined) {
-      expect(vector.errorCode).toBe("FLAG_NOT_FOUND");
-      return;
-    }
-    const now = flag.usesNow ? Date.now() : Number.NaN;
-    expect(toAnswer(flag.select(vector.context, now))).toEqual(expectedAnswer(vector));
+  test("answers every case", async () => {
+    expect(await differencesOf(vectors.cases, engineWay(snapshot), expectedOf)).toEqual([]);
   });
 });
