@@ -7,7 +7,7 @@ export interface Caller {
   readonly email: string;
   readonly version: string;
   readonly cohort: number;
-  readonly [attribute: string]: unknown;
+  readonly [attribute: string]: string | number;
 }
 
 const countries = ["DE", "FR", "US", "BR", "IN", "JP", "ZA", "NO"];
@@ -19,7 +19,7 @@ const plans = ["free", "free", "free", "pro", "enterprise"];
  */
 export function createCallers(count: number): Caller[] {
   const callers: Caller[] = Array.from({ length: count }, (_, index) => ({
-    targetingKey: `user-${(index * 2_654_435_761) % 4_294_967_296}`,
+    targetingKey: targetingKeyOf(index),
     country: countries[index % countries.length] ?? "",
     plan: plans[index % plans.length] ?? "",
     age: 18 + (index % 60),
@@ -28,4 +28,20 @@ export function createCallers(count: number): Caller[] {
     cohort: index % 100,
   }));
   return JSON.parse(JSON.stringify(callers)) as Caller[];
+}
+
+/** A caller with an integer that identifies it too. */
+export interface AccountCaller extends Caller {
+  readonly account: number;
+}
+
+/** The same callers, each with an account. */
+export function createAccountCallers(count: number): AccountCaller[] {
+  const callers = createCallers(count).map((caller, index) => ({ ...caller, account: 1_000_000 + index * 37 }));
+  return JSON.parse(JSON.stringify(callers)) as AccountCaller[];
+}
+
+/** The targeting key of one of the callers. */
+export function targetingKeyOf(index: number): string {
+  return `user-${(index * 2_654_435_761) % 4_294_967_296}`;
 }

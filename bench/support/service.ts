@@ -70,7 +70,8 @@ async function untilAnnounced(child: ChildProcess): Promise<number> {
   return performance.now();
 }
 
-async function untilReady(child: ChildProcess, port: number): Promise<number> {
+/** When `/readyz` answered 200, by `performance.now`. It is asked every millisecond. */
+export async function untilReady(child: ChildProcess, port: number): Promise<number> {
   const deadline = performance.now() + startTimeoutMs;
   while (performance.now() < deadline && child.exitCode === null) {
     if ((await statusOf(port)) === 200) return performance.now();
@@ -91,7 +92,8 @@ function statusOf(port: number): Promise<number | undefined> {
   });
 }
 
-async function freePort(): Promise<number> {
+/** A port of the loopback interface that nobody listens on. */
+export async function freePort(): Promise<number> {
   const server = createServer();
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
