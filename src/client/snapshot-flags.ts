@@ -49,41 +49,33 @@ export class SnapshotFlags implements Flags {
   }
 
   details<T>(key: string, defaultValue: T, context?: Context): EvaluationDetails<T> {
-    return this.#answer(key, defaultValue, (flag, revision) => {
+    const { snapshot, hasData } = this.#follower;
+    const revision = Number(snapshot.position.revision);
+    if (!hasData) return notReady(key, defaultValue, revision);
+    try {
+      const flag = snapshot.flag(key);
+      if (flag === undefined) return notFound(key, defaultValue, revision);
       const outcome = this.#select(flag, context);
       outcome.tally.count++;
       return checkedDetails(flag, outcome, defaultValue, revision);
-    });
+    } catch {
+      return threw(key, defaultValue, revision);
+    }
   }
 
   explain<T>(key: string, defaultValue: T, context?: Context, options?: ExplainOptions): Explanation<T> {
-    const privateAttributes = [...this.#privateAttributes, ...(options?.privateAttributes ?? [])];
-    const answer = this.#answer(key, defaultValue, (flag, revision) => {
-      const now = this.#clock.now();
-      const outcome = flag.select(context ?? NO_CONTEXT, now);
-      const trace = explain(flag, context ?? NO_CONTEXT, now, { privateAttributes });
-      return { ...checkedDetails(flag, outcome, defaultValue, revision), trace };
-    });
-    return { trace: undefined, ...answer };
-  }
-
-  /** What `open` makes of the flag; why there is nothing to open; or that the context threw. */
-  #answer<T, A extends EvaluationDetails<T>>(
-    key: string,
-    defaultValue: T,
-    open: (flag: CompiledFlag, revision: number) => A,
-  ): A | EvaluationDetails<T> {
     const { snapshot, hasData } = this.#follower;
     const revision = Number(snapshot.position.revision);
-    if (!hasData) {
-      return errorDetails(key, defaultValue, "PROVIDER_NOT_READY", "no flags came from the server yet", revision);
-    }
+    if (!hasData) return { ...notReady(key, defaultValue, revision), trace: undefined };
     try {
       const flag = snapshot.flag(key);
-      if (flag !== undefined) return open(flag, revision);
-      return errorDetails(key, defaultValue, "FLAG_NOT_FOUND", `there is no flag ${key}`, revision);
+      if (flag === undefined) return { ...notFound(key, defaultValue, revision), trace: undefined };
+      const now = this.#clock.now();
+      const details = checkedDetails(flag, flag.select(context ?? NO_CONTEXT, now), defaultValue, revision);
+      const privateAttributes = [...this.#privateAttributes, ...(options?.privateAttributes ?? [])];
+      return { ...details, trace: explain(flag, context ?? NO_CONTEXT, now, { privateAttributes }) };
     } catch {
-      return errorDetails(key, defaultValue, "GENERAL", "the context or the key threw while it was read", revision);
+      return { ...threw(key, defaultValue, revision), trace: undefined };
     }
   }
 
@@ -103,6 +95,18 @@ export class SnapshotFlags implements Flags {
       return undefined;
     }
   }
+}
+
+function notReady<T>(key: string, defaultValue: T, revision: number): EvaluationDetails<T> {
+  return errorDetails(key, defaultValue, "PROVIDER_NOT_READY", "no flags came from the server yet", revision);
+}
+
+function notFound<T>(key: string, defaultValue: T, revision: number): EvaluationDetails<T> {
+  return errorDetails(key, defaultValue, "FLAG_NOT_FOUND", `there is no flag ${key}`, revision);
+}
+
+function threw<T>(key: string, defaultValue: T, revision: number): EvaluationDetails<T> {
+  return errorDetails(key, defaultValue, "GENERAL", "the context or the key threw while it was read", revision);
 }
 
 function checkedDetails<T>(

@@ -1,12 +1,12 @@
 import { RolloutAlgorithm } from "../../gen/flagwire/v1/rollout_pb.js";
-import { type AttributeValue, compileAttribute, NOW_ATTRIBUTE, type ReadAttribute, targetingKey } from "./attribute.js";
+import { type AttributeValue, compileAttribute, NOW_ATTRIBUTE, type ReadAttribute } from "./attribute.js";
 import type { Context } from "./context.js";
 import { engineLimits } from "./limits.js";
-import { compileMurmur3 } from "./murmur3.js";
+import { finishMurmur3, HALF, type MurmurState, startMurmur3 } from "./murmur3.js";
 import type { Problems } from "./problem.js";
 
-/** A context's hash, an unsigned 32-bit integer; -1 where it has nothing to hash. */
-export type HashContext = (context: Context) => number;
+/** A context's hash less 2^31, a signed 32-bit integer (see `finishMurmur3`); undefined where it has nothing to hash. */
+export type HashContext = (context: Context) => number | undefined;
 
 /** How a context is hashed, and what of it. */
 export interface ContextHash {
@@ -14,6 +14,8 @@ export interface ContextHash {
   readonly attribute: string;
   readonly read: ReadAttribute;
   readonly salt: string;
+  /** After the salt. */
+  readonly state: MurmurState;
 }
 
 /** What Rollout and RolloutCondition say about hashing. */
@@ -48,19 +50,12 @@ export function compileHash(
 
 function hashAttribute(attribute: string, salt: string): ContextHash {
   const read = compileAttribute(attribute);
-  const hashText = compileMurmur3(salt);
-  if (attribute === "targetingKey") {
-    const hashContext: HashContext = (context) => {
-      const key = targetingKey(context);
-      return key === undefined ? -1 : hashText(key);
-    };
-    return { hashContext, attribute, read, salt };
-  }
+  const state = startMurmur3(salt);
   const hashContext: HashContext = (context) => {
     const text = toHashText(read(context, 0));
-    return text === undefined ? -1 : hashText(text);
+    return text === undefined ? undefined : finishMurmur3(state, text);
   };
-  return { hashContext, attribute, read, salt };
+  return { hashContext, attribute, read, salt, state };
 }
 
 /** What of a value is hashed: a string as it is, an integer or a boolean in its JSON form. Undefined for all else. */
@@ -74,6 +69,11 @@ export function checkTotalWeight(total: number, path: string, problems: Problems
   if (total >= 1 && total <= engineLimits.totalWeight) return true;
   problems.add(path, `the weights' sum is ${total}; it must be from 1 to ${engineLimits.totalWeight}`);
   return false;
+}
+
+/** The hash less 2^31 below which a bucket is less than `cumulative`. */
+export function boundOf(cumulative: number, total: number): number {
+  return hashesBelow(cumulative, total) - HALF;
 }
 
 /**

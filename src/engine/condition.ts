@@ -1,7 +1,7 @@
 import { type Condition, type Match, Operator } from "../../gen/flagwire/v1/condition_pb.js";
 import type { RolloutCondition } from "../../gen/flagwire/v1/rollout_pb.js";
 import { compileAttribute, NOW_ATTRIBUTE } from "./attribute.js";
-import { checkTotalWeight, compileHash, hashesBelow } from "./bucket.js";
+import { boundOf, checkTotalWeight, compileHash } from "./bucket.js";
 import type { CompiledCondition, CompiledSegment, TestContext } from "./compiled-condition.js";
 import { intern } from "./intern.js";
 import { engineLimits } from "./limits.js";
@@ -143,12 +143,12 @@ function compileShare(rollout: RolloutCondition, path: string, scope: ConditionS
     scope.problems.add(`${path}.weight`, `start and weight end at ${end}, beyond the total ${total}`);
     return undefined;
   }
-  const from = hashesBelow(start, total);
-  const to = hashesBelow(end, total);
+  const from = boundOf(start, total);
+  const to = boundOf(end, total);
   const { hashContext } = hash;
   const test: TestContext = (context) => {
     const value = hashContext(context);
-    return value >= from && value < to;
+    return value !== undefined && value >= from && value < to;
   };
   return { kind: "rollout", hash, share: { start, end, total }, test };
 }

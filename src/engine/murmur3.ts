@@ -20,7 +20,7 @@ export function murmur3(text: string, seed = 0): number {
     if ((a | b | c | d) > 0x7f) break;
     hash = mixBlock(hash, a | (b << 8) | (c << 16) | (d << 24));
   }
-  return finish(text, index, hash, 0, index);
+  return finish(text, index, hash, 0, index) >>> 0;
 }
 
 function mixBlock(hash: number, block: number): number {
@@ -30,43 +30,54 @@ function mixBlock(hash: number, block: number): number {
   return (Math.imul((h << 13) | (h >>> 19), 5) + 0xe6546b64) | 0;
 }
 
-/**
- * Compiles the hash of `prefix + text` with seed 0: the prefix is hashed once, and the two are never joined. A prefix that
- * ends in half a surrogate pair may go on in the text, and is joined.
- */
-export function compileMurmur3(prefix: string): (text: string) => number {
-  if (/[\ud800-\udbff]$/.test(prefix)) return (text) => murmur3(prefix + text);
-  const state = absorb(prefix);
-  return (text) => {
-    let hash = state.hash;
-    let block = state.block;
-    let bytes = state.bytes;
-    // Byte by byte: reading a character costs more than the branch, so taking four at a time does not pay.
-    for (let index = 0; index < text.length; index++) {
-      const code = text.charCodeAt(index);
-      if (code > 0x7f) return finish(text, index, hash, block, bytes);
-      block |= code << ((bytes & 3) << 3);
-      bytes++;
-      if ((bytes & 3) === 0) {
-        hash = mixBlock(hash, block);
-        block = 0;
-      }
-    }
-    return avalanche(mixTail(hash, block) ^ bytes);
-  };
-}
-
-/** A hash in the making. */
-interface State {
+/** A hash in the making: a text was taken in, and another one follows. */
+export interface MurmurState {
   readonly hash: number;
   /** The bytes that are not in `hash` yet, the first one lowest. */
   readonly block: number;
   /** How many bytes were taken in. */
   readonly bytes: number;
+  /** Half a surrogate pair at the end of the text, which may go on in the one that follows; else empty. */
+  readonly pending: string;
+}
+
+/** What `finishMurmur3` takes off a hash. */
+export const HALF = 2 ** 31;
+
+/** Begins a hash with seed 0. */
+export function startMurmur3(text: string): MurmurState {
+  const pending = /[\ud800-\udbff]$/.test(text) ? text.slice(-1) : "";
+  return { ...absorb(text.slice(0, text.length - pending.length)), pending };
+}
+
+/**
+ * The hash of the text that the state began with and this one, less 2^31: a signed 32-bit integer, which V8 passes on without
+ * allocating memory. The two texts are never joined.
+ */
+export function finishMurmur3(state: MurmurState, text: string): number {
+  if (state.pending !== "") return centre(finish(state.pending + text, 0, state.hash, state.block, state.bytes));
+  let { hash, block, bytes } = state;
+  // Byte by byte: reading a character costs more than the branch, so taking four at a time does not pay.
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code > 0x7f) return centre(finish(text, index, hash, block, bytes));
+    block |= code << ((bytes & 3) << 3);
+    bytes++;
+    if ((bytes & 3) === 0) {
+      hash = mixBlock(hash, block);
+      block = 0;
+    }
+  }
+  return centre(avalanche(mixTail(hash, block) ^ bytes));
+}
+
+/** The hash less 2^31: the same bits but the highest. */
+function centre(hash: number): number {
+  return hash ^ 0x80000000;
 }
 
 /** Takes in a text that does not end in half a surrogate pair. */
-function absorb(text: string): State {
+function absorb(text: string): Omit<MurmurState, "pending"> {
   const utf8 = new TextEncoder().encode(text);
   let hash = 0;
   let block = 0;
@@ -124,9 +135,10 @@ function utf8Byte(code: number, index: number, size: number): number {
   return 0x80 | ((code >> (6 * (size - 1 - index))) & 0x3f);
 }
 
+/** As a signed integer. */
 function avalanche(hash: number): number {
   let h = hash;
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return (h ^ (h >>> 16)) >>> 0;
+  return h ^ (h >>> 16);
 }

@@ -1,7 +1,9 @@
 import type { Rollout } from "../../gen/flagwire/v1/rollout_pb.js";
 import type { Serve } from "../../gen/flagwire/v1/targeting_pb.js";
-import { checkTotalWeight, compileHash, hashesBelow } from "./bucket.js";
-import type { Choice, CompiledServe } from "./compiled-flag.js";
+import { targetingKey } from "./attribute.js";
+import { boundOf, type ContextHash, checkTotalWeight, compileHash } from "./bucket.js";
+import type { Choice, CompiledServe, SelectOutcome } from "./compiled-flag.js";
+import { finishMurmur3 } from "./murmur3.js";
 import type { CountedOutcome } from "./outcome.js";
 import type { OutcomeMaker } from "./outcome-maker.js";
 import type { Problems } from "./problem.js";
@@ -60,13 +62,13 @@ function compileRollout(
   const hash = compileHash(rollout, outcomes.flagKey, path, problems);
   if (hash === undefined || !known || rollout.shares.length === 0) return undefined;
 
-  const limits: number[] = [];
+  const bounds: number[] = [];
   const chosen: CountedOutcome[] = [];
   let cumulative = 0;
   for (const share of rollout.shares) {
     if (share.weight === 0) continue;
     cumulative += share.weight;
-    limits.push(hashesBelow(cumulative, total));
+    bounds.push(boundOf(cumulative, total));
     chosen.push(outcomes.variant(share.variant, "SPLIT", { ruleId }));
   }
   const missing = outcomes.error(
@@ -74,13 +76,32 @@ function compileRollout(
     `the context's ${rollout.bucketBy || "targetingKey"} is missing or nothing to hash: a text, an integer or a boolean`,
     { ruleId },
   );
-  const { hashContext } = hash;
-  const select: CompiledServe["select"] = (context) => {
-    const value = hashContext(context);
-    if (value < 0) return missing;
-    let index = 0;
-    while (index < limits.length - 1 && value >= (limits[index] ?? 0)) index++;
-    return chosen[index] ?? missing;
-  };
+  const select = selectShare(hash, bounds, chosen, missing);
   return { select, constant: undefined, hash };
+}
+
+/** Nearly all rollouts are by targeting key: for these, select and hash are one function. */
+function selectShare(
+  { attribute, hashContext, state }: ContextHash,
+  bounds: readonly number[],
+  chosen: readonly CountedOutcome[],
+  missing: CountedOutcome,
+): SelectOutcome {
+  if (attribute === "targetingKey") {
+    return (context) => {
+      const key = targetingKey(context);
+      return key === undefined ? missing : (chosen[shareOf(finishMurmur3(state, key), bounds)] ?? missing);
+    };
+  }
+  return (context) => {
+    const value = hashContext(context);
+    return value === undefined ? missing : (chosen[shareOf(value, bounds)] ?? missing);
+  };
+}
+
+/** The first share whose bound a value is below. Whoever is in none before it is in the last one: its bound is above all. */
+function shareOf(value: number, bounds: readonly number[]): number {
+  const last = bounds.length - 1;
+  for (let index = 0; index < last; index++) if (value < (bounds[index] ?? 0)) return index;
+  return last;
 }

@@ -12,6 +12,7 @@ import {
 import { type ContextHash, toHashText } from "../bucket.js";
 import type { ShareOfBuckets } from "../compiled-condition.js";
 import type { Context } from "../context.js";
+import { HALF } from "../murmur3.js";
 import type { CompareValue } from "../operators/test-value.js";
 import type { PrivateAttributes } from "./private-attributes.js";
 import { traceAttribute } from "./trace-attribute.js";
@@ -67,8 +68,9 @@ function stand(hash: ContextHash, total: number, context: Context, hidden: Priva
     algorithm: RolloutAlgorithm.MURMUR3_32,
     totalWeight: total,
   });
-  const hashed = hash.hashContext(context);
-  if (text === undefined || hashed < 0) return { bucket: undefined, trace };
+  const centred = hash.hashContext(context);
+  if (text === undefined || centred === undefined) return { bucket: undefined, trace };
+  const hashed = centred + HALF;
   const bucket = Number((BigInt(hashed) * BigInt(total)) >> 32n);
   if (!hidden.has(hash.attribute)) {
     trace.input = clipText(hash.salt + text);
