@@ -3,7 +3,7 @@ import type { Context as ContextMessage } from "../../gen/flagwire/v1/evaluation
 import type { Context } from "../engine/index.js";
 import { invalidArgument } from "./environment.js";
 import { contractLimits } from "./limits.js";
-import type { OrRefusal } from "./refusal.js";
+import type { FieldViolation, OrRefusal, Refusal } from "./refusal.js";
 import { isEncodable, UNENCODABLE } from "./validate/encodable.js";
 
 const EMPTY: Context = Object.freeze({});
@@ -19,7 +19,9 @@ const HOLDS_LONG_TEXT = `holds a string, or a list of strings, of more than ${co
  */
 export function toContext(message: ContextMessage | undefined): OrRefusal<Context> {
   if (message === undefined) return EMPTY;
-  const { targetingKey, attributes } = message;
+  const { targetingKey, attributes, privateAttributes } = message;
+  const refusal = privateAttributes.length === 0 ? undefined : refusePrivateAttributes(privateAttributes);
+  if (refusal !== undefined) return refusal;
   if (targetingKey.length > contractLimits.contextTextLength) {
     return invalidArgument([{ field: "context.targeting_key", description: TEXT_TOO_LONG }]);
   }
@@ -33,6 +35,23 @@ export function toContext(message: ContextMessage | undefined): OrRefusal<Contex
   // Our own copy could drop a key `__proto__`; the decoded message is nobody else's, so it can be completed in place.
   if (targetingKey !== "") attributes.targetingKey = targetingKey;
   return attributes as Context;
+}
+
+function refusePrivateAttributes(names: readonly string[]): Refusal | undefined {
+  const { privateAttributes: most, attributeLength } = contractLimits;
+  if (names.length > most) {
+    const description = `has ${names.length} entries; ${most} is the limit`;
+    return invalidArgument([{ field: "context.private_attributes", description }]);
+  }
+  const violations: FieldViolation[] = [];
+  for (const [index, name] of names.entries()) {
+    const field = `context.private_attributes[${index}]`;
+    if (name === "") violations.push({ field, description: "is empty" });
+    else if (name.length > attributeLength) {
+      violations.push({ field, description: `is longer than ${attributeLength} characters` });
+    }
+  }
+  return violations.length === 0 ? undefined : invalidArgument(violations);
 }
 
 /** What is wrong with an attribute that may have so many levels, if anything. */

@@ -128,7 +128,8 @@ function encodeRevision(field: number, revision: bigint): Uint8Array {
   return new BinaryWriter().tag(field, WireType.Varint).uint64(revision).finish();
 }
 
-function toResponse(outcome: Outcome, revision: bigint): EvaluateResponse {
+/** An outcome as the message that answers with it. */
+export function toResponse(outcome: Outcome, revision: bigint): EvaluateResponse {
   return create(EvaluateResponseSchema, {
     flagKey: outcome.flagKey,
     variant: outcome.variant ?? "",

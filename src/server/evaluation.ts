@@ -9,11 +9,11 @@ import {
 } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import type { WatchResponse } from "../../gen/flagwire/v1/watch_pb.js";
 import type { Clock } from "../base/index.js";
-import type { Context, Outcome, Snapshot } from "../engine/index.js";
+import { type CompiledFlag, type Context, explain, type Outcome, type Snapshot } from "../engine/index.js";
 import type { WatchHub } from "../watch/index.js";
 import { toContext } from "./context.js";
 import { decodeQuestion } from "./decode-question.js";
-import { BulkAnswer, type EncodedAnswer, EncodedResponse, OutcomeAnswer } from "./encoded-answer.js";
+import { BulkAnswer, type EncodedAnswer, EncodedResponse, OutcomeAnswer, toResponse } from "./encoded-answer.js";
 import { environmentNotFound, flagNotFound, invalidArgument, resolveEnvironment } from "./environment.js";
 import type { Encoded, ServiceHandlers } from "./handlers.js";
 import { contractLimits } from "./limits.js";
@@ -52,32 +52,49 @@ function toQuestion(head: Head, request: EvaluateRequest | BulkEvaluateRequest):
   return isRefusal(context) ? context : { snapshot, context };
 }
 
-function evaluate(evaluation: Evaluation): Handlers["evaluate"] {
+function evaluate({ head, clock }: Evaluation): Handlers["evaluate"] {
   const fromMessage: Handlers["evaluate"] = (request) => {
-    const question = toQuestion(evaluation.head, request);
-    return isRefusal(question) ? question : answer(question, request.flagKey, evaluation);
+    const question = toQuestion(head, request);
+    if (isRefusal(question)) return question;
+    const flag = findFlag(question.snapshot, request.flagKey);
+    if (isRefusal(flag)) return flag;
+    if (!request.explain) return answer(flag, question, clock);
+    return explainedAnswer(flag, question, clock, request.context?.privateAttributes);
   };
   // Most requests are plain, and making messages of them costs more than to answer them.
   const direct: Handlers["evaluate"]["direct"] = (bytes) => {
     const plain = decodeQuestion(bytes);
     if (plain === undefined) return undefined;
     const environment = resolveEnvironment(plain.environment);
-    const snapshot = evaluation.head.snapshot(environment);
+    const snapshot = head.snapshot(environment);
     if (snapshot === undefined) return environmentNotFound(environment);
-    return answer({ snapshot, context: plain.context }, plain.flagKey, evaluation);
+    const flag = findFlag(snapshot, plain.flagKey);
+    return isRefusal(flag) ? flag : answer(flag, { snapshot, context: plain.context }, clock);
   };
   return Object.assign(fromMessage, { direct });
 }
 
-function answer(
+function findFlag(snapshot: Snapshot, key: string): OrRefusal<CompiledFlag> {
+  const flag = snapshot.flag(key);
+  if (flag !== undefined) return flag;
+  return key === "" ? invalidArgument([{ field: "flag_key", description: "is required" }]) : flagNotFound(key);
+}
+
+function answer(flag: CompiledFlag, { snapshot, context }: Question, clock: Clock): Encoded<EvaluateResponse> {
+  return answerOf(flag.select(context, flag.usesNow ? clock.now() : 0), snapshot);
+}
+
+/** An answer with the trace of how it came about, made for this call. */
+function explainedAnswer(
+  flag: CompiledFlag,
   { snapshot, context }: Question,
-  flagKey: string,
-  { clock }: Evaluation,
-): OrRefusal<Encoded<EvaluateResponse>> {
-  const flag = snapshot.flag(flagKey);
-  if (flag !== undefined) return answerOf(flag.select(context, flag.usesNow ? clock.now() : 0), snapshot);
-  if (flagKey === "") return invalidArgument([{ field: "flag_key", description: "is required" }]);
-  return flagNotFound(flagKey);
+  clock: Clock,
+  privateAttributes: readonly string[] | undefined,
+): EvaluateResponse {
+  const now = clock.now();
+  const response = toResponse(flag.select(context, now), snapshot.position.revision);
+  response.trace = explain(flag, context, now, { privateAttributes });
+  return response;
 }
 
 function bulkEvaluate({ head, clock }: Evaluation): Handlers["bulkEvaluate"] {

@@ -16,6 +16,8 @@ export const contractLimits = {
   contextListElements: 1_000,
   /** Characters, in UTF-16 code units, of a string in a context, and of all strings of a list together. */
   contextTextLength: 65_536,
+  privateAttributes: 256,
+  attributeLength: 256,
   bulkKeys: 10_000,
   /** Bytes of the answers of one BulkEvaluate, in protobuf. */
   bulkBytes: 16_777_216,

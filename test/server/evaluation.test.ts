@@ -1,9 +1,10 @@
-import { clone, create } from "@bufbuild/protobuf";
+import { clone, create, toJson } from "@bufbuild/protobuf";
 import { beforeEach, describe, expect, it } from "vitest";
 import { ConditionSchema, Operator } from "../../gen/flagwire/v1/condition_pb.js";
 import { FlagKind, FlagType } from "../../gen/flagwire/v1/flag_pb.js";
 import { RecordSchema } from "../../gen/flagwire/v1/history_pb.js";
 import { RuleSchema } from "../../gen/flagwire/v1/targeting_pb.js";
+import { TraceSchema } from "../../gen/flagwire/v1/trace_pb.js";
 import { targetingId } from "../../src/store/index.js";
 import {
   booleanFlag,
@@ -72,6 +73,38 @@ describe("Evaluate", () => {
       admin.killFlags({ flagKeys: [flagKey], reason: "r" }, options),
     ];
     for (const call of calls) expect(await refusalOf(call)).toMatchObject(refused("NotFound", "FLAG_NOT_FOUND"));
+  });
+
+  it("tells how the answer came about if it is asked to, over every protocol alike", async () => {
+    const targeting = { enabled: true, rules: [rule(match("plan", Operator.IN, text("gold")), "on", "gold")] };
+    await server.admin.createFlag({ flag: booleanFlag("a"), targeting: { ...targeting, default: serve("off") } });
+    const context = { targetingKey: "u1", attributes: { plan: "gold" } };
+    const { trace, ...answer } = await server.evaluation.evaluate({ flagKey: "a", context, explain: true });
+    expect(answer).toMatchObject({ variant: "on", ruleId: "gold" });
+    expect(trace?.flags).toMatchObject([{ flagKey: "a", variant: "on", ruleId: "gold", steps: [{}, {}] }]);
+    const { body } = await evaluateJson({ flagKey: "a", context, explain: true });
+    expect(body).toMatchObject({ variant: "on", trace: toJson(TraceSchema, trace ?? create(TraceSchema)) as object });
+    expect((await server.evaluation.evaluate({ flagKey: "a", context })).trace).toBeUndefined();
+  });
+
+  it("leaves private attributes out of what it tells", async () => {
+    const rules = [rule(match("email", Operator.CONTAINS, text("@")), "on", "r")];
+    await server.admin.createFlag({ flag: booleanFlag("a"), targeting: { enabled: true, rules } });
+    const context = { targetingKey: "secret-1", attributes: { email: "secret-2@test" } };
+    const ask = (privateAttributes: string[]) =>
+      evaluateJson({ flagKey: "a", context: { ...context, privateAttributes }, explain: true });
+    expect(JSON.stringify((await ask([])).body)).toContain("secret-2");
+    expect(JSON.stringify((await ask(["email", "targetingKey"])).body)).not.toContain("secret");
+  });
+
+  it("refuses private attributes that cannot be names", async () => {
+    await server.admin.createFlag({ flag: booleanFlag("a") });
+    const ask = (privateAttributes: string[]) =>
+      refusalOf(server.evaluation.evaluate({ flagKey: "a", context: { privateAttributes } }));
+    expect(await ask(["plan", "", "x".repeat(257)])).toMatchObject(
+      invalid("context.private_attributes[1]", "context.private_attributes[2]"),
+    );
+    expect(await ask(new Array<string>(257).fill("x"))).toMatchObject(invalid("context.private_attributes"));
   });
 
   it("names the prerequisite that failed", async () => {

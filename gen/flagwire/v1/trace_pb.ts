@@ -47,7 +47,7 @@ export type Trace = Message<"flagwire.v1.Trace"> & {
   segments: SegmentTrace[];
 
   /**
-   * Whether more was looked at than a trace tells of: some 5,000 conditions and
+   * Whether more was looked at than a trace tells of: some 3,000 conditions and
    * values. Of the conditions beyond, it only tells whether they held.
    *
    * @generated from field: bool truncated = 3;

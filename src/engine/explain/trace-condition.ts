@@ -22,9 +22,9 @@ type MatchCondition = Extract<CompiledCondition, { kind: "match" }>;
 
 /**
  * How many conditions and values one trace tells of. What the engine allows would not fit a message; with texts as long as
- * they are shown, this many take 3 MiB at most.
+ * they are shown, this many take 2 MiB at most, which leaves room for the flag's value.
  */
-const MAX_PARTS = 5_000;
+const MAX_PARTS = 3_000;
 
 /** Traces the conditions of one evaluation, and the segments that they use, each once. */
 export class ConditionTracer {
