@@ -88,8 +88,9 @@ function selectByTable(lookUps: readonly RuleLookUp[], otherwise: SelectOutcome)
   const none = rules.length;
   return (context, now) => {
     let first = none;
-    for (const { attribute, firstRules } of tables) {
+    for (const { attribute, firstRules, sketch } of tables) {
       const value = context[attribute];
+      if (typeof value === "string" && (sketch & bitOf(value)) === 0) continue;
       if (typeof value === "object" && value !== null) return inOrder(context, now);
       const index = firstRules.get(value);
       if (index !== undefined && index < first) first = index;
@@ -104,6 +105,8 @@ function selectByTable(lookUps: readonly RuleLookUp[], otherwise: SelectOutcome)
 interface Table {
   readonly attribute: string;
   readonly firstRules: ReadonlyMap<unknown, number>;
+  /** The bits of all texts among the values: most texts that are not among them are told without a look-up. */
+  readonly sketch: number;
 }
 
 function toTables(lookUps: readonly RuleLookUp[]): Table[] {
@@ -113,5 +116,20 @@ function toTables(lookUps: readonly RuleLookUp[]): Table[] {
     byAttribute.set(attribute, firstRules);
     for (const member of members) if (!firstRules.has(member)) firstRules.set(member, index);
   }
-  return [...byAttribute].map(([attribute, firstRules]) => ({ attribute, firstRules }));
+  return [...byAttribute].map(([attribute, firstRules]) => ({
+    attribute,
+    firstRules,
+    sketch: sketchOf(firstRules.keys()),
+  }));
+}
+
+function sketchOf(values: Iterable<unknown>): number {
+  let sketch = 0;
+  for (const value of values) if (typeof value === "string") sketch |= bitOf(value);
+  return sketch;
+}
+
+/** One of 32 bits, by what is read of a text at once. */
+function bitOf(text: string): number {
+  return 1 << ((text.charCodeAt(0) + text.length) & 31);
 }

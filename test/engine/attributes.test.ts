@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Operator } from "../../gen/flagwire/v1/condition_pb.js";
 import type { Context } from "../../src/engine/index.js";
-import { ask, flag, match, rule, snapshotOf } from "./build.js";
+import { all, ask, flag, match, rule, snapshotOf } from "./build.js";
 
 function exists(attribute: string, context: object): boolean {
   const snapshot = snapshotOf(flag("x", { rules: [rule(match(attribute, Operator.EXISTS, []))] }));
@@ -53,6 +53,19 @@ describe("only what a context owns counts", () => {
     expect(exists("device.own.os", new Account())).toBe(false);
     expect(exists("plan", Object.create({ plan: "pro" }))).toBe(false);
     expect(exists("device.os", Object.create({ device: { os: "a" } }))).toBe(false);
+  });
+
+  test("in conditions of two and in runs of rules as well", () => {
+    const isPro = match("plan", Operator.IN, ["pro", "max"]);
+    const isRed = match("team", Operator.IN, ["red", "blue"]);
+    const rules = [rule(isPro, "pro"), rule(match("plan", Operator.IN, ["x"]), "x"), rule(isRed, "red")];
+    const snapshot = snapshotOf(flag("both", { rules: [rule(all(isPro, isRed))] }), flag("run", { rules }));
+    const inherits = (inherited: object, own: object): Context => Object.assign(Object.create(inherited), own);
+    expect(ask(snapshot, "both", { plan: "pro", team: "red" }).ruleId).toBe("r");
+    expect(ask(snapshot, "both", inherits({ plan: "pro" }, { team: "red" })).ruleId).toBeUndefined();
+    expect(ask(snapshot, "both", inherits({ team: "red" }, { plan: "pro" })).ruleId).toBeUndefined();
+    expect(ask(snapshot, "run", inherits({ plan: "pro" }, { team: "red" })).ruleId).toBe("red");
+    expect(ask(snapshot, "run", inherits({ plan: "pro", team: "red" }, {})).ruleId).toBeUndefined();
   });
 
   test("but its class may have the targeting key", () => {
