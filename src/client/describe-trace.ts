@@ -1,6 +1,7 @@
 import { toJson } from "@bufbuild/protobuf";
 import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { Operator } from "../../gen/flagwire/v1/condition_pb.js";
+import type { Kill } from "../../gen/flagwire/v1/targeting_pb.js";
 import {
   AttributeState,
   type AttributeTrace,
@@ -91,16 +92,23 @@ class Description {
     const children = condition === undefined ? [] : [this.#condition(condition)];
     if (serve === undefined) return { text: `${NO} rule ${id}${about}`, children };
     const served = describeServe(serve);
-    return { text: `${YES} rule ${id}${about} → ${served.text}`, children: [...children, ...(served.children ?? [])] };
+    if (served.children === undefined) return { text: `${YES} rule ${id}${about} → ${served.text}`, children };
+    return { text: `${YES} rule ${id}${about}`, children: [...children, { ...served, text: `→ ${served.text}` }] };
   }
 
   #condition({ holds, kind }: ConditionTrace): TextTree {
     const mark = holds ? YES : NO;
     switch (kind.case) {
       case "all":
-        return { text: `${mark} all of`, children: this.#list(kind.value) };
+        return {
+          text: `${mark} ${isEmpty(kind.value) ? "everyone: all of no conditions" : "all of"}`,
+          children: this.#list(kind.value),
+        };
       case "any":
-        return { text: `${mark} any of`, children: this.#list(kind.value) };
+        return {
+          text: `${mark} ${isEmpty(kind.value) ? "nobody: any of no conditions" : "any of"}`,
+          children: this.#list(kind.value),
+        };
       case "not":
         return { text: `${mark} not`, children: [this.#condition(kind.value)] };
       case "match":
@@ -133,6 +141,10 @@ class Description {
   }
 }
 
+function isEmpty({ conditions, skipped }: ConditionTraceList): boolean {
+  return conditions.length === 0 && skipped === 0;
+}
+
 function describeAnswer({ variant, reason, ruleId, prerequisiteKey, errorCode }: FlagTrace): string {
   const what = variant === "" ? "no value" : `variant ${variant}`;
   const details = [
@@ -145,15 +157,15 @@ function describeAnswer({ variant, reason, ruleId, prerequisiteKey, errorCode }:
 
 function describeSwitch({ enabled, killed, offVariant }: SwitchTrace): string {
   const answer = offVariant === "" ? "no off variant" : `off variant ${offVariant}`;
-  if (killed !== undefined) {
-    const by = killed.killedBy === "" ? "" : ` by ${killed.killedBy}`;
-    const why = killed.reason === "" ? "" : `: ${killed.reason}`;
-    return `${NO} killed${by}${why} → ${answer}`;
-  }
+  if (killed !== undefined) return `${NO} ${describeKill(killed)} → ${answer}`;
   return enabled ? `${YES} enabled` : `${NO} not enabled → ${answer}`;
 }
 
-function describeVerdict({ verdict, variant }: PrerequisiteTrace): string {
+function describeKill({ killedBy, reason }: Kill): string {
+  return `killed${killedBy === "" ? "" : ` by ${killedBy}`}${reason === "" ? "" : `: ${reason}`}`;
+}
+
+function describeVerdict({ verdict, variant, killed }: PrerequisiteTrace): string {
   switch (verdict) {
     case PrerequisiteVerdict.FULFILLED:
       return `it answers ${variant}`;
@@ -162,7 +174,7 @@ function describeVerdict({ verdict, variant }: PrerequisiteTrace): string {
     case PrerequisiteVerdict.MISSING:
       return "there is no such flag";
     case PrerequisiteVerdict.KILLED:
-      return "it is killed";
+      return killed === undefined ? "it is killed" : `it is ${describeKill(killed)}`;
     case PrerequisiteVerdict.DISABLED:
       return "it is not enabled";
     case PrerequisiteVerdict.MALFORMED:
@@ -231,7 +243,7 @@ function describeAttribute(trace: AttributeTrace | undefined): string {
   if (state === AttributeState.MISSING) return `${name} is missing`;
   const shown = redacted || value === undefined ? "private" : toText(value);
   return state === AttributeState.WRONG_TYPE
-    ? `${name} is ${shown}, of a type that does not count`
+    ? `${name} is ${shown}, which is not compared here`
     : `${name} is ${shown}`;
 }
 

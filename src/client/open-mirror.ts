@@ -18,6 +18,7 @@ import {
   resolveTimes,
 } from "./mirror-options.js";
 import { Opening } from "./opening.js";
+import { NO_LIST_OF_NAMES, parsePrivateAttributes } from "./private-attributes.js";
 import { stayAlive } from "./stay-alive.js";
 import type { MirrorTransport } from "./transport.js";
 import { within } from "./within.js";
@@ -68,7 +69,7 @@ export interface MirrorOptions extends Partial<MirrorTimes> {
  * Opens a mirror of one environment. Resolves at the first sync; with a cache or a bootstrap also when the server cannot
  * be reached or is slow, and the mirror then follows it as soon as it can. Rejects with a `MirrorError` where the server
  * refuses (kind `refused`: the token, the environment), and where it cannot be reached and there is nothing to begin with
- * (kind `connection`); with a `TypeError` for an address that is none.
+ * (kind `connection`); with a `TypeError` for an address that is none, and for private attributes that are no list of names.
  *
  * The program stays alive while opening is pending. An open mirror does not keep it alive.
  */
@@ -133,12 +134,14 @@ async function adoptKept(
 
 function resolveParts(options: MirrorOptions): MirrorParts {
   const { environment = "production", cache, token, tls } = options;
+  const privateAttributes = parsePrivateAttributes(options.privateAttributes);
+  if (privateAttributes === undefined) throw new TypeError(NO_LIST_OF_NAMES);
   const transport =
     options.transport ?? openGrpcTransport({ url: parseAddress(options.address ?? DEFAULT_ADDRESS), token, tls });
   return {
     environment,
     clientName: options.clientName ?? "flagwire",
-    privateAttributes: options.privateAttributes ?? [],
+    privateAttributes,
     transport,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,

@@ -22,6 +22,7 @@ import {
 import type { TlsOptions } from "./grpc-session.js";
 import { openGrpcTransport } from "./grpc-transport.js";
 import { messageOf } from "./mirror-error.js";
+import { NO_LIST_OF_NAMES, parseExplainOptions, parsePrivateAttributes } from "./private-attributes.js";
 import { toContextMessage } from "./remote-context.js";
 import { type RemoteTransport, TransportError } from "./transport.js";
 
@@ -55,11 +56,16 @@ export interface Remote extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Opens a remote client. It connects when first asked, and reconnects by itself. */
+/**
+ * Opens a remote client. Rejects with a `TypeError` for an address that is none, and for private attributes that are no list of
+ * names. It connects when first asked, and reconnects by itself.
+ */
 export async function openRemote(options: RemoteOptions = {}): Promise<Remote> {
   const { address = "127.0.0.1:8013", token, tls, environment = "production", timeoutMs = 500 } = options;
+  const privateAttributes = parsePrivateAttributes(options.privateAttributes);
+  if (privateAttributes === undefined) throw new TypeError(NO_LIST_OF_NAMES);
   const transport = options.transport ?? openGrpcTransport({ url: parseAddress(address), token, tls });
-  return new EvaluateRemote(environment, transport, timeoutMs, options.privateAttributes ?? []);
+  return new EvaluateRemote(environment, transport, timeoutMs, privateAttributes);
 }
 
 interface Question {
@@ -101,13 +107,12 @@ class EvaluateRemote implements Remote {
     return (await this.#ask(key, defaultValue, { context: context ?? {} })).details;
   }
 
-  async explain<T>(
-    key: string,
-    defaultValue: T,
-    context?: Context,
-    options: ExplainOptions = {},
-  ): Promise<Explanation<T>> {
-    const privateAttributes = [...this.privateAttributes, ...(options.privateAttributes ?? [])];
+  async explain<T>(key: string, defaultValue: T, context?: Context, options?: ExplainOptions): Promise<Explanation<T>> {
+    const hidden = parseExplainOptions(options);
+    if (hidden === undefined) {
+      return { ...errorDetails(key, defaultValue, "GENERAL", NO_LIST_OF_NAMES, 0), trace: undefined };
+    }
+    const privateAttributes = [...this.privateAttributes, ...hidden];
     const { details, trace } = await this.#ask(key, defaultValue, { context: context ?? {}, privateAttributes });
     return { ...details, trace };
   }

@@ -11,6 +11,7 @@ import {
 import { type EvaluationDetails, type Explanation, errorDetails, toDetails, typeMismatch } from "./details.js";
 import type { Follower } from "./follower.js";
 import type { Flags } from "./mirror-api.js";
+import { NO_LIST_OF_NAMES, parseExplainOptions } from "./private-attributes.js";
 
 const NO_CONTEXT: Context = Object.freeze({});
 
@@ -66,13 +67,17 @@ export class SnapshotFlags implements Flags {
   explain<T>(key: string, defaultValue: T, context?: Context, options?: ExplainOptions): Explanation<T> {
     const { snapshot, hasData } = this.#follower;
     const revision = Number(snapshot.position.revision);
+    const hidden = parseExplainOptions(options);
+    if (hidden === undefined) {
+      return { ...errorDetails(key, defaultValue, "GENERAL", NO_LIST_OF_NAMES, revision), trace: undefined };
+    }
     if (!hasData) return { ...notReady(key, defaultValue, revision), trace: undefined };
     try {
       const flag = snapshot.flag(key);
       if (flag === undefined) return { ...notFound(key, defaultValue, revision), trace: undefined };
       const now = this.#clock.now();
       const details = checkedDetails(flag, flag.select(context ?? NO_CONTEXT, now), defaultValue, revision);
-      const privateAttributes = [...this.#privateAttributes, ...(options?.privateAttributes ?? [])];
+      const privateAttributes = [...this.#privateAttributes, ...hidden];
       return { ...details, trace: explain(flag, context ?? NO_CONTEXT, now, { privateAttributes }) };
     } catch {
       return { ...threw(key, defaultValue, revision), trace: undefined };

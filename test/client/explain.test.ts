@@ -39,6 +39,8 @@ const items = [
   segment("banned", { excluded: ["user-7"], condition: match("country", Operator.IN, ["XX"]) }),
   flag("killed", { killed: { killedBy: "ann", reason: "it\nfails" } }),
   flag("broken", { default: serve("nope") }),
+  flag("needy", { prerequisites: [{ flagKey: "killed", variants: ["a"] }] }),
+  flag("everyone", { rules: [rule(all())] }),
 ];
 
 let mirror: Mirror;
@@ -96,6 +98,24 @@ describe("an explanation of a mirror", () => {
     expect(text).not.toMatch(/ann@|user-7/);
   });
 
+  it.each([["email"], ["email", 5], [[""]], [{ private: ["plan"] }], [{ privateAttributes: "plan" }], [5]])(
+    "tells nothing where %j is no list of private names",
+    (options) => {
+      const explanation = mirror.explain("checkout", "mine", { plan: "secret" }, options as never);
+      expect(explanation).toMatchObject({ value: "mine", errorCode: "GENERAL", trace: undefined });
+      expect(explanation.errorMessage).toContain("must be a list of names");
+    },
+  );
+
+  it("takes no options for none", () => {
+    expect(mirror.explain("checkout", "", {}, null as never).trace).toBeDefined();
+  });
+
+  it("cannot be of a mirror whose private attributes are no list of names", async () => {
+    await expect(openMirror({ privateAttributes: "email" as never })).rejects.toThrow(TypeError);
+    await expect(openRemote({ privateAttributes: [5] as never })).rejects.toThrow(TypeError);
+  });
+
   it("is not counted as usage", () => {
     mirror.explain("checkout", "", {});
     expect(mirror.takeUsage()).toEqual([]);
@@ -118,8 +138,8 @@ checkout → variant off (SPLIT, rule beta)
 │     └─ default: variant a
 ├─ ✗ targets, none of the 2 listed keys: targetingKey is "user-9"
 ├─ ✗ rule staff
-│  └─ ✗ email ends_with a value (ignoring case): email is private, of a type that does not count
-└─ ✓ rule beta → rollout: bucket 82092 of 100000, from the hash 3525837782 of "checkoutuser-9"
+│  └─ ✗ email ends_with a value (ignoring case): email is private, which is not compared here
+└─ ✓ rule beta
    ├─ ✓ all of
    │  ├─ ✓ plan in ["pro", "enterprise"]: plan is "pro"
    │  ├─ ✓ not
@@ -128,9 +148,10 @@ checkout → variant off (SPLIT, rule beta)
    │     ├─ ✗ 0.5 % of callers, buckets 0 to 499: bucket 82092 of 100000, from the hash 3525837782 of "checkoutuser-9"
    │     ├─ ✓ age greater_or_equal 18: age is 18
    │     └─ 1 more, not looked at
-   ├─ ✗ 25 % a: buckets 0 to 24999
-   ├─ ✓ 75 % off: buckets 25000 to 99999
-   └─ ✗ 0 % b: no buckets`.trim(),
+   └─ → rollout: bucket 82092 of 100000, from the hash 3525837782 of "checkoutuser-9"
+      ├─ ✗ 25 % a: buckets 0 to 24999
+      ├─ ✓ 75 % off: buckets 25000 to 99999
+      └─ ✗ 0 % b: no buckets`.trim(),
     );
   });
 
@@ -147,11 +168,17 @@ checkout → variant off (SPLIT, rule beta)
     );
   });
 
+  it("says who killed a prerequisite, and that a condition of nothing holds for everyone", () => {
+    const text = textOf(mirror.explain("needy", "").trace);
+    expect(text).toContain("✗ prerequisite killed must answer a: it is killed by ann: it\\u000afails");
+    expect(textOf(mirror.explain("everyone", "").trace)).toContain("✓ everyone: all of no conditions");
+  });
+
   it("says what a rollout cannot hash", () => {
     const { trace } = mirror.explain("checkout", "", { plan: "pro", age: 18 });
     const text = textOf(trace);
     expect(text).toContain("checkout → no value (TARGETING_KEY_MISSING, rule beta)");
-    expect(text).toContain("✓ rule beta → rollout: nothing to hash, for targetingKey is missing");
+    expect(text).toContain("→ rollout: nothing to hash, for targetingKey is missing");
   });
 
   it("is empty for an empty trace", () => {
@@ -177,6 +204,9 @@ describe("an explanation of a remote", () => {
     const explanation = await remote.explain("f", 1, context, { privateAttributes: ["plan"] });
     expect(explanation).toMatchObject({ value: 1, reason: "DISABLED", trace });
     expect(requests[0]).toMatchObject({ explain: true, context: { privateAttributes: ["email", "plan"] } });
+    const nothing = await remote.explain("f", 1, context, { privateAttributes: "plan" } as never);
+    expect(nothing).toMatchObject({ errorCode: "GENERAL", trace: undefined });
+    expect(requests).toHaveLength(1);
     expect(await remote.details("f", 1)).not.toHaveProperty("trace");
     expect(requests[1]).toMatchObject({ explain: false, context: { privateAttributes: [] } });
   });

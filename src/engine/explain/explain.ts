@@ -134,6 +134,8 @@ class Explanation {
   #prerequisite({ source, flag, accepted }: CompiledPrerequisite): PrerequisiteTrace {
     const trace = create(PrerequisiteTraceSchema, { flagKey: source.flagKey, variants: [...source.variants] });
     trace.verdict = verdictWithoutAsking(flag);
+    const killed = flag?.plan.targeting?.killed;
+    if (killed !== undefined) trace.killed = clone(KillSchema, killed);
     if (flag === undefined || trace.verdict !== PrerequisiteVerdict.UNSPECIFIED) return trace;
     trace.variant = this.flag(flag).variant;
     const isFulfilled = trace.variant !== "" && accepted.has(trace.variant);
