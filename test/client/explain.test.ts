@@ -98,14 +98,20 @@ describe("an explanation of a mirror", () => {
     expect(text).not.toMatch(/ann@|user-7/);
   });
 
-  it.each([["email"], ["email", 5], [[""]], [{ private: ["plan"] }], [{ privateAttributes: "plan" }], [5]])(
-    "tells nothing where %j is no list of private names",
-    (options) => {
-      const explanation = mirror.explain("checkout", "mine", { plan: "secret" }, options as never);
-      expect(explanation).toMatchObject({ value: "mine", errorCode: "GENERAL", trace: undefined });
-      expect(explanation.errorMessage).toContain("must be a list of names");
-    },
-  );
+  const unfit: readonly { readonly options: unknown }[] = [
+    { options: "email" },
+    { options: ["email", 5] },
+    { options: 5 },
+    { options: { private: ["plan"] } },
+    { options: { privateAttributes: "plan" } },
+    { options: { privateAttributes: [""] } },
+  ];
+
+  it.each(unfit)("tells nothing where $options is no list of private names", ({ options }) => {
+    const explanation = mirror.explain("checkout", "mine", { plan: "secret" }, options as never);
+    expect(explanation).toMatchObject({ value: "mine", errorCode: "GENERAL", trace: undefined });
+    expect(explanation.errorMessage).toContain("must be a list of names");
+  });
 
   it("takes no options for none", () => {
     expect(mirror.explain("checkout", "", {}, null as never).trace).toBeDefined();

@@ -17,6 +17,7 @@ import {
   share,
   snapshotOf,
   type TargetingInit,
+  value,
 } from "./build.js";
 
 type Items = Parameters<typeof snapshotOf>;
@@ -314,6 +315,42 @@ test("a trace of all that the engine can evaluate fits a message", () => {
   const rules = Array.from({ length: 5 }, (_, index) => rule(not(condition), `r${index}`));
   const sizeBytes = traceBytes([flag("f", { rules })], { x: values.join(""), y: values });
   expect(sizeBytes).toBeLessThan(2.2 * 2 ** 20);
+});
+
+test("a trace of many flags with many rules fits a message, and tells what decided", () => {
+  const description = "€".repeat(200);
+  const rules = Array.from({ length: 256 }, (_, index) => ({
+    ...rule(match("x", Operator.IN, ["y"]), `${"r".repeat(120)}${index}`),
+    description,
+  }));
+  const variants = Array.from({ length: 256 }, (_, index) => `${"v".repeat(120)}${index}`);
+  const shares = variants.map((variant) => ({ variant, weight: 1 }));
+  const others = Array.from({ length: 32 }, (_, index) =>
+    flag(
+      `other-${index}`,
+      { rules },
+      { variants: Object.fromEntries(["a", "b", "off", ...variants].map((v) => [v, value(v)])) },
+    ),
+  );
+  const prerequisites = others.map((_, index) => ({ flagKey: `other-${index}`, variants: ["a", "b", "c"] }));
+  const decided = {
+    ...rule(all(), "decided"),
+    serve: serveRollout({ shares: shares.map((one) => ({ ...one, variant: "c" })) }),
+  };
+  const items = [flag("f", { prerequisites, rules: [...rules, decided].slice(-256) }), ...others];
+  expect(traceBytes(items, { targetingKey: "u1" })).toBeLessThan(2.2 * 2 ** 20);
+  const { flags, truncated } = traceOf(items, { targetingKey: "u1" });
+  expect(truncated).toBe(true);
+  expect(flags.length).toBeLessThan(10);
+  expect(flags[0]).toMatchObject({ variant: "c", ruleId: "decided" });
+  expect(flags[0].steps.at(-1).rule).toMatchObject({
+    id: "decided",
+    serve: { rollout: { shares: [{ chosen: true }] } },
+  });
+  const failing = [...prerequisites.slice(1), { flagKey: "gone", variants: ["a"] }];
+  const failed = traceOf([flag("f", { prerequisites: failing }), ...others]);
+  expect(failed.flags[0]).toMatchObject({ reason: "PREREQUISITE_FAILED", prerequisiteKey: "gone" });
+  expect(failed.flags[0].steps.at(-1).prerequisite).toMatchObject({ flagKey: "gone" });
 });
 
 function traceBytes(items: Items, context: Context): number {

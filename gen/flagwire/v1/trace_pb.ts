@@ -47,8 +47,9 @@ export type Trace = Message<"flagwire.v1.Trace"> & {
   segments: SegmentTrace[];
 
   /**
-   * Whether more was looked at than a trace tells of: some 3,000 conditions and
-   * values. Of the conditions beyond, it only tells whether they held.
+   * Whether more was looked at than a trace tells of: some 3,000 steps, conditions,
+   * values and shares. Of a flag beyond, at most the step that decided is told; of
+   * a condition, whether it held; of a rollout, the share that was chosen.
    *
    * @generated from field: bool truncated = 3;
    */

@@ -1,5 +1,5 @@
 import { clone, create } from "@bufbuild/protobuf";
-import { KillSchema, type Targeting } from "../../../gen/flagwire/v1/targeting_pb.js";
+import { type Kill, KillSchema, type Targeting } from "../../../gen/flagwire/v1/targeting_pb.js";
 import {
   type FlagTrace,
   FlagTraceSchema,
@@ -30,10 +30,11 @@ import type {
   FlagPlan,
 } from "../compiled-flag.js";
 import type { Context } from "../context.js";
-import type { ErrorCode, Reason } from "../outcome.js";
+import type { ErrorCode, Outcome, Reason } from "../outcome.js";
 import type { Problem } from "../problem.js";
 import { PrivateAttributes } from "./private-attributes.js";
 import { traceAttribute } from "./trace-attribute.js";
+import { TraceBudget } from "./trace-budget.js";
 import { ConditionTracer } from "./trace-condition.js";
 import { traceRollout } from "./trace-rollout.js";
 import { clipText } from "./trace-value.js";
@@ -71,6 +72,7 @@ type StepKind = Exclude<TraceStep["kind"], { case: undefined }>;
 /** The explanation of one evaluation. */
 class Explanation {
   readonly #flags = new Map<string, FlagTrace>();
+  readonly #budget = new TraceBudget();
   readonly #conditions: ConditionTracer;
 
   constructor(
@@ -78,17 +80,18 @@ class Explanation {
     readonly now: number,
     readonly hidden: PrivateAttributes,
   ) {
-    this.#conditions = new ConditionTracer(context, now, hidden);
+    this.#conditions = new ConditionTracer(context, now, hidden, this.#budget);
   }
 
   toTrace(): Trace {
-    const { segments, truncated } = this.#conditions;
-    return create(TraceSchema, { flags: [...this.#flags.values()], segments, truncated });
+    const { segments } = this.#conditions;
+    return create(TraceSchema, { flags: [...this.#flags.values()], segments, truncated: this.#budget.exceeded });
   }
 
   flag(entry: FlagEntry): FlagTrace {
     const known = this.#flags.get(entry.key);
     if (known !== undefined) return known;
+    if (!this.#budget.take(1)) return toUntold(entry.select(this.context, this.now));
     const trace = create(FlagTraceSchema, { flagKey: entry.key });
     this.#flags.set(entry.key, trace);
     const { variant = "", ...answer } = this.#answer(entry, (kind) => {
@@ -97,11 +100,13 @@ class Explanation {
     return Object.assign(trace, { variant, ...answer });
   }
 
+  /** Tells the steps; where the budget is spent, only the one that decides. */
   #answer(entry: FlagEntry, tell: (step: StepKind) => void): Answer {
     const { problems, plan } = entry;
     const { targeting, prerequisites, targets, rules, fallback } = plan;
     if (problems.length > 0) {
-      tell({ case: "malformed", value: create(MalformedTraceSchema, { problems: problems.map(toText) }) });
+      const told = this.#budget.take(problems.length) ? problems : problems.slice(0, 1);
+      tell({ case: "malformed", value: create(MalformedTraceSchema, { problems: told.map(toText) }) });
       // Whatever is wrong, the answer is always the same one; only a killed flag has another than the error.
       if (entry.select(this.context, this.now).errorCode !== undefined) return MALFORMED;
     }
@@ -110,10 +115,11 @@ class Explanation {
     if (targeting?.killed !== undefined) return { variant: offVariant, reason: "KILLED" };
     if (!targeting?.enabled) return { variant: offVariant, reason: "DISABLED" };
     for (const prerequisite of prerequisites) {
-      const value = this.#prerequisite(prerequisite);
-      tell({ case: "prerequisite", value });
-      if (value.verdict === PrerequisiteVerdict.FULFILLED) continue;
-      return { variant: offVariant, reason: "PREREQUISITE_FAILED", prerequisiteKey: value.flagKey };
+      const isTold = this.#budget.take(1 + prerequisite.source.variants.length);
+      const value = this.#prerequisite(prerequisite, isTold);
+      const isFulfilled = value.verdict === PrerequisiteVerdict.FULFILLED;
+      if (isTold || !isFulfilled) tell({ case: "prerequisite", value });
+      if (!isFulfilled) return { variant: offVariant, reason: "PREREQUISITE_FAILED", prerequisiteKey: value.flagKey };
     }
     if (targets.size > 0) {
       const value = this.#targets(targets);
@@ -121,6 +127,7 @@ class Explanation {
       if (value.variant !== "") return { variant: value.variant, reason: "TARGETING_MATCH" };
     }
     for (const rule of rules) {
+      if (!this.#budget.take(1) && !rule.condition.test(this.context, this.now)) continue;
       const value = this.#rule(rule);
       tell({ case: "rule", value });
       if (value.serve !== undefined) return answerOf(value.serve, "TARGETING_MATCH", value.id);
@@ -131,11 +138,12 @@ class Explanation {
     return answerOf(value, isStatic && fallback !== undefined ? "STATIC" : "DEFAULT");
   }
 
-  #prerequisite({ source, flag, accepted }: CompiledPrerequisite): PrerequisiteTrace {
-    const trace = create(PrerequisiteTraceSchema, { flagKey: source.flagKey, variants: [...source.variants] });
+  #prerequisite({ source, flag, accepted }: CompiledPrerequisite, withVariants: boolean): PrerequisiteTrace {
+    const variants = withVariants ? [...source.variants] : [];
+    const trace = create(PrerequisiteTraceSchema, { flagKey: source.flagKey, variants });
     trace.verdict = verdictWithoutAsking(flag);
     const killed = flag?.plan.targeting?.killed;
-    if (killed !== undefined) trace.killed = clone(KillSchema, killed);
+    if (killed !== undefined) trace.killed = copyKill(killed);
     if (flag === undefined || trace.verdict !== PrerequisiteVerdict.UNSPECIFIED) return trace;
     trace.variant = this.flag(flag).variant;
     const isFulfilled = trace.variant !== "" && accepted.has(trace.variant);
@@ -164,6 +172,7 @@ class Explanation {
       return create(ServeTraceSchema, { kind: { case: "variant", value: kind.case === "variant" ? kind.value : "" } });
     }
     const value = traceRollout(kind.value, hash, this.context, this.hidden);
+    if (!this.#budget.take(value.shares.length)) value.shares = value.shares.filter(({ chosen }) => chosen);
     return create(ServeTraceSchema, { kind: { case: "rollout", value } });
   }
 }
@@ -179,9 +188,26 @@ function traceSwitch(targeting: Targeting | undefined): SwitchTrace {
     enabled: targeting?.enabled ?? false,
     offVariant: targeting?.offVariant ?? "",
   });
-  // Copied: the trace is the caller's to change.
-  if (targeting?.killed !== undefined) trace.killed = clone(KillSchema, targeting.killed);
+  if (targeting?.killed !== undefined) trace.killed = copyKill(targeting.killed);
   return trace;
+}
+
+/** Copied: the trace is the caller's to change. */
+function copyKill(killed: Kill): Kill {
+  const copy = clone(KillSchema, killed);
+  return Object.assign(copy, { killedBy: clipText(killed.killedBy), reason: clipText(killed.reason) });
+}
+
+/** What a flag answers, without how. */
+function toUntold(outcome: Outcome): FlagTrace {
+  return create(FlagTraceSchema, {
+    flagKey: outcome.flagKey,
+    variant: outcome.variant ?? "",
+    reason: outcome.reason,
+    ruleId: outcome.ruleId ?? "",
+    prerequisiteKey: outcome.prerequisiteKey ?? "",
+    errorCode: outcome.errorCode ?? "",
+  });
 }
 
 /** Why a prerequisite fails whatever the other flag would answer; unspecified where it is to be asked. */

@@ -14,39 +14,27 @@ import type { CompiledCondition, CompiledSegment } from "../compiled-condition.j
 import type { Context } from "../context.js";
 import type { PrivateAttributes } from "./private-attributes.js";
 import { traceAttribute } from "./trace-attribute.js";
+import type { TraceBudget } from "./trace-budget.js";
 import { traceShare } from "./trace-rollout.js";
 import { MAX_VALUES, toTraceValue } from "./trace-value.js";
 
 type Kind = NonNullable<MessageInitShape<typeof ConditionTraceSchema>["kind"]>;
 type MatchCondition = Extract<CompiledCondition, { kind: "match" }>;
 
-/**
- * How many conditions and values one trace tells of. What the engine allows would not fit a message; with texts as long as
- * they are shown, this many take 2 MiB at most, which leaves room for the flag's value.
- */
-const MAX_PARTS = 3_000;
-
 /** Traces the conditions of one evaluation, and the segments that they use, each once. */
 export class ConditionTracer {
   readonly segments: SegmentTrace[] = [];
   readonly #known = new Map<string, SegmentTrace>();
-  #left = MAX_PARTS;
-  #truncated = false;
 
   constructor(
     readonly context: Context,
     readonly now: number,
     readonly hidden: PrivateAttributes,
+    readonly budget: TraceBudget,
   ) {}
 
-  /** Whether some conditions were not traced. */
-  get truncated(): boolean {
-    return this.#truncated;
-  }
-
   trace(condition: CompiledCondition): ConditionTrace {
-    if (--this.#left < 0) {
-      this.#truncated = true;
+    if (!this.budget.take(1)) {
       return create(ConditionTraceSchema, { holds: condition.test(this.context, this.now) });
     }
     switch (condition.kind) {
@@ -97,7 +85,7 @@ export class ConditionTracer {
   #match({ match, read, compares }: MatchCondition): MatchTrace {
     const attribute = traceAttribute(match.attribute, read(this.context, this.now), compares, this.hidden);
     const literals = attribute.redacted ? [] : match.values.slice(0, MAX_VALUES);
-    this.#left -= literals.length + (attribute.value === undefined ? 0 : MAX_VALUES);
+    this.budget.take(literals.length + (attribute.value === undefined ? 0 : MAX_VALUES));
     return create(MatchTraceSchema, {
       attribute,
       operator: match.operator,
