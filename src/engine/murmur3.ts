@@ -56,16 +56,82 @@ export function startMurmur3(text: string): MurmurState {
  */
 export function finishMurmur3(state: MurmurState, text: string): number {
   if (state.pending !== "") return centre(finish(state.pending + text, 0, state.hash, state.block, state.bytes));
-  let { hash, block, bytes } = state;
-  // Byte by byte: reading a character costs more than the branch, so taking four at a time does not pay.
-  for (let index = 0; index < text.length; index++) {
+  const { bytes } = state;
+  const { length } = text;
+  // So many characters fill the block that the state began; the others are taken four at a time. Whether all were ASCII is asked
+  // once, at the end: a way out of the loop costs more than the characters.
+  let index = (4 - bytes) & 3;
+  if (length < index) return centre(finish(text, 0, state.hash, state.block, bytes));
+  let { hash, block } = state;
+  let seen = 0;
+  if (index > 0) {
+    const last = text.charCodeAt(index - 1);
+    const second = index > 1 ? text.charCodeAt(index - 2) : 0;
+    const first = index > 2 ? text.charCodeAt(0) : 0;
+    seen = first | second | last;
+    hash = mixBlock(hash, block | (first << 8) | (second << 16) | (last << 24));
+  }
+  for (; index + 4 <= length; index += 4) {
+    const a = text.charCodeAt(index);
+    const b = text.charCodeAt(index + 1);
+    const c = text.charCodeAt(index + 2);
+    const d = text.charCodeAt(index + 3);
+    seen |= a | b | c | d;
+    hash = mixBlock(hash, a | (b << 8) | (c << 16) | (d << 24));
+  }
+  block = 0;
+  for (let shift = 0; index < length; index++, shift += 8) {
     const code = text.charCodeAt(index);
-    if (code > 0x7f) return centre(finish(text, index, hash, block, bytes));
-    block |= code << ((bytes & 3) << 3);
-    bytes++;
-    if ((bytes & 3) === 0) {
-      hash = mixBlock(hash, block);
-      block = 0;
+    seen |= code;
+    block |= code << shift;
+  }
+  if (seen > 0x7f) return centre(finish(text, 0, state.hash, state.block, bytes));
+  return centre(avalanche(mixTail(hash, block) ^ (bytes + length)));
+}
+
+const ZERO = 0x30;
+const HYPHEN = 0x2d;
+/** Seven digits and a sign fill 32 bits with four bits for each. */
+const SEVEN_DIGITS = 1e7;
+const SIGN = 0xf;
+
+/**
+ * The same for a safe integer in its JSON form, whose digits never become a text. They come out of a division last one first,
+ * so seven at a time are put on a stack of four bits each, which is one integer.
+ */
+export function finishMurmur3Integer(state: MurmurState, integer: number): number {
+  if (state.pending !== "") return finishMurmur3(state, String(integer));
+  let { hash, block, bytes } = state;
+  let rest = Math.abs(integer);
+  const groups = rest < SEVEN_DIGITS ? 1 : rest < SEVEN_DIGITS ** 2 ? 2 : 3;
+  for (let left = groups; left > 0; left--) {
+    let group = rest | 0;
+    if (left > 1) {
+      const scale = left === 2 ? SEVEN_DIGITS : SEVEN_DIGITS ** 2;
+      group = Math.floor(rest / scale) | 0;
+      rest -= group * scale;
+    }
+    let stack = 0;
+    let size = 0;
+    do {
+      const tenth = (group / 10) | 0;
+      stack = (stack << 4) | (group - tenth * 10);
+      group = tenth;
+      size++;
+    } while (group > 0 || (left < groups && size < 7));
+    if (left === groups && integer < 0) {
+      stack = (stack << 4) | SIGN;
+      size++;
+    }
+    for (; size > 0; size--) {
+      const top = stack & 0xf;
+      stack >>= 4;
+      block |= (top === SIGN ? HYPHEN : ZERO + top) << ((bytes & 3) << 3);
+      bytes++;
+      if ((bytes & 3) === 0) {
+        hash = mixBlock(hash, block);
+        block = 0;
+      }
     }
   }
   return centre(avalanche(mixTail(hash, block) ^ bytes));

@@ -1,5 +1,9 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { murmur3 } from "../../src/engine/index.js";
+import { runs, SEED } from "./arbitrary-words.js";
+import { ask, flag, rule, share, snapshotOf } from "./build.js";
+import { referenceHash } from "./reference.js";
 
 // Computed with independent implementations: the ASCII ones stand in flagd's test bed, the others are over UTF-8.
 const vectors: readonly [text: string, hash: number][] = [
@@ -40,5 +44,41 @@ describe("murmur3 hashes the UTF-8 bytes of a text", () => {
   test("the seed changes the hash", () => {
     expect(murmur3("hello", 1)).not.toBe(murmur3("hello", 0));
     expect(murmur3("", 1)).toBe(0x514e28b7);
+  });
+});
+
+/** The bucket of a salt and a value, as a rollout finds it, is the one of this hash. */
+function hashesAs(value: unknown, salt: string, hash: bigint): boolean {
+  const totalWeight = 2 ** 31 - 1;
+  const start = Number((hash * BigInt(totalWeight)) >> 32n);
+  const snapshot = snapshotOf(
+    flag("f", { rules: [rule(share({ bucketBy: "id", salt, start, weight: 1, totalWeight }))] }),
+  );
+  return ask(snapshot, "f", { id: value }).variant === "b";
+}
+
+describe(`a rollout hashes an integer as its digits (seed ${SEED})`, () => {
+  const salt = fc.constantFrom("", "s", "sa", "sal", "salt", "größe 日本😀", "half\ud83d");
+
+  test("at every power of ten, on both sides of zero", () => {
+    for (let power = 1; power < Number.MAX_SAFE_INTEGER; power *= 10) {
+      for (const magnitude of [power - 1, power, power + 1, power * 5 + 7, Number.MAX_SAFE_INTEGER - power + 1]) {
+        for (const integer of [magnitude, -magnitude].filter((each) => Number.isSafeInteger(each))) {
+          expect([integer, hashesAs(integer, "salt", referenceHash(`salt${integer}`))]).toEqual([integer, true]);
+        }
+      }
+    }
+  });
+
+  test("whichever it is, after any salt", () => {
+    const integer = fc.oneof(fc.integer(), fc.maxSafeInteger(), fc.integer({ min: -1e10, max: 1e10 }));
+    fc.assert(
+      fc.property(integer, salt, (id, before) => hashesAs(id, before, referenceHash(before + String(id)))),
+      runs(2_000),
+    );
+  });
+
+  test("and a boolean as its JSON form", () => {
+    for (const id of [true, false]) expect(hashesAs(id, "salt", referenceHash(`salt${id}`))).toBe(true);
   });
 });

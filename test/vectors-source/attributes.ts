@@ -56,6 +56,13 @@ const table: readonly Named[] = [
     fails: [{ a: { b: { c: "x" } } }, { a: { b: { c: { d: { e: "x" } } } } }, { a: { b: [{ c: { d: "x" } }] } }],
   },
   {
+    // Every dot is a step: only the whole name may be an exact key.
+    name: "key-with-dots-in-path",
+    attribute: "a.b.c",
+    holds: [{ a: { b: { c: "x" } } }, { "a.b.c": "x" }, { "a.b": { c: "y" }, a: { b: { c: "x" }, "b.c": "y" } }],
+    fails: [{ a: { "b.c": "x" } }, { "a.b": { c: "x" } }, { a: { b: { c: "y" }, "b.c": "x" } }],
+  },
+  {
     name: "number-in-path",
     attribute: "a.0",
     holds: [{ a: { "0": "x" } }, { "a.0": "x" }],

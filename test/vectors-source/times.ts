@@ -5,6 +5,14 @@ import type { Json, VectorFile } from "./vector-file.js";
 /** 2026-01-01T00:00:00Z, in milliseconds. */
 const NEW_YEAR = 1_767_225_600_000;
 
+/** What a time can have at most. */
+const MAX_LENGTH = 128;
+
+/** A time in UTC of so many characters, whose fraction is filled up with a digit before an end. */
+function filled(seconds: string, digit: string, end = "", length = MAX_LENGTH): string {
+  return `${`${seconds}.`.padEnd(length - end.length - 1, digit)}${end}Z`;
+}
+
 /** Texts that are no time by RFC 3339, or name a day or an hour that does not exist. */
 const invalid: readonly Json[] = [
   "",
@@ -37,6 +45,11 @@ const invalid: readonly Json[] = [
   "2025-12-00T00:00:00Z",
   "2025-12-32T00:00:00Z",
   "2025-04-31T00:00:00Z",
+  "2025-12-31_23:59:59Z",
+  "2025-12-31  23:59:59Z",
+  "2025-12-31T 23:59:59Z",
+  filled("2025-12-31T23:59:59", "9", "", MAX_LENGTH + 1),
+  filled("2025-12-31T23:59:59", "0", "", 10_000),
   "2025-02-29T00:00:00Z",
   "1900-02-29T00:00:00Z",
   "2024-02-30T00:00:00Z",
@@ -50,6 +63,8 @@ const before: readonly Json[] = [
   "2025-12-31T23:59:59.9Z",
   "2025-12-31T23:59:59.999500Z",
   "2025-12-31t23:59:59z",
+  "2025-12-31 23:59:59Z",
+  "2026-01-01 00:59:59.9999999+01:00",
   "2026-01-01T00:59:59+01:00",
   "2026-01-01T13:44:59+13:45",
   "2026-01-01T23:58:59+23:59",
@@ -59,8 +74,9 @@ const before: readonly Json[] = [
   "2000-02-29T12:00:00Z",
   "1969-12-31T23:59:59Z",
   "0001-01-01T00:00:00Z",
-  // Leap seconds.
+  // Leap seconds, and others that are written so.
   "2016-12-31T23:59:60Z",
+  "2025-12-31T12:34:60Z",
   "1990-12-31T15:59:60-08:00",
   NEW_YEAR - 1,
   NEW_YEAR - 0.5,
@@ -78,6 +94,9 @@ const same: readonly Json[] = [
   "2026-01-01T00:00:00-00:00",
   "2026-01-01T01:00:00+01:00",
   "2025-12-31T14:30:00-09:30",
+  "2026-01-01 00:00:00Z",
+  "2025-12-31T23:59:60Z",
+  filled("2026-01-01T00:00:00", "0"),
   NEW_YEAR,
 ];
 
@@ -141,10 +160,72 @@ const rows: readonly Row[] = [
   },
 ];
 
+/** Moments in ascending order, each in all ways to write it. Every number here is a double, and meant exactly. */
+const ascending: readonly (readonly Json[])[] = [
+  ["1969-12-31T23:59:59Z", -1_000],
+  ["1969-12-31T23:59:59.9995Z", -0.5],
+  [filled("1969-12-31T23:59:59", "9")],
+  [-5e-324],
+  ["1970-01-01T00:00:00Z", "1970-01-01T00:00:00.0000000000000Z", 0, -0],
+  [5e-324],
+  [filled("1970-01-01T00:00:00", "0", "1")],
+  // The double is a little less.
+  [1e-7],
+  ["1970-01-01T00:00:00.0000000001Z"],
+  // And here a little more.
+  ["1970-01-01T00:00:00.0001Z"],
+  [0.1],
+  ["2025-12-31T23:59:59.9994999999999999999999Z"],
+  ["2025-12-31T23:59:59.9995Z", "2026-01-01T00:59:59.99950000000000000+01:00", NEW_YEAR - 0.5],
+  ["2025-12-31T23:59:59.9995000000000000000001Z"],
+  ["2025-12-31T23:59:59.999999Z"],
+  // The last number of milliseconds before the year, a 4,096th of one.
+  ["2025-12-31T23:59:59.999999755859375Z", NEW_YEAR - 2 ** -12],
+  ["2025-12-31T23:59:59.999999999Z"],
+  ["2025-12-31T23:59:59.9999999999999Z"],
+  [filled("2025-12-31T23:59:59", "9")],
+  ["2026-01-01T00:00:00Z", "2025-12-31T23:59:60.0Z", "2026-01-01T01:00:00.0000000000000+01:00", NEW_YEAR],
+  [filled("2026-01-01T00:00:00", "0", "1")],
+  ["2026-01-01T00:00:00.0000000000001Z"],
+  ["2026-01-01T00:00:00.000000244140625Z", NEW_YEAR + 2 ** -12],
+  ["2026-01-01T00:00:00.000000244140626Z"],
+];
+
+/** Each of them against those around it, a moment's place in the list being its place in the order. */
+const exact: readonly Row[] = ascending.flatMap((ways, index): Row[] => {
+  // The last way to write it, which is a number if one is exact.
+  const values = ways.slice(-1);
+  const { below, above } = around(index);
+  return [
+    { name: `exact-before-${index}`, operator: "BEFORE", values, holds: below, fails: [...ways, ...above] },
+    { name: `exact-after-${index}`, operator: "AFTER", values, holds: above, fails: [...ways, ...below] },
+  ];
+});
+
+/** The same moments as texts against those that can be written as numbers too. */
+const asText: readonly Row[] = ascending.flatMap(([text = null, ...others], index): Row[] => {
+  if (others.length === 0) return [];
+  const { below, above } = around(index);
+  const same = [text, ...others];
+  return [
+    { name: `text-before-${index}`, operator: "BEFORE", values: [text], holds: below, fails: [...same, ...above] },
+    { name: `text-after-${index}`, operator: "AFTER", values: [text], holds: above, fails: [...same, ...below] },
+  ];
+});
+
+function around(index: number): { readonly below: readonly Json[]; readonly above: readonly Json[] } {
+  return {
+    below: ascending.slice(Math.max(0, index - 2), index).flat(),
+    above: ascending.slice(index + 1, index + 3).flat(),
+  };
+}
+
 /** Comparisons of times, and the time of the evaluation. */
 export function times(): VectorFile {
   const draft = new Draft("ti", "Times: RFC 3339 and milliseconds; $now, whatever it is from 2020 to 2099.");
   checkPlainRows(draft, compared);
+  checkPlainRows(draft, exact);
+  checkPlainRows(draft, asText);
   checkRows(draft, rows);
   now(draft);
   return draft.finish();

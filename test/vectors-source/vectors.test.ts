@@ -9,7 +9,7 @@ const folder = resolve(import.meta.dirname, "../vectors");
 const files = Object.entries(sources).map(([name, make]) => ({ name, made: make() }));
 
 describe("test/vectors", () => {
-  test.each(files)("$name is what its source makes: npm test -- -u test/vectors-source", async ({ name, made }) => {
+  test.each(files)("$name is what its source makes: npm test -- test/vectors-source -u", async ({ name, made }) => {
     await expect(toText(made)).toMatchFileSnapshot(resolve(folder, name));
   });
 

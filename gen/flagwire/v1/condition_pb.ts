@@ -121,7 +121,9 @@ export const ConditionListSchema: GenMessage<ConditionList> = /*@__PURE__*/
 export type Match = Message<"flagwire.v1.Match"> & {
   /**
    * The attribute's name: an exact key of the context or, if it has none, a path
-   * through nested objects with dots between the keys. 1 to 256 characters.
+   * through nested objects with dots between the keys. Only the whole name may be
+   * an exact key; in a path every dot is a step, so that `a.b.c` is not found in
+   * `{"a": {"b.c": 1}}`. 1 to 256 characters.
    * `targetingKey` is the targeting key. `$now` is the time of the evaluation in
    * milliseconds since 1970-01-01T00:00:00Z, given by the host.
    *
@@ -248,7 +250,12 @@ export enum Operator {
 
   /**
    * Before a point in time. A time is a string in RFC 3339 or a number of
-   * milliseconds since 1970-01-01T00:00:00Z, in the attribute and in the value.
+   * milliseconds since 1970-01-01T00:00:00Z, which may have a fraction, in the
+   * attribute and in the value. A string has at most 128 characters, and as many
+   * digits in the fraction of its seconds as fit; a space may stand for its `T`,
+   * and `t` and `z` for `T` and `Z`. Moments are compared exactly, however they
+   * are written. A leap second counts as the second after it: `:60`, which is
+   * taken in any minute, is `:00` of the next.
    *
    * @generated from enum value: OPERATOR_BEFORE = 11;
    */
@@ -262,9 +269,10 @@ export enum Operator {
   AFTER = 12,
 
   /**
-   * Versions by semver.org 2.0.0, in strings; build metadata does not count. In
-   * attribute and value, a leading `v` is dropped, and missing minor and patch
-   * numbers are 0.
+   * Versions by semver.org 2.0.0, in strings of at most 256 characters; build
+   * metadata does not count. In attribute and value, a leading `v` or `V` is
+   * dropped, and missing minor and patch numbers are 0. Numbers may have any
+   * number of digits.
    *
    * @generated from enum value: OPERATOR_SEMVER_EQUAL = 13;
    */
@@ -301,7 +309,9 @@ export enum Operator {
   /**
    * An IPv4 or IPv6 address, in a string, inside a block such as `10.0.0.0/8` or
    * `2001:db8::/32`; a block without a length is one address. An IPv4-mapped IPv6
-   * address is its IPv4 address.
+   * address, `::ffff:a.b.c.d`, is its IPv4 address, and so is a block of these: its
+   * length is 96 more. A shorter block is one of IPv6, and no block of IPv6 has IPv4
+   * addresses, not even `::/0` or `::ffff:0:0/95`.
    *
    * @generated from enum value: OPERATOR_IN_CIDR = 18;
    */

@@ -30,7 +30,8 @@ export const file_flagwire_v1_targeting: GenFile = /*@__PURE__*/
  *  6. The first of `rules` whose condition holds: TARGETING_MATCH, or SPLIT
  *     where a rollout chose the variant.
  *  7. `default`: STATIC where the flag has no prerequisites, targets and rules,
- *     DEFAULT where it has, SPLIT where a rollout chose the variant.
+ *     DEFAULT where it has, SPLIT where a rollout chose the variant. Where there is
+ *     no `default`: DEFAULT without a value, whatever else the flag has.
  *
  * Where there is no variant to serve (no off variant, no default) the answer has
  * no value, and the caller uses its own default.

@@ -2,8 +2,9 @@ import type { Value } from "@bufbuild/protobuf/wkt";
 import { type Match, Operator } from "../../../gen/flagwire/v1/condition_pb.js";
 import type { Problems } from "../problem.js";
 import { cidrOperator } from "./cidr.js";
-import { compareSemVer, type SemVer, toSemVer } from "./semver.js";
+import { compareVersion, readVersion, toSemVer } from "./semver.js";
 import {
+  type AcceptOrder,
   type CompiledOperator,
   type Literal,
   type LiteralError,
@@ -12,13 +13,10 @@ import {
   testRead,
 } from "./test-value.js";
 import { compileIn, contains, endsWith, patternOperator, startsWith, textOperator } from "./text.js";
-import { toEpochMs } from "./time.js";
+import { timeOperator } from "./time.js";
 
 /** Compiles all literals of a match. Undefined, with problems added under `path`, where one is wrong. */
 type CompileLiterals = (literals: readonly Literal[], path: string, problems: Problems) => CompiledOperator | undefined;
-/** Whether an attribute that compares so (negative: below the literal) matches. */
-type AcceptOrder = (order: number) => boolean;
-
 const equal: AcceptOrder = (order) => order === 0;
 const less: AcceptOrder = (order) => order < 0;
 const lessOrEqual: AcceptOrder = (order) => order <= 0;
@@ -125,23 +123,12 @@ function numberOperator(accept: AcceptOrder): LiteralOperator<number> {
   };
 }
 
-function timeOperator(accept: AcceptOrder): LiteralOperator<number> {
+function semVerOperator(accept: AcceptOrder): LiteralOperator<string> {
   return {
-    join: (tests) => testRead(toEpochMs, tests),
-    compile: (literal): TestRead<number> | LiteralError => {
-      const moment = toEpochMs(literal);
-      if (moment !== undefined) return (attribute) => accept(attribute - moment);
-      return { error: "is neither an RFC 3339 time with a zone nor a number of milliseconds" };
-    },
-  };
-}
-
-function semVerOperator(accept: AcceptOrder): LiteralOperator<SemVer> {
-  return {
-    join: (tests) => testRead(toSemVer, tests),
-    compile: (literal): TestRead<SemVer> | LiteralError => {
+    join: (tests) => testRead(readVersion, tests),
+    compile: (literal): TestRead<string> | LiteralError => {
       const version = toSemVer(literal);
-      if (version !== undefined) return (attribute) => accept(compareSemVer(attribute, version));
+      if (version !== undefined) return (attribute) => accept(compareVersion(attribute, version));
       return { error: "is not a semantic version such as 1.2.3" };
     },
   };

@@ -23,9 +23,13 @@ export type Literal = string | number | boolean;
 /** Compares what was read of an attribute with one literal. Never throws. */
 export type TestRead<T> = (read: T) => boolean;
 
+/** Whether an attribute that compares so with a literal (negative: below it) matches. */
+export type AcceptOrder = (order: number) => boolean;
+
 /**
  * What of an attribute is compared, such as its folded text; undefined if it never matches. Done once for all literals, for
- * attributes come from strangers and may be long.
+ * attributes come from strangers and may be long. Where it would have to be an object it is one that the next call fills
+ * again, or stands in one besides, so that evaluating allocates nothing: compare it before anything else is read.
  */
 export type ReadOperand<T> = (value: AttributeValue) => T | undefined;
 

@@ -22,7 +22,16 @@ export const endsWith: CompareText = (literal) => (text) => text.endsWith(litera
 
 /** Unicode's default lower-casing, the same in every locale. */
 function foldCase(text: string): string {
-  return text.toLowerCase();
+  return isFolded(text) ? text : text.toLowerCase();
+}
+
+/** Whether a text has nothing but ASCII in it and no capital: `toLowerCase` would allocate a copy before it finds that. */
+function isFolded(text: string): boolean {
+  for (let index = 0; index < text.length; index++) {
+    const code = text.charCodeAt(index);
+    if (code > 0x7f || (code >= 0x41 && code <= 0x5a)) return false;
+  }
+  return true;
 }
 
 /** Compares texts with `compare`, in their folded form where case does not count. */
