@@ -47,6 +47,7 @@ const usage = `usage: npm run bench -- [--json] [--check | --save] [--only NAME 
   --check      exit code 1 if a figure is worse than the last committed one, twice in a row
   --save       make the figures of this run the ones to commit, in bench/figures.json; on an idle machine
   --only NAME  only this bench: ${Object.keys(benches).join(", ")}
+  --help       print this
 `;
 
 interface Options {
@@ -54,12 +55,17 @@ interface Options {
   readonly json: boolean;
   readonly check: boolean;
   readonly save: boolean;
+  readonly help: boolean;
 }
 
 /** Runs the benches one after the other; progress goes to standard error. Returns the exit code. */
 async function run(args: readonly string[]): Promise<number> {
   const options = parseOptions(args);
   if (options === undefined) return 2;
+  if (options.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
   const saved = await readFigures(figuresFile);
   const machine = describeMachine(dataRoot);
   const startedAt = performance.now();
@@ -106,14 +112,15 @@ function parseOptions(args: readonly string[]): Options | undefined {
         json: { type: "boolean", default: false },
         check: { type: "boolean", default: false },
         save: { type: "boolean", default: false },
+        help: { type: "boolean", default: false },
         only: { type: "string", multiple: true, default: Object.keys(benches) },
       },
     });
-    const { only: names, json, check, save } = values;
+    const { only: names, json, check, save, help } = values;
     const unknown = names.filter((name) => !Object.hasOwn(benches, name));
     if (unknown.length > 0) throw new Error(`there is no bench ${unknown.join(", ")}`);
     if (check && save) throw new Error("what is checked must not be replaced: give --check or --save");
-    return { names, json, check, save };
+    return { names, json, check, save, help };
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${usage}`);
     return undefined;

@@ -14,12 +14,18 @@ import { toSections } from "./to-sections.js";
 const usage = `usage: npm run bench:peers -- [--json]
 
   --json  one JSON document instead of Markdown
+  --help  print this
 `;
 
 /** Measures Flagwire's mirror beside other SDKs. Returns the exit code. */
 async function run(args: readonly string[]): Promise<number> {
-  const json = parseOptions(args);
-  if (json === undefined) return 2;
+  const options = parseOptions(args);
+  if (options === undefined) return 2;
+  const { json, help } = options;
+  if (help) {
+    process.stdout.write(usage);
+    return 0;
+  }
   const machine = describeMachine(dataRoot);
   const startedAt = performance.now();
   const sections = toSections(await measurePeers(), await readVersions());
@@ -29,10 +35,11 @@ async function run(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-/** Whether JSON is wanted; undefined where the arguments are wrong. */
-function parseOptions(args: readonly string[]): boolean | undefined {
+/** What is wanted; undefined where the arguments are wrong. */
+function parseOptions(args: readonly string[]): { readonly json: boolean; readonly help: boolean } | undefined {
   try {
-    return parseArgs({ args: [...args], options: { json: { type: "boolean", default: false } } }).values.json;
+    const options = { json: { type: "boolean", default: false }, help: { type: "boolean", default: false } } as const;
+    return parseArgs({ args: [...args], options }).values;
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${usage}`);
     return undefined;

@@ -29,6 +29,7 @@ export function resolveGlobalOptions(
   env: Readonly<Record<string, string | undefined>>,
 ): GlobalOptions {
   const given: { address?: string; env?: string; token?: string; json?: boolean } = program.opts();
+  if (given.env === "") throw usageFailure("--env is empty; name an environment, such as production, or leave it out");
   const environment = given.env ?? (env.FLAGWIRE_ENV || undefined);
   const address = given.address ?? (env.FLAGWIRE_ADDRESS || defaultAddress);
   toBaseUrl(address);

@@ -1,7 +1,8 @@
-import { readFile } from "node:fs/promises";
+import type { Readable } from "node:stream";
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import type { ContextSchema } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { usageFailure } from "./failure.js";
+import { readInput } from "./read-input.js";
 import { isJsonObject } from "./response-document.js";
 
 const example = `'{"targetingKey":"user-1","country":"NO"}'`;
@@ -21,18 +22,13 @@ export function parseContext(text: string, what = "--context"): JsonObject {
   return json;
 }
 
-/** Reads the option's value: JSON, or `@FILE` that holds it. */
-export async function readContext(option: string | undefined): Promise<JsonObject> {
+/** Reads the option's value: JSON, or `@FILE` that holds it, or `@-` for standard input. */
+export async function readContext(option: string | undefined, stdin: Readable): Promise<JsonObject> {
   if (option === undefined) return {};
   if (!option.startsWith("@")) return parseContext(option);
   const path = option.slice(1);
-  try {
-    return parseContext(await readFile(path, "utf8"), `--context file ${path}`);
-  } catch (error) {
-    if (error instanceof Error && "code" in error)
-      throw usageFailure(`--context file cannot be read: ${error.message}`);
-    throw error;
-  }
+  const content = await readInput(path, stdin, "--context file");
+  return parseContext(content, path === "-" ? "--context from standard input" : `--context file ${path}`);
 }
 
 /** The context as a request carries it. */

@@ -43,14 +43,20 @@ function fieldName(field: string, fields: FieldOptions): string {
 function describe(error: ConnectError, failed: FailedCall, violations: readonly BadRequest_FieldViolation[]): string {
   const { address } = failed;
   const doubt = failed.mayHaveWritten ? '. The write may have been made all the same: see "flagwire history"' : "";
+  // Said of a write only: nobody expects a read to change anything.
+  const unchanged = failed.mayHaveWritten ? "; nothing was changed" : "";
   if (isNotGrpc(error)) return `what listens at ${address} does not speak gRPC; check --address`;
   if (isConnectionLost(error)) return `the connection to ${address} was lost${doubt}`;
   // A server's own line for several fields would only repeat the first of those that follow.
   const first = violations[0]?.field;
   if (first !== undefined && error.rawMessage.startsWith(`${first}: `)) {
-    return `the server refuses ${counted(violations.length, "field")} of the request; nothing was changed`;
+    return `the server refuses ${counted(violations.length, "field")} of the request${unchanged}`;
   }
   const said = error.rawMessage.replace(/\bexpected_revision\b/g, "--expected-revision");
+  // The places that are named are as they would be after the write, not as they are.
+  if (violations.length > 0 && /IN_USE$/.test(refusalReason(error) ?? "")) {
+    return `${said}${unchanged}. The write would lead to:`;
+  }
   switch (error.code) {
     case Code.Unavailable: {
       if (refusalReason(error) !== undefined) return said;

@@ -52,6 +52,17 @@ export function parseCount(what: string, maximum: number): (text: string) => num
   };
 }
 
+/**
+ * Takes any text but the empty one, which is what a script's variable holds that was never set: it would act on more than was
+ * meant. `what` names the option in a complaint.
+ */
+export function parseNonEmpty(what: string): (text: string) => string {
+  return (text) => {
+    if (text === "") throw usageFailure(`${what} is empty; give it a value, or leave it out`);
+    return text;
+  };
+}
+
 /** The end of a sentence about a write. */
 export function revisionNote(revision: bigint, options: WriteOptions): string {
   return options.dryRun ? "(dry run: nothing was changed)" : `(revision ${revision})`;

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isLoopback } from "../../src/base/index.js";
 import { parseHostPort, toBaseUrl, toHostPort } from "../../src/cli/address.js";
@@ -68,11 +69,17 @@ describe("a context", () => {
   it("can be read from a file", async () => {
     const path = join(directory, "context.json");
     await writeFile(path, '{"plan":"pro"}');
-    expect(await readContext(`@${path}`)).toEqual({ plan: "pro" });
+    expect(await readContext(`@${path}`, Readable.from([]))).toEqual({ plan: "pro" });
+  });
+
+  it("can be read from a file that begins with a byte order mark", async () => {
+    const path = join(directory, "marked.json");
+    await writeFile(path, '\ufeff{"plan":"pro"}');
+    expect(await readContext(`@${path}`, Readable.from([]))).toEqual({ plan: "pro" });
   });
 
   it("that is a missing file is a usage error", async () => {
-    await expect(readContext(`@${directory}/none.json`)).rejects.toMatchObject({ exitCode: 2 });
+    await expect(readContext(`@${directory}/none.json`, Readable.from([]))).rejects.toMatchObject({ exitCode: 2 });
   });
 
   it.each(["[1]", "null", "5", '"x"', "{", ""])("cannot be %s", (text) => {

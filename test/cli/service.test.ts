@@ -197,6 +197,15 @@ describe("everyday edits", () => {
   });
 });
 
+describe("an environment variable that is empty", () => {
+  it("counts as not set, and what was done says which environment it was", async () => {
+    await createSwitch("unset-env", "--on");
+    const env = { FLAGWIRE_ENV: "" };
+    const { stdout } = await flagwire(["kill", "unset-env", "--reason", "x"], { env });
+    expect(stdout).toMatch(/^killed in production: unset-env /);
+  });
+});
+
 describe("a token", () => {
   it("that the server does not know is to be left out", async () => {
     const { exitCode, stderr } = await flagwire(["flags", "list", "--token", "abc"]);
@@ -234,6 +243,27 @@ describe("eval", () => {
     expect(stderr).toContain("keyless has no answer: TARGETING_KEY_MISSING");
   });
 
+  it("takes its context from standard input", async () => {
+    await createSwitch("piped-context", "--on");
+    await json("rollout", "piped-context", "50%");
+    const asked = ["eval", "piped-context", "--json", "--context"];
+    const piped = await flagwire([...asked, "@-"], { stdin: '{"targetingKey":"u1"}' });
+    expect(JSON.parse(piped.stdout)).toEqual(await json("eval", "piped-context", "--targeting-key", "u1"));
+    const broken = await flagwire([...asked, "@-"], { stdin: "{" });
+    expect(broken).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining("--context from standard input is not JSON"),
+    });
+  });
+
+  it("that is refused does not say that nothing was changed", async () => {
+    const { exitCode, stderr } = await flagwire(["eval", ""]);
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 3,
+      stderr: "flagwire: the server refuses 1 field of the request\n  flag_key: is required\n",
+    });
+  });
+
   it("ends with code 3 for a flag that does not exist", async () => {
     expect((await flagwire(["eval", "zzz-no-such-flag"])).exitCode).toBe(3);
   });
@@ -263,20 +293,18 @@ describe("environments, segments and history", () => {
     expect((await flagwire(["segments", "get", "beta"])).exitCode).toBe(3);
   });
 
-  it("take keys of a segment in and out, from the command line or from a file", async () => {
-    await flagwire(["apply", "-f", await file("some.yaml", "segments: [{key: some, included: [a, b]}]")]);
-    const path = await file("keys.txt", "c,1\r\n\nd\n");
-    const added = await flagwire(["segments", "add", "some", "--included", `@${path}`, "--excluded", "x, y"]);
-    expect(added.stdout).toMatch(/^segment some of production: 4 included, 2 excluded \(revision \d+\)\n$/);
-    const removed = await json("segments", "remove", "some", "--included", "a,never", "--excluded", "x");
-    expect(removed).toMatchObject({ segment: { included: ["b", "c,1", "d"], excluded: ["y"], includedCount: 3 } });
-    const nothing = await flagwire(["segments", "add", "some"]);
-    expect(nothing).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("--included, --excluded or both") });
-    const many = await file("too-many.txt", `${"k".repeat(1_000)}\n`.repeat(3_200));
-    expect(await flagwire(["segments", "add", "some", "--included", `@${many}`])).toMatchObject({ exitCode: 2 });
-    expect(await flagwire(["segments", "add", "some", "--included", "@/nowhere"])).toMatchObject({ exitCode: 2 });
-    expect(await flagwire(["segments", "add", "unknown", "--included", "a"])).toMatchObject({ exitCode: 3 });
-    await flagwire(["segments", "delete", "some"]);
+  it("that are in use are not deleted, and what would come of it is told as such", async () => {
+    const rule = "{condition: {segment: used}, serve: {variant: on}}";
+    await createSwitch("user-of-segment");
+    const stdin = `segments: [{key: used}]\ntargetings: [{flagKey: user-of-segment, rules: [${rule}]}]`;
+    expect(await flagwire(["apply", "-f", "-"], { stdin })).toMatchObject({ exitCode: 0 });
+    const { exitCode, stderr } = await flagwire(["segments", "delete", "used"]);
+    expect(exitCode).toBe(3);
+    expect(stderr.split("\n")).toEqual([
+      "flagwire: it is in use by flag user-of-segment (production); nothing was changed. The write would lead to:",
+      '  targeting.rules[0].condition.segment: flag user-of-segment in production: there is no segment "used"',
+      "",
+    ]);
   });
 
   it("show how many keys a segment has where those are many, and say where they are", async () => {
@@ -348,8 +376,34 @@ describe("history", () => {
     expect(stdout).not.toContain("many-0");
   });
 
+  it("of a key that no flag has says so, what it may have meant, and where segments are", async () => {
+    await createSwitch("story-none");
+    const { exitCode, stdout, stderr } = await flagwire(["history", "story-non"]);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: "" });
+    expect(stderr).toBe(
+      'flagwire: no change of a flag story-non was found, and there is no such flag now; did you mean story-none? "flagwire history" alone shows segments and environments too\n',
+    );
+    await flagwire(["apply", "-f", "-"], { stdin: "segments: [{key: story-segment, included: [u1]}]" });
+    const ofSegment = await flagwire(["history", "story-segment"]);
+    expect(ofSegment.stderr).toContain("no change of a flag story-segment was found");
+    expect(ofSegment.stderr).toContain('"flagwire history" alone shows segments');
+  });
+
+  it("of a flag that is there, but was not changed in an environment, does not say that there is none", async () => {
+    await createSwitch("story-elsewhere");
+    await flagwire(["environments", "create", "story-env"]);
+    await createSwitch("story-there");
+    const { stderr } = await flagwire(["history", "story-elsewhere", "--env", "story-none"]);
+    expect(stderr).toBe("flagwire: no change of the flag story-elsewhere was found in the environment story-none\n");
+  });
+
+  it("is of flags by key, which its help says", async () => {
+    const { stdout } = await flagwire(["history", "--help"]);
+    expect(stdout).toContain("KEY is a flag's");
+    expect(stdout).toContain("segments and environments");
+  });
+
   it("that is empty says for what", async () => {
-    expect((await flagwire(["history", "none-such"])).stderr).toContain("no change was found for the key none-such");
     const nowhere = await flagwire(["history", "--env", "nowhere"]);
     expect(nowhere.stderr).toContain("nowhere");
     expect(nowhere.stderr).not.toContain("nothing has been changed yet");
@@ -376,6 +430,26 @@ describe("files", () => {
     expect(segments.stdout).toMatch(/^1 segment changed \(revision \d+\)\n$/);
     const environments = await flagwire(["apply", "-f", "-"], { stdin: "environments: [{name: summed}]" });
     expect(environments.stdout).toMatch(/^1 environment in the file \(revision \d+\)\n$/);
+  });
+
+  it("tell how many keys the segments had that they change, and warn where they leave none", async () => {
+    const segments = (...lengths: number[]) =>
+      JSON.stringify({
+        segments: lengths.map((length, index) => ({
+          key: `sized-${index}`,
+          included: Array.from({ length }, (_, user) => `u${user}`),
+        })),
+      });
+    const created = await flagwire(["apply", "-f", "-"], { stdin: segments(3, 40, 2) });
+    expect(created).toMatchObject({ stdout: expect.stringMatching(/^3 segments changed [^\n]*\n$/), stderr: "" });
+    for (const argv of [
+      ["apply", "-f", "-", "--dry-run"],
+      ["import", "-"],
+    ]) {
+      const { stdout, stderr } = await flagwire(argv, { stdin: segments(4, 0, 2) });
+      expect(stdout.split("\n").slice(1)).toEqual(["segment sized-0 in production: included: 4, were 3", ""]);
+      expect(stderr).toBe("flagwire: warning: segment sized-1 in production has no keys left; it had 40\n");
+    }
   });
 
   it("of flagd's format are imported whole: the example", async () => {

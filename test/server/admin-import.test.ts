@@ -82,6 +82,31 @@ describe("an import", () => {
     expect(await flagKeys()).toEqual(["changed", "elsewhere", "new", "same", "targeted"]);
   });
 
+  it("says how many keys segments had and have that were there before, those that lose the most first", async () => {
+    const keys = (count: number) => Array.from({ length: count }, (_, index) => `u${index}`);
+    const segments = (...lengths: readonly number[]) =>
+      lengths.map((length, index) => ({ key: `s${index}`, included: keys(length), excluded: ["x"] }));
+    const created = await importFile({ segments: segments(1, 2, 9, 4) });
+    expect(created).toMatchObject({ changedSegments: ["s0", "s1", "s2", "s3"], resizedSegments: [] });
+    const file = {
+      segments: [...segments(3, 2), { key: "s2", description: "no keys" }, ...segments(0, 0, 0, 2).slice(3)],
+    };
+    const resizedSegments = [
+      {
+        key: "s2",
+        environment: "production",
+        includedBefore: 9,
+        includedAfter: 0,
+        excludedBefore: 1,
+        excludedAfter: 0,
+      },
+      { key: "s3", includedBefore: 4, includedAfter: 2, excludedBefore: 1, excludedAfter: 1 },
+      { key: "s0", includedBefore: 1, includedAfter: 3 },
+    ];
+    expect(await importFile(file, { dryRun: true })).toMatchObject({ revision: 0n, resizedSegments });
+    expect(await importFile(file)).toMatchObject({ resizedSegments });
+  });
+
   it("of the same file again is no revision", async () => {
     const file = {
       flags: [booleanFlag("a"), stringFlag("b", ["x", "y"])],

@@ -161,6 +161,20 @@ describe("a segment", () => {
     const { segment } = await server.admin.getSegment({ key: "d" });
     expect(segment).toMatchObject({ included: { length: 100_000 }, includedCount: 100_000, keysOmitted: false });
   });
+
+  it("that has no keys has none left out, however large its condition", async () => {
+    const plans = Array.from({ length: 30_000 }, (_, index) => text(`plan-${index}`));
+    await server.admin.createSegment({ segment: { key: "s", condition: match("plan", Operator.IN, ...plans) } });
+    const [listed] = (await server.admin.listSegments({})).segments;
+    if (listed === undefined) throw new Error("it is not listed");
+    expect(listed).toMatchObject({ includedCount: 0, excludedCount: 0, keysOmitted: false });
+    const segment = { ...listed, description: "new" };
+    const { segment: written } = await server.admin.updateSegment({ segment });
+    expect(written).toMatchObject({
+      description: "new",
+      condition: { kind: { value: { values: { length: 30_000 } } } },
+    });
+  });
 });
 
 describe("a change of a segment's keys", () => {
@@ -186,6 +200,26 @@ describe("a change of a segment's keys", () => {
       revision: answer.revision,
     });
     expect(await kept()).toEqual(answer.segment);
+  });
+
+  it("says how many were added and taken away, without those that were there already or were not", async () => {
+    const request = { key: "s", addIncluded: ["d", "c", "e", "d"], removeIncluded: ["b", "never"], addExcluded: ["y"] };
+    const counts = { addedIncluded: 2, removedIncluded: 1, addedExcluded: 1, removedExcluded: 0 };
+    expect((await server.admin.changeSegmentKeys({ ...request, dryRun: true })).changed).toMatchObject(counts);
+    expect((await server.admin.changeSegmentKeys(request)).changed).toMatchObject(counts);
+    const nothing = { addedIncluded: 0, removedIncluded: 0, addedExcluded: 0, removedExcluded: 0 };
+    expect((await server.admin.changeSegmentKeys(request)).changed).toMatchObject(nothing);
+  });
+
+  it("does not say so to a repetition, whether or not the keys are still there", async () => {
+    const request = { key: "s", addIncluded: ["d"], idempotencyKey: "once" };
+    const { changed, revision } = await server.admin.changeSegmentKeys(request);
+    expect(changed).toMatchObject({ addedIncluded: 1 });
+    const again = await server.admin.changeSegmentKeys(request);
+    expect([again.revision, again.changed]).toEqual([revision, undefined]);
+    await server.admin.changeSegmentKeys({ key: "s", removeIncluded: ["d"] });
+    const later = await server.admin.changeSegmentKeys(request);
+    expect([later.revision, later.changed]).toEqual([revision, undefined]);
   });
 
   it("that changes nothing makes no revision", async () => {
@@ -243,10 +277,16 @@ describe("a segment that was read without its keys", () => {
 
   it("keeps those that a mask does not name", async () => {
     const segment = { ...(await readWithoutKeys()), description: "new" };
-    await server.admin.updateSegment({ segment, updateMask: { paths: ["description", "excluded"] } });
+    await server.admin.updateSegment({ segment, updateMask: { paths: ["description"] } });
     const { segment: after } = await server.admin.getSegment({ key: "s" });
-    expect(after).toMatchObject({ description: "new", includedCount: 50_000, excludedCount: 0 });
+    expect(after).toMatchObject({ description: "new", includedCount: 50_000, excluded: ["x"] });
     expect(after?.included).toEqual(included);
+  });
+
+  it.each(["included", "excluded"])("cannot be written back under a mask that names %s", async (list) => {
+    const segment = { ...(await readWithoutKeys()), description: "new" };
+    const update = () => server.admin.updateSegment({ segment, updateMask: { paths: ["description", list] } });
+    await expectRefused(server, update, invalid("segment.keys_omitted"));
   });
 
   it("leaves nothing of how it was shown in what is kept", async () => {
@@ -265,5 +305,7 @@ describe("a segment that was read without its keys", () => {
     const { before, after } = entries[0]?.changes[0] ?? {};
     expect(before?.kind.value).toMatchObject({ description: "old", includedCount: 50_000, keysOmitted: true });
     expect(after?.kind.value).toMatchObject({ included: ["u"], includedCount: 1, keysOmitted: false });
+    await server.restart();
+    expect((await server.admin.listHistory({ pageSize: 1 })).entries).toEqual(entries);
   });
 });

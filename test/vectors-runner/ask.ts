@@ -6,6 +6,7 @@ import {
   type EvaluationService,
 } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
+import { isConnectionLost } from "../../src/cli/remote.js";
 import type { Answer, Context, VectorCase } from "../vectors-source/vector-file.js";
 import { flagNotFound } from "./read-vectors.js";
 
@@ -84,12 +85,21 @@ export function toWire(context: Context): { targetingKey: string; attributes: Js
   return { targetingKey: "", attributes: context as JsonObject };
 }
 
-/** Does something with every item, some at a time, and keeps their order. */
+/** Does something with every item, some at a time, and keeps their order. Begins nothing more once one has failed. */
 export async function inParallel<T, R>(items: readonly T[], act: (item: T) => Promise<R>): Promise<R[]> {
   const results = new Array<R>(items.length);
   const entries = items.entries();
+  let failed = false;
   const worker = async () => {
-    for (const [index, item] of entries) results[index] = await act(item);
+    for (const [index, item] of entries) {
+      if (failed) return;
+      try {
+        results[index] = await act(item);
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    }
   };
   await Promise.all(Array.from({ length: PARALLEL }, worker));
   return results;
@@ -140,11 +150,13 @@ function fromJsonAnswer({ flagKey: _flagKey, revision: _revision, error, ...answ
   return { ...answer, ...(code !== undefined && { errorCode: code }) } as unknown as Answer;
 }
 
+const noAnswer = [Code.Unavailable, Code.DeadlineExceeded, Code.Unauthenticated, Code.PermissionDenied];
+
 /** What a failed call says of a flag. Rethrows what says nothing of it: that the server is not there, or lets nobody in. */
 function toGot(reason: unknown): Got {
   const error = ConnectError.from(reason);
   const isUnknown = error.findDetails(ErrorInfoSchema).some((info) => info.reason === "FLAG_NOT_FOUND");
   if (error.code === Code.NotFound && isUnknown) return flagNotFound;
-  if ([Code.Unavailable, Code.Unauthenticated, Code.PermissionDenied].includes(error.code)) throw error;
+  if (isConnectionLost(error) || noAnswer.includes(error.code)) throw error;
   return { refusal: error.message };
 }

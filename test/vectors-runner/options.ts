@@ -17,21 +17,32 @@ export class UsageProblem extends Error {
   override readonly name = "UsageProblem";
 }
 
-export const usage = `usage: npm run vectors -- [--address HOST:PORT] [--token TOKEN] [--json] [FILE ...]
+const FRESH = "npx flagwire serve --listen 127.0.0.1:8014 --data /tmp/flagwire-vectors";
 
-  --address  the server: HOST:PORT, or https://HOST:PORT for TLS (127.0.0.1:8013)
+export const usage = `usage: npm run vectors -- --address HOST:PORT [--token TOKEN] [--json] [FILE ...]
+
+  --address  the server: HOST:PORT, or https://HOST:PORT for TLS
   --token    a token whose role is admin
   --json     one JSON document instead of lines
+  --help     print this
   FILE       files of vectors (all of test/vectors)
+
+A run leaves flags of its own in the server that it asks, so let that be a fresh one, in another terminal:
+  ${FRESH}
 
 Exit codes: 0 every answer is as expected, 1 some are not, 2 usage, 3 the server cannot be reached or refuses.
 `;
 
 const FOLDER = join("test", "vectors");
 
-/** Reads the arguments. Throws UsageProblem. */
-export function parseOptions(args: readonly string[]): RunOptions {
+/** Reads the arguments; undefined where the usage is asked for. Throws UsageProblem. */
+export function parseOptions(args: readonly string[]): RunOptions | undefined {
   const { values, positionals } = parse(args);
+  if (values.help) return undefined;
+  if (values.address === undefined) {
+    const danger = "a run leaves flags of its own in the server that it asks";
+    throw new UsageProblem(`--address is required: ${danger}. Give a fresh one: ${FRESH}`);
+  }
   return {
     baseUrl: toBaseUrl(values.address),
     token: values.token,
@@ -46,7 +57,8 @@ function parse(args: readonly string[]) {
       args: [...args],
       allowPositionals: true,
       options: {
-        address: { type: "string", default: "127.0.0.1:8013" },
+        address: { type: "string" },
+        help: { type: "boolean", default: false },
         token: { type: "string" },
         json: { type: "boolean", default: false },
       },

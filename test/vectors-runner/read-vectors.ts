@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import { fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { type FlagFile, FlagFileSchema } from "../../gen/flagwire/v1/history_pb.js";
@@ -22,10 +22,10 @@ export class NotVectors extends Error {
 /** Reads a file of vectors. Throws NotVectors where it cannot be read or is something else. */
 export function readVectors(path: string): Vectors {
   try {
-    const document: unknown = JSON.parse(readFileSync(path, "utf8"));
+    const document = parse(readText(path));
     if (!isObject(document)) throw new Error("is no JSON object");
     const { file, refused = {}, cases } = document;
-    if (!isObject(file)) throw new Error("has no flags under file");
+    if (!isObject(file)) throw new Error("has no flags under file; test/vectors/README.md tells the format");
     if (!isObject(refused)) throw new Error("refused is no object");
     return {
       name: basename(path),
@@ -34,7 +34,22 @@ export function readVectors(path: string): Vectors {
       cases: toCases(cases),
     };
   } catch (error) {
-    throw new NotVectors(`${path}: ${error instanceof Error ? error.message : String(error)}`);
+    const said = error instanceof Error ? error.message : String(error);
+    // A parser quotes what it stumbles over, line breaks and all.
+    throw new NotVectors(`${path}: ${said.replace(/\s+/g, " ")}`);
+  }
+}
+
+function readText(path: string): string {
+  if (statSync(path).isDirectory()) throw new Error("is a folder; name the files in it");
+  return readFileSync(path, "utf8");
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`is no JSON: ${(error as Error).message}`);
   }
 }
 
@@ -52,7 +67,8 @@ export function expectedOfStrict({ refused }: Vectors): (vector: VectorCase) => 
 }
 
 function toCases(cases: unknown): VectorCase[] {
-  if (!Array.isArray(cases)) throw new Error("cases is no list");
+  if (!Array.isArray(cases)) throw new Error("has no list of cases; test/vectors/README.md tells the format");
+  if (cases.length === 0) throw new Error("has no cases");
   for (const [index, vector] of cases.entries()) {
     const isCase = isObject(vector) && typeof vector.flagKey === "string" && typeof vector.reason === "string";
     if (!isCase || !isObject(vector.context)) throw new Error(`cases[${index}] lacks flagKey, context or reason`);

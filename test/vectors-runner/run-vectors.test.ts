@@ -3,8 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { AdminService } from "../../gen/flagwire/v1/admin_service_pb.js";
+import { type EvaluateResponseSchema, EvaluationService } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { FlagKind, FlagType } from "../../gen/flagwire/v1/flag_pb.js";
+import { type FakeServer, openFakeServer } from "../cli/fake-server.js";
 import { buildProgram } from "../support/build-program.js";
 import { openTestServer, type TestServer } from "../support/server.js";
 import { prerequisites } from "../vectors-source/prerequisites.js";
@@ -83,6 +87,27 @@ async function run(...args: string[]): Promise<Run> {
   const exitCode = await runVectors(args, output);
   return { exitCode, stdout, stderr };
 }
+
+/** A server that takes files over, answers over HTTP/2 only, and evaluates as it is told. */
+function openLosingServer(
+  evaluate: () => Promise<MessageInitShape<typeof EvaluateResponseSchema>>,
+): Promise<FakeServer> {
+  return openFakeServer((router) => {
+    router.service(AdminService, {
+      listEnvironments: () => ({}),
+      createEnvironment: () => ({}),
+      listFlags: () => ({}),
+      import: async (requests) => {
+        for await (const _ of requests);
+        return {};
+      },
+      killFlags: () => ({}),
+    });
+    router.service(EvaluationService, { evaluate });
+  });
+}
+
+const toValue = (value: boolean) => ({ kind: { case: "boolValue" as const, value } });
 
 const runHere = (...args: string[]) => run("--address", server.address, ...args);
 
@@ -237,25 +262,43 @@ describe("a run ends with", () => {
     ["an unknown option", ["--bogus"], "usage: npm run vectors"],
     ["an address without a port", ["--address", "localhost"], '--address "localhost" is not HOST:PORT'],
     ["an address with a path", ["--address", "http://x:1/y"], "is not HOST:PORT"],
-    ["a file that is not there", ["/no/such/file.json"], "/no/such/file.json: ENOENT"],
+    ["a file that is not there", ["--address", "127.0.0.1:1", "/no/such/file.json"], "/no/such/file.json: ENOENT"],
+    ["a folder", ["--address", "127.0.0.1:1", tmpdir()], `${tmpdir()}: is a folder; name the files in it`],
   ])("2 for %s", async (_what, args, message) => {
     const { exitCode, stdout, stderr } = await run(...args);
     expect([exitCode, stdout]).toEqual([2, ""]);
     expect(stderr).toContain(message);
   });
 
+  it.each([[[]], [["--json"]]])("2 without an address, and what a run does to a server: %j", async (args) => {
+    const { exitCode, stdout, stderr } = await run(...args, write(small));
+    expect([exitCode, stdout]).toEqual([2, ""]);
+    expect(stderr).toMatch(/^--address is required: [^\n]*\n$/);
+    expect(stderr).toContain("leaves flags of its own in the server");
+    expect(stderr).toContain("npx flagwire serve --listen 127.0.0.1:8014 --data /tmp/flagwire-vectors");
+  });
+
+  it("0 for --help, which prints the usage", async () => {
+    const { exitCode, stdout, stderr } = await run("--help");
+    expect([exitCode, stderr]).toEqual([0, ""]);
+    expect(stdout).toMatch(/^usage: npm run vectors -- --address HOST:PORT /);
+  });
+
   it.each([
-    ["no JSON", "{", "JSON"],
+    ["no JSON", "{", "is no JSON"],
     ["a list", "[]", "is no JSON object"],
     ["without flags", '{"cases":[]}', "has no flags under file"],
     ["no FlagFile", '{"file":{"flagz":[]},"cases":[]}', "flagz"],
-    ["without cases", '{"file":{}}', "cases is no list"],
+    ["without a list of cases", '{"file":{}}', "has no list of cases"],
+    ["without cases", '{"file":{},"cases":[]}', "has no cases"],
+    ["no JSON, in several lines", "flags:\n  - key: a\n", "is no JSON"],
     ["a case without a reason", '{"file":{},"cases":[{"flagKey":"x","context":{}}]}', "cases[0] lacks"],
     ["refused that is no list", '{"file":{},"refused":{"flags":"x"},"cases":[]}', "refused.flags is no list"],
   ])("2 for a file that is %s", async (_what, text, message) => {
-    const { exitCode, stderr } = await runHere(write(text));
-    expect(exitCode).toBe(2);
+    const { exitCode, stdout, stderr } = await runHere(write(text));
+    expect([exitCode, stdout]).toEqual([2, ""]);
     expect(stderr).toContain(message);
+    expect(stderr).toMatch(/^[^\n]+\n$/);
   });
 
   it("3 where nobody listens", async () => {
@@ -263,6 +306,31 @@ describe("a run ends with", () => {
     const { exitCode, stderr } = await runHere(write(small));
     expect([exitCode, stderr.split("\n").length]).toEqual([3, 2]);
     expect(stderr).toMatch(/^cannot reach the server: .*--address\n$/);
+  });
+
+  it("3 at the first connection that is lost, and one line: what was not asked is no difference", async () => {
+    let asked = 0;
+    await using lost = await openLosingServer(() => {
+      asked += 1;
+      lost.cut();
+      return new Promise(() => {});
+    });
+    const [first] = small.cases;
+    const cases = Array.from({ length: 500 }, () => first).filter((vector) => vector !== undefined);
+    const { exitCode, stdout, stderr } = await run("--address", lost.address, write({ ...small, cases }));
+    expect([exitCode, stdout]).toEqual([3, ""]);
+    expect(stderr).toBe(`the connection to http://${lost.address} was lost; nothing more was asked\n`);
+    expect(asked).toBeLessThan(500);
+  });
+
+  it("3 where JSON over HTTP/1.1 gets no answer", async () => {
+    const [vector] = small.cases;
+    if (vector === undefined) throw new Error("there are cases");
+    await using lost = await openLosingServer(async () => ({ reason: "STATIC", variant: "on", value: toValue(true) }));
+    const file = { ...small, cases: [vector] };
+    const { exitCode, stdout, stderr } = await run("--address", lost.address, write(file));
+    expect([exitCode, stdout]).toEqual([3, ""]);
+    expect(stderr).toMatch(/^the connection to http:\/\/127\.0\.0\.1:\d+ was lost: [^\n]+; nothing more was asked\n$/);
   });
 
   it("3 for a token that the server does not know", async () => {
@@ -290,5 +358,7 @@ describe("the command", () => {
     expect(stdout).toContain(`${prerequisites().cases.length} cases: alike`);
     await expect(promisify(execFile)(process.execPath, [main, "--bogus"])).rejects.toMatchObject({ code: 2 });
     await expect(promisify(execFile)(process.execPath, [main], { cwd: folder })).rejects.toMatchObject({ code: 2 });
+    const help = await promisify(execFile)(process.execPath, [main, "--help"], { cwd: folder });
+    expect(help.stdout).toContain("usage: npm run vectors");
   });
 });

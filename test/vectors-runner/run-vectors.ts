@@ -1,7 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
+import { isConnectionLost } from "../../src/cli/remote.js";
 import { bulkWay, evaluateWay, jsonWay, type Way } from "./ask.js";
 import { type Difference, differencesOf } from "./differences.js";
-import { parseOptions, type RunOptions, UsageProblem } from "./options.js";
+import { parseOptions, type RunOptions, UsageProblem, usage } from "./options.js";
 import { expectedOfStrict, NotVectors, readVectors, type Vectors } from "./read-vectors.js";
 import { type FileReport, isAlike, type Report, toLines, toSummary } from "./report.js";
 import { openServer, type Server } from "./server.js";
@@ -20,20 +21,27 @@ export interface RunOutput {
 export async function runVectors(args: readonly string[], output: RunOutput): Promise<ExitCode> {
   try {
     const options = parseOptions(args);
-    const files = options.files.map(readVectors);
-    const server = openServer(options.baseUrl, options.token);
-    try {
-      return await compare(server, options, files, output);
-    } finally {
-      server.close();
-    }
+    if (options !== undefined) return await run(options, output);
+    output.stdout(usage);
+    return 0;
   } catch (error) {
-    if (error instanceof UsageProblem || error instanceof NotVectors) {
-      output.stderr(`${error.message.trimEnd()}\n`);
-      return 2;
-    }
-    output.stderr(`${describe(error)}\n`);
+    if (!(error instanceof UsageProblem || error instanceof NotVectors)) throw error;
+    output.stderr(`${error.message.trimEnd()}\n`);
+    return 2;
+  }
+}
+
+async function run(options: RunOptions, output: RunOutput): Promise<ExitCode> {
+  const files = options.files.map(readVectors);
+  const server = openServer(options.baseUrl, options.token);
+  try {
+    return await compare(server, options, files, output);
+  } catch (error) {
+    if (error instanceof UsageProblem) throw error;
+    output.stderr(`${describe(error, options.baseUrl).replace(/\s+/g, " ")}\n`);
     return 3;
+  } finally {
+    server.close();
   }
 }
 
@@ -69,13 +77,21 @@ async function compareFile(server: Server, vectors: Vectors, ways: readonly Way[
   return { name, cases: cases.length, refused: refused.flags.length + refused.segments.length, wrong, differences };
 }
 
-/** Why the server could not be asked, in one line. */
-function describe(reason: unknown): string {
+/** Why the server could not be asked, or not to the end. */
+function describe(reason: unknown, baseUrl: string): string {
+  const lost = `the connection to ${baseUrl} was lost`;
+  // So `fetch` fails, whatever the cause.
+  if (reason instanceof TypeError && reason.cause instanceof Error) {
+    return `${lost}: ${reason.cause.message}; nothing more was asked`;
+  }
   const error = ConnectError.from(reason);
   const said = error.rawMessage;
+  if (isConnectionLost(error)) return `${lost}; nothing more was asked`;
   switch (error.code) {
     case Code.Unavailable:
       return `cannot reach the server: ${said}; name it with --address`;
+    case Code.DeadlineExceeded:
+      return `no answer from ${baseUrl} in time; nothing more was asked`;
     case Code.Unauthenticated:
     case Code.PermissionDenied:
       return `the server refuses: ${said}; pass the token of an admin with --token`;

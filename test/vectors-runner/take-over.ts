@@ -37,7 +37,7 @@ export async function makeRoom(admin: Admin, files: readonly Vectors[]): Promise
 }
 
 const ADVICE =
-  'nothing was changed. Use a fresh server: npx flagwire serve --listen 127.0.0.1:8014 --data "$(mktemp -d)"';
+  "nothing was changed. Use a fresh server: npx flagwire serve --listen 127.0.0.1:8014 --data /tmp/flagwire-vectors";
 
 /** Flags of the vectors' keys that the server has with other contents, and that no run of vectors made. */
 async function foreignFlags(admin: Admin, files: readonly Vectors[]): Promise<string[]> {

@@ -22,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flagwire/v1/admin_service.proto.
  */
 export const file_flagwire_v1_admin_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch9mbGFnd2lyZS92MS9hZG1pbl9zZXJ2aWNlLnByb3RvEgtmbGFnd2lyZS52MSLfAQoRQ3JlYXRlRmxhZ1JlcXVlc3QSHwoEZmxhZxgBIAEoCzIRLmZsYWd3aXJlLnYxLkZsYWcSKQoJdGFyZ2V0aW5nGAIgASgLMhYuZmxhZ3dpcmUudjEuVGFyZ2V0aW5nEg0KBWZvcmNlGAMgASgIEh4KEWV4cGVjdGVkX3JldmlzaW9uGAsgASgESACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAwgASgJEg8KB2NvbW1lbnQYDSABKAkSDwoHZHJ5X3J1bhgOIAEoCEIUChJfZXhwZWN0ZWRfcmV2aXNpb24iRwoSQ3JlYXRlRmxhZ1Jlc3BvbnNlEh8KBGZsYWcYASABKAsyES5mbGFnd2lyZS52MS5GbGFnEhAKCHJldmlzaW9uGAIgASgEIh0KDkdldEZsYWdSZXF1ZXN0EgsKA2tleRgBIAEoCSJwCg9HZXRGbGFnUmVzcG9uc2USHwoEZmxhZxgBIAEoCzIRLmZsYWd3aXJlLnYxLkZsYWcSKgoKdGFyZ2V0aW5ncxgCIAMoCzIWLmZsYWd3aXJlLnYxLlRhcmdldGluZxIQCghyZXZpc2lvbhgDIAEoBCJbChBMaXN0RmxhZ3NSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJEgsKA3RhZxgEIAEoCSKMAQoRTGlzdEZsYWdzUmVzcG9uc2USIAoFZmxhZ3MYASADKAsyES5mbGFnd2lyZS52MS5GbGFnEioKCnRhcmdldGluZ3MYAiADKAsyFi5mbGFnd2lyZS52MS5UYXJnZXRpbmcSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJEhAKCHJldmlzaW9uGAQgASgEItYBChFVcGRhdGVGbGFnUmVxdWVzdBIfCgRmbGFnGAEgASgLMhEuZmxhZ3dpcmUudjEuRmxhZxIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSHgoRZXhwZWN0ZWRfcmV2aXNpb24YCyABKARIAIgBARIXCg9pZGVtcG90ZW5jeV9rZXkYDCABKAkSDwoHY29tbWVudBgNIAEoCRIPCgdkcnlfcnVuGA4gASgIQhQKEl9leHBlY3RlZF9yZXZpc2lvbiJHChJVcGRhdGVGbGFnUmVzcG9uc2USHwoEZmxhZxgBIAEoCzIRLmZsYWd3aXJlLnYxLkZsYWcSEAoIcmV2aXNpb24YAiABKAQikQEKEURlbGV0ZUZsYWdSZXF1ZXN0EgsKA2tleRgBIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIiYKEkRlbGV0ZUZsYWdSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBCI8ChNHZXRUYXJnZXRpbmdSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJEhAKCGZsYWdfa2V5GAIgASgJIlMKFEdldFRhcmdldGluZ1Jlc3BvbnNlEikKCXRhcmdldGluZxgBIAEoCzIWLmZsYWd3aXJlLnYxLlRhcmdldGluZxIQCghyZXZpc2lvbhgCIAEoBCL6AQoWVXBkYXRlVGFyZ2V0aW5nUmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRIpCgl0YXJnZXRpbmcYAiABKAsyFi5mbGFnd2lyZS52MS5UYXJnZXRpbmcSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEh4KEWV4cGVjdGVkX3JldmlzaW9uGAsgASgESACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAwgASgJEg8KB2NvbW1lbnQYDSABKAkSDwoHZHJ5X3J1bhgOIAEoCEIUChJfZXhwZWN0ZWRfcmV2aXNpb24iVgoXVXBkYXRlVGFyZ2V0aW5nUmVzcG9uc2USKQoJdGFyZ2V0aW5nGAEgASgLMhYuZmxhZ3dpcmUudjEuVGFyZ2V0aW5nEhAKCHJldmlzaW9uGAIgASgEIsgBChBLaWxsRmxhZ3NSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJEhEKCWZsYWdfa2V5cxgCIAMoCRILCgN0YWcYAyABKAkSDgoGcmVhc29uGAQgASgJEh4KEWV4cGVjdGVkX3JldmlzaW9uGAsgASgESACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAwgASgJEg8KB2NvbW1lbnQYDSABKAkSDwoHZHJ5X3J1bhgOIAEoCEIUChJfZXhwZWN0ZWRfcmV2aXNpb24iOAoRS2lsbEZsYWdzUmVzcG9uc2USEQoJZmxhZ19rZXlzGAEgAygJEhAKCHJldmlzaW9uGAIgASgEIroBChJSZXZpdmVGbGFnc1JlcXVlc3QSEwoLZW52aXJvbm1lbnQYASABKAkSEQoJZmxhZ19rZXlzGAIgAygJEgsKA3RhZxgDIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIjoKE1Jldml2ZUZsYWdzUmVzcG9uc2USEQoJZmxhZ19rZXlzGAEgAygJEhAKCHJldmlzaW9uGAIgASgEIsMBChRDcmVhdGVTZWdtZW50UmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRIlCgdzZWdtZW50GAIgASgLMhQuZmxhZ3dpcmUudjEuU2VnbWVudBIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIlAKFUNyZWF0ZVNlZ21lbnRSZXNwb25zZRIlCgdzZWdtZW50GAEgASgLMhQuZmxhZ3dpcmUudjEuU2VnbWVudBIQCghyZXZpc2lvbhgCIAEoBCI1ChFHZXRTZWdtZW50UmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRILCgNrZXkYAiABKAkiTQoSR2V0U2VnbWVudFJlc3BvbnNlEiUKB3NlZ21lbnQYASABKAsyFC5mbGFnd2lyZS52MS5TZWdtZW50EhAKCHJldmlzaW9uGAIgASgEIlEKE0xpc3RTZWdtZW50c1JlcXVlc3QSEwoLZW52aXJvbm1lbnQYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiaQoUTGlzdFNlZ21lbnRzUmVzcG9uc2USJgoIc2VnbWVudHMYASADKAsyFC5mbGFnd2lyZS52MS5TZWdtZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIQCghyZXZpc2lvbhgDIAEoBCL0AQoUVXBkYXRlU2VnbWVudFJlcXVlc3QSEwoLZW52aXJvbm1lbnQYASABKAkSJQoHc2VnbWVudBgCIAEoCzIULmZsYWd3aXJlLnYxLlNlZ21lbnQSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEh4KEWV4cGVjdGVkX3JldmlzaW9uGAsgASgESACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAwgASgJEg8KB2NvbW1lbnQYDSABKAkSDwoHZHJ5X3J1bhgOIAEoCEIUChJfZXhwZWN0ZWRfcmV2aXNpb24iUAoVVXBkYXRlU2VnbWVudFJlc3BvbnNlEiUKB3NlZ21lbnQYASABKAsyFC5mbGFnd2lyZS52MS5TZWdtZW50EhAKCHJldmlzaW9uGAIgASgEIosCChhDaGFuZ2VTZWdtZW50S2V5c1JlcXVlc3QSEwoLZW52aXJvbm1lbnQYASABKAkSCwoDa2V5GAIgASgJEhQKDGFkZF9pbmNsdWRlZBgDIAMoCRIXCg9yZW1vdmVfaW5jbHVkZWQYBCADKAkSFAoMYWRkX2V4Y2x1ZGVkGAUgAygJEhcKD3JlbW92ZV9leGNsdWRlZBgGIAMoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIlQKGUNoYW5nZVNlZ21lbnRLZXlzUmVzcG9uc2USJQoHc2VnbWVudBgBIAEoCzIULmZsYWd3aXJlLnYxLlNlZ21lbnQSEAoIcmV2aXNpb24YAiABKAQiqQEKFERlbGV0ZVNlZ21lbnRSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJEgsKA2tleRgCIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIikKFURlbGV0ZVNlZ21lbnRSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBCLNAQoYQ3JlYXRlRW52aXJvbm1lbnRSZXF1ZXN0Ei0KC2Vudmlyb25tZW50GAEgASgLMhguZmxhZ3dpcmUudjEuRW52aXJvbm1lbnQSEQoJY29weV9mcm9tGAIgASgJEh4KEWV4cGVjdGVkX3JldmlzaW9uGAsgASgESACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAwgASgJEg8KB2NvbW1lbnQYDSABKAkSDwoHZHJ5X3J1bhgOIAEoCEIUChJfZXhwZWN0ZWRfcmV2aXNpb24iXAoZQ3JlYXRlRW52aXJvbm1lbnRSZXNwb25zZRItCgtlbnZpcm9ubWVudBgBIAEoCzIYLmZsYWd3aXJlLnYxLkVudmlyb25tZW50EhAKCHJldmlzaW9uGAIgASgEIiUKFUdldEVudmlyb25tZW50UmVxdWVzdBIMCgRuYW1lGAEgASgJIlkKFkdldEVudmlyb25tZW50UmVzcG9uc2USLQoLZW52aXJvbm1lbnQYASABKAsyGC5mbGFnd2lyZS52MS5FbnZpcm9ubWVudBIQCghyZXZpc2lvbhgCIAEoBCIZChdMaXN0RW52aXJvbm1lbnRzUmVxdWVzdCJcChhMaXN0RW52aXJvbm1lbnRzUmVzcG9uc2USLgoMZW52aXJvbm1lbnRzGAEgAygLMhguZmxhZ3dpcmUudjEuRW52aXJvbm1lbnQSEAoIcmV2aXNpb24YAiABKAQiugEKGFVwZGF0ZUVudmlyb25tZW50UmVxdWVzdBItCgtlbnZpcm9ubWVudBgBIAEoCzIYLmZsYWd3aXJlLnYxLkVudmlyb25tZW50Eh4KEWV4cGVjdGVkX3JldmlzaW9uGAsgASgESACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAwgASgJEg8KB2NvbW1lbnQYDSABKAkSDwoHZHJ5X3J1bhgOIAEoCEIUChJfZXhwZWN0ZWRfcmV2aXNpb24iXAoZVXBkYXRlRW52aXJvbm1lbnRSZXNwb25zZRItCgtlbnZpcm9ubWVudBgBIAEoCzIYLmZsYWd3aXJlLnYxLkVudmlyb25tZW50EhAKCHJldmlzaW9uGAIgASgEIpkBChhEZWxldGVFbnZpcm9ubWVudFJlcXVlc3QSDAoEbmFtZRgBIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIi0KGURlbGV0ZUVudmlyb25tZW50UmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQiigIKDUltcG9ydFJlcXVlc3QSIwoEZmlsZRgBIAEoCzIVLmZsYWd3aXJlLnYxLkZsYWdGaWxlEhMKC2Vudmlyb25tZW50GAIgASgJEhQKDHNraXBfaW52YWxpZBgDIAEoCBINCgVmb3JjZRgEIAEoCBIVCg1vbmx5X2lmX2VtcHR5GAUgASgIEhIKCml0ZW1fY291bnQYBiABKA0SHgoRZXhwZWN0ZWRfcmV2aXNpb24YCyABKARIAIgBARIXCg9pZGVtcG90ZW5jeV9rZXkYDCABKAkSDwoHY29tbWVudBgNIAEoCRIPCgdkcnlfcnVuGA4gASgIQhQKEl9leHBlY3RlZF9yZXZpc2lvbiLFAQoOSW1wb3J0UmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQSFQoNY3JlYXRlZF9mbGFncxgCIAMoCRIVCg11cGRhdGVkX2ZsYWdzGAMgAygJEhcKD3VuY2hhbmdlZF9mbGFncxgEIAMoCRIYChBjaGFuZ2VkX3NlZ21lbnRzGAUgAygJEikKB3JlZnVzZWQYBiADKAsyGC5mbGFnd2lyZS52MS5SZWZ1c2VkSXRlbRIVCg1yZXR5cGVkX2ZsYWdzGAcgAygJIj4KC1JlZnVzZWRJdGVtEgsKA2tleRgBIAEoCRINCgVmaWVsZBgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCSIkCg1FeHBvcnRSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJIkcKDkV4cG9ydFJlc3BvbnNlEiMKBGZpbGUYASABKAsyFS5mbGFnd2lyZS52MS5GbGFnRmlsZRIQCghyZXZpc2lvbhgCIAEoBCJiChJMaXN0SGlzdG9yeVJlcXVlc3QSEAoIZmxhZ19rZXkYASABKAkSEwoLZW52aXJvbm1lbnQYAiABKAkSEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkihQEKE0xpc3RIaXN0b3J5UmVzcG9uc2USKgoHZW50cmllcxgBIAMoCzIZLmZsYWd3aXJlLnYxLkhpc3RvcnlFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSFwoPb2xkZXN0X3JldmlzaW9uGAMgASgEEhAKCHJldmlzaW9uGAQgASgEMtoPCgxBZG1pblNlcnZpY2USTQoKQ3JlYXRlRmxhZxIeLmZsYWd3aXJlLnYxLkNyZWF0ZUZsYWdSZXF1ZXN0Gh8uZmxhZ3dpcmUudjEuQ3JlYXRlRmxhZ1Jlc3BvbnNlEkkKB0dldEZsYWcSGy5mbGFnd2lyZS52MS5HZXRGbGFnUmVxdWVzdBocLmZsYWd3aXJlLnYxLkdldEZsYWdSZXNwb25zZSIDkAIBEk8KCUxpc3RGbGFncxIdLmZsYWd3aXJlLnYxLkxpc3RGbGFnc1JlcXVlc3QaHi5mbGFnd2lyZS52MS5MaXN0RmxhZ3NSZXNwb25zZSIDkAIBEk0KClVwZGF0ZUZsYWcSHi5mbGFnd2lyZS52MS5VcGRhdGVGbGFnUmVxdWVzdBofLmZsYWd3aXJlLnYxLlVwZGF0ZUZsYWdSZXNwb25zZRJNCgpEZWxldGVGbGFnEh4uZmxhZ3dpcmUudjEuRGVsZXRlRmxhZ1JlcXVlc3QaHy5mbGFnd2lyZS52MS5EZWxldGVGbGFnUmVzcG9uc2USWAoMR2V0VGFyZ2V0aW5nEiAuZmxhZ3dpcmUudjEuR2V0VGFyZ2V0aW5nUmVxdWVzdBohLmZsYWd3aXJlLnYxLkdldFRhcmdldGluZ1Jlc3BvbnNlIgOQAgESXAoPVXBkYXRlVGFyZ2V0aW5nEiMuZmxhZ3dpcmUudjEuVXBkYXRlVGFyZ2V0aW5nUmVxdWVzdBokLmZsYWd3aXJlLnYxLlVwZGF0ZVRhcmdldGluZ1Jlc3BvbnNlEkoKCUtpbGxGbGFncxIdLmZsYWd3aXJlLnYxLktpbGxGbGFnc1JlcXVlc3QaHi5mbGFnd2lyZS52MS5LaWxsRmxhZ3NSZXNwb25zZRJQCgtSZXZpdmVGbGFncxIfLmZsYWd3aXJlLnYxLlJldml2ZUZsYWdzUmVxdWVzdBogLmZsYWd3aXJlLnYxLlJldml2ZUZsYWdzUmVzcG9uc2USVgoNQ3JlYXRlU2VnbWVudBIhLmZsYWd3aXJlLnYxLkNyZWF0ZVNlZ21lbnRSZXF1ZXN0GiIuZmxhZ3dpcmUudjEuQ3JlYXRlU2VnbWVudFJlc3BvbnNlElIKCkdldFNlZ21lbnQSHi5mbGFnd2lyZS52MS5HZXRTZWdtZW50UmVxdWVzdBofLmZsYWd3aXJlLnYxLkdldFNlZ21lbnRSZXNwb25zZSIDkAIBElgKDExpc3RTZWdtZW50cxIgLmZsYWd3aXJlLnYxLkxpc3RTZWdtZW50c1JlcXVlc3QaIS5mbGFnd2lyZS52MS5MaXN0U2VnbWVudHNSZXNwb25zZSIDkAIBElYKDVVwZGF0ZVNlZ21lbnQSIS5mbGFnd2lyZS52MS5VcGRhdGVTZWdtZW50UmVxdWVzdBoiLmZsYWd3aXJlLnYxLlVwZGF0ZVNlZ21lbnRSZXNwb25zZRJiChFDaGFuZ2VTZWdtZW50S2V5cxIlLmZsYWd3aXJlLnYxLkNoYW5nZVNlZ21lbnRLZXlzUmVxdWVzdBomLmZsYWd3aXJlLnYxLkNoYW5nZVNlZ21lbnRLZXlzUmVzcG9uc2USVgoNRGVsZXRlU2VnbWVudBIhLmZsYWd3aXJlLnYxLkRlbGV0ZVNlZ21lbnRSZXF1ZXN0GiIuZmxhZ3dpcmUudjEuRGVsZXRlU2VnbWVudFJlc3BvbnNlEmIKEUNyZWF0ZUVudmlyb25tZW50EiUuZmxhZ3dpcmUudjEuQ3JlYXRlRW52aXJvbm1lbnRSZXF1ZXN0GiYuZmxhZ3dpcmUudjEuQ3JlYXRlRW52aXJvbm1lbnRSZXNwb25zZRJeCg5HZXRFbnZpcm9ubWVudBIiLmZsYWd3aXJlLnYxLkdldEVudmlyb25tZW50UmVxdWVzdBojLmZsYWd3aXJlLnYxLkdldEVudmlyb25tZW50UmVzcG9uc2UiA5ACARJkChBMaXN0RW52aXJvbm1lbnRzEiQuZmxhZ3dpcmUudjEuTGlzdEVudmlyb25tZW50c1JlcXVlc3QaJS5mbGFnd2lyZS52MS5MaXN0RW52aXJvbm1lbnRzUmVzcG9uc2UiA5ACARJiChFVcGRhdGVFbnZpcm9ubWVudBIlLmZsYWd3aXJlLnYxLlVwZGF0ZUVudmlyb25tZW50UmVxdWVzdBomLmZsYWd3aXJlLnYxLlVwZGF0ZUVudmlyb25tZW50UmVzcG9uc2USYgoRRGVsZXRlRW52aXJvbm1lbnQSJS5mbGFnd2lyZS52MS5EZWxldGVFbnZpcm9ubWVudFJlcXVlc3QaJi5mbGFnd2lyZS52MS5EZWxldGVFbnZpcm9ubWVudFJlc3BvbnNlEkMKBkltcG9ydBIaLmZsYWd3aXJlLnYxLkltcG9ydFJlcXVlc3QaGy5mbGFnd2lyZS52MS5JbXBvcnRSZXNwb25zZSgBEkMKBkV4cG9ydBIaLmZsYWd3aXJlLnYxLkV4cG9ydFJlcXVlc3QaGy5mbGFnd2lyZS52MS5FeHBvcnRSZXNwb25zZTABElUKC0xpc3RIaXN0b3J5Eh8uZmxhZ3dpcmUudjEuTGlzdEhpc3RvcnlSZXF1ZXN0GiAuZmxhZ3dpcmUudjEuTGlzdEhpc3RvcnlSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_flagwire_v1_environment, file_flagwire_v1_flag, file_flagwire_v1_history, file_flagwire_v1_segment, file_flagwire_v1_targeting, file_google_protobuf_field_mask]);
+  fileDesc("Ch9mbGFnd2lyZS92MS9hZG1pbl9zZXJ2aWNlLnByb3RvEgtmbGFnd2lyZS52MSLfAQoRQ3JlYXRlRmxhZ1JlcXVlc3QSHwoEZmxhZxgBIAEoCzIRLmZsYWd3aXJlLnYxLkZsYWcSKQoJdGFyZ2V0aW5nGAIgASgLMhYuZmxhZ3dpcmUudjEuVGFyZ2V0aW5nEg0KBWZvcmNlGAMgASgIEh4KEWV4cGVjdGVkX3JldmlzaW9uGAsgASgESACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAwgASgJEg8KB2NvbW1lbnQYDSABKAkSDwoHZHJ5X3J1bhgOIAEoCEIUChJfZXhwZWN0ZWRfcmV2aXNpb24iRwoSQ3JlYXRlRmxhZ1Jlc3BvbnNlEh8KBGZsYWcYASABKAsyES5mbGFnd2lyZS52MS5GbGFnEhAKCHJldmlzaW9uGAIgASgEIh0KDkdldEZsYWdSZXF1ZXN0EgsKA2tleRgBIAEoCSJwCg9HZXRGbGFnUmVzcG9uc2USHwoEZmxhZxgBIAEoCzIRLmZsYWd3aXJlLnYxLkZsYWcSKgoKdGFyZ2V0aW5ncxgCIAMoCzIWLmZsYWd3aXJlLnYxLlRhcmdldGluZxIQCghyZXZpc2lvbhgDIAEoBCJbChBMaXN0RmxhZ3NSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoDRISCgpwYWdlX3Rva2VuGAMgASgJEgsKA3RhZxgEIAEoCSKMAQoRTGlzdEZsYWdzUmVzcG9uc2USIAoFZmxhZ3MYASADKAsyES5mbGFnd2lyZS52MS5GbGFnEioKCnRhcmdldGluZ3MYAiADKAsyFi5mbGFnd2lyZS52MS5UYXJnZXRpbmcSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJEhAKCHJldmlzaW9uGAQgASgEItYBChFVcGRhdGVGbGFnUmVxdWVzdBIfCgRmbGFnGAEgASgLMhEuZmxhZ3dpcmUudjEuRmxhZxIvCgt1cGRhdGVfbWFzaxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5GaWVsZE1hc2sSHgoRZXhwZWN0ZWRfcmV2aXNpb24YCyABKARIAIgBARIXCg9pZGVtcG90ZW5jeV9rZXkYDCABKAkSDwoHY29tbWVudBgNIAEoCRIPCgdkcnlfcnVuGA4gASgIQhQKEl9leHBlY3RlZF9yZXZpc2lvbiJHChJVcGRhdGVGbGFnUmVzcG9uc2USHwoEZmxhZxgBIAEoCzIRLmZsYWd3aXJlLnYxLkZsYWcSEAoIcmV2aXNpb24YAiABKAQikQEKEURlbGV0ZUZsYWdSZXF1ZXN0EgsKA2tleRgBIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIiYKEkRlbGV0ZUZsYWdSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBCI8ChNHZXRUYXJnZXRpbmdSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJEhAKCGZsYWdfa2V5GAIgASgJIlMKFEdldFRhcmdldGluZ1Jlc3BvbnNlEikKCXRhcmdldGluZxgBIAEoCzIWLmZsYWd3aXJlLnYxLlRhcmdldGluZxIQCghyZXZpc2lvbhgCIAEoBCL6AQoWVXBkYXRlVGFyZ2V0aW5nUmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRIpCgl0YXJnZXRpbmcYAiABKAsyFi5mbGFnd2lyZS52MS5UYXJnZXRpbmcSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEh4KEWV4cGVjdGVkX3JldmlzaW9uGAsgASgESACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAwgASgJEg8KB2NvbW1lbnQYDSABKAkSDwoHZHJ5X3J1bhgOIAEoCEIUChJfZXhwZWN0ZWRfcmV2aXNpb24iVgoXVXBkYXRlVGFyZ2V0aW5nUmVzcG9uc2USKQoJdGFyZ2V0aW5nGAEgASgLMhYuZmxhZ3dpcmUudjEuVGFyZ2V0aW5nEhAKCHJldmlzaW9uGAIgASgEIsgBChBLaWxsRmxhZ3NSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJEhEKCWZsYWdfa2V5cxgCIAMoCRILCgN0YWcYAyABKAkSDgoGcmVhc29uGAQgASgJEh4KEWV4cGVjdGVkX3JldmlzaW9uGAsgASgESACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAwgASgJEg8KB2NvbW1lbnQYDSABKAkSDwoHZHJ5X3J1bhgOIAEoCEIUChJfZXhwZWN0ZWRfcmV2aXNpb24iOAoRS2lsbEZsYWdzUmVzcG9uc2USEQoJZmxhZ19rZXlzGAEgAygJEhAKCHJldmlzaW9uGAIgASgEIroBChJSZXZpdmVGbGFnc1JlcXVlc3QSEwoLZW52aXJvbm1lbnQYASABKAkSEQoJZmxhZ19rZXlzGAIgAygJEgsKA3RhZxgDIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIjoKE1Jldml2ZUZsYWdzUmVzcG9uc2USEQoJZmxhZ19rZXlzGAEgAygJEhAKCHJldmlzaW9uGAIgASgEIsMBChRDcmVhdGVTZWdtZW50UmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRIlCgdzZWdtZW50GAIgASgLMhQuZmxhZ3dpcmUudjEuU2VnbWVudBIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIlAKFUNyZWF0ZVNlZ21lbnRSZXNwb25zZRIlCgdzZWdtZW50GAEgASgLMhQuZmxhZ3dpcmUudjEuU2VnbWVudBIQCghyZXZpc2lvbhgCIAEoBCI1ChFHZXRTZWdtZW50UmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRILCgNrZXkYAiABKAkiTQoSR2V0U2VnbWVudFJlc3BvbnNlEiUKB3NlZ21lbnQYASABKAsyFC5mbGFnd2lyZS52MS5TZWdtZW50EhAKCHJldmlzaW9uGAIgASgEIlEKE0xpc3RTZWdtZW50c1JlcXVlc3QSEwoLZW52aXJvbm1lbnQYASABKAkSEQoJcGFnZV9zaXplGAIgASgNEhIKCnBhZ2VfdG9rZW4YAyABKAkiaQoUTGlzdFNlZ21lbnRzUmVzcG9uc2USJgoIc2VnbWVudHMYASADKAsyFC5mbGFnd2lyZS52MS5TZWdtZW50EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIQCghyZXZpc2lvbhgDIAEoBCL0AQoUVXBkYXRlU2VnbWVudFJlcXVlc3QSEwoLZW52aXJvbm1lbnQYASABKAkSJQoHc2VnbWVudBgCIAEoCzIULmZsYWd3aXJlLnYxLlNlZ21lbnQSLwoLdXBkYXRlX21hc2sYAyABKAsyGi5nb29nbGUucHJvdG9idWYuRmllbGRNYXNrEh4KEWV4cGVjdGVkX3JldmlzaW9uGAsgASgESACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAwgASgJEg8KB2NvbW1lbnQYDSABKAkSDwoHZHJ5X3J1bhgOIAEoCEIUChJfZXhwZWN0ZWRfcmV2aXNpb24iUAoVVXBkYXRlU2VnbWVudFJlc3BvbnNlEiUKB3NlZ21lbnQYASABKAsyFC5mbGFnd2lyZS52MS5TZWdtZW50EhAKCHJldmlzaW9uGAIgASgEIosCChhDaGFuZ2VTZWdtZW50S2V5c1JlcXVlc3QSEwoLZW52aXJvbm1lbnQYASABKAkSCwoDa2V5GAIgASgJEhQKDGFkZF9pbmNsdWRlZBgDIAMoCRIXCg9yZW1vdmVfaW5jbHVkZWQYBCADKAkSFAoMYWRkX2V4Y2x1ZGVkGAUgAygJEhcKD3JlbW92ZV9leGNsdWRlZBgGIAMoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIoQBChlDaGFuZ2VTZWdtZW50S2V5c1Jlc3BvbnNlEiUKB3NlZ21lbnQYASABKAsyFC5mbGFnd2lyZS52MS5TZWdtZW50EhAKCHJldmlzaW9uGAIgASgEEi4KB2NoYW5nZWQYAyABKAsyHS5mbGFnd2lyZS52MS5TZWdtZW50S2V5Q291bnRzInYKEFNlZ21lbnRLZXlDb3VudHMSFgoOYWRkZWRfaW5jbHVkZWQYASABKA0SGAoQcmVtb3ZlZF9pbmNsdWRlZBgCIAEoDRIWCg5hZGRlZF9leGNsdWRlZBgDIAEoDRIYChByZW1vdmVkX2V4Y2x1ZGVkGAQgASgNIqkBChREZWxldGVTZWdtZW50UmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRILCgNrZXkYAiABKAkSHgoRZXhwZWN0ZWRfcmV2aXNpb24YCyABKARIAIgBARIXCg9pZGVtcG90ZW5jeV9rZXkYDCABKAkSDwoHY29tbWVudBgNIAEoCRIPCgdkcnlfcnVuGA4gASgIQhQKEl9leHBlY3RlZF9yZXZpc2lvbiIpChVEZWxldGVTZWdtZW50UmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQizQEKGENyZWF0ZUVudmlyb25tZW50UmVxdWVzdBItCgtlbnZpcm9ubWVudBgBIAEoCzIYLmZsYWd3aXJlLnYxLkVudmlyb25tZW50EhEKCWNvcHlfZnJvbRgCIAEoCRIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIlwKGUNyZWF0ZUVudmlyb25tZW50UmVzcG9uc2USLQoLZW52aXJvbm1lbnQYASABKAsyGC5mbGFnd2lyZS52MS5FbnZpcm9ubWVudBIQCghyZXZpc2lvbhgCIAEoBCIlChVHZXRFbnZpcm9ubWVudFJlcXVlc3QSDAoEbmFtZRgBIAEoCSJZChZHZXRFbnZpcm9ubWVudFJlc3BvbnNlEi0KC2Vudmlyb25tZW50GAEgASgLMhguZmxhZ3dpcmUudjEuRW52aXJvbm1lbnQSEAoIcmV2aXNpb24YAiABKAQiGQoXTGlzdEVudmlyb25tZW50c1JlcXVlc3QiXAoYTGlzdEVudmlyb25tZW50c1Jlc3BvbnNlEi4KDGVudmlyb25tZW50cxgBIAMoCzIYLmZsYWd3aXJlLnYxLkVudmlyb25tZW50EhAKCHJldmlzaW9uGAIgASgEIroBChhVcGRhdGVFbnZpcm9ubWVudFJlcXVlc3QSLQoLZW52aXJvbm1lbnQYASABKAsyGC5mbGFnd2lyZS52MS5FbnZpcm9ubWVudBIeChFleHBlY3RlZF9yZXZpc2lvbhgLIAEoBEgAiAEBEhcKD2lkZW1wb3RlbmN5X2tleRgMIAEoCRIPCgdjb21tZW50GA0gASgJEg8KB2RyeV9ydW4YDiABKAhCFAoSX2V4cGVjdGVkX3JldmlzaW9uIlwKGVVwZGF0ZUVudmlyb25tZW50UmVzcG9uc2USLQoLZW52aXJvbm1lbnQYASABKAsyGC5mbGFnd2lyZS52MS5FbnZpcm9ubWVudBIQCghyZXZpc2lvbhgCIAEoBCKZAQoYRGVsZXRlRW52aXJvbm1lbnRSZXF1ZXN0EgwKBG5hbWUYASABKAkSHgoRZXhwZWN0ZWRfcmV2aXNpb24YCyABKARIAIgBARIXCg9pZGVtcG90ZW5jeV9rZXkYDCABKAkSDwoHY29tbWVudBgNIAEoCRIPCgdkcnlfcnVuGA4gASgIQhQKEl9leHBlY3RlZF9yZXZpc2lvbiItChlEZWxldGVFbnZpcm9ubWVudFJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEIooCCg1JbXBvcnRSZXF1ZXN0EiMKBGZpbGUYASABKAsyFS5mbGFnd2lyZS52MS5GbGFnRmlsZRITCgtlbnZpcm9ubWVudBgCIAEoCRIUCgxza2lwX2ludmFsaWQYAyABKAgSDQoFZm9yY2UYBCABKAgSFQoNb25seV9pZl9lbXB0eRgFIAEoCBISCgppdGVtX2NvdW50GAYgASgNEh4KEWV4cGVjdGVkX3JldmlzaW9uGAsgASgESACIAQESFwoPaWRlbXBvdGVuY3lfa2V5GAwgASgJEg8KB2NvbW1lbnQYDSABKAkSDwoHZHJ5X3J1bhgOIAEoCEIUChJfZXhwZWN0ZWRfcmV2aXNpb24i/AEKDkltcG9ydFJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEEhUKDWNyZWF0ZWRfZmxhZ3MYAiADKAkSFQoNdXBkYXRlZF9mbGFncxgDIAMoCRIXCg91bmNoYW5nZWRfZmxhZ3MYBCADKAkSGAoQY2hhbmdlZF9zZWdtZW50cxgFIAMoCRIpCgdyZWZ1c2VkGAYgAygLMhguZmxhZ3dpcmUudjEuUmVmdXNlZEl0ZW0SFQoNcmV0eXBlZF9mbGFncxgHIAMoCRI1ChByZXNpemVkX3NlZ21lbnRzGAggAygLMhsuZmxhZ3dpcmUudjEuUmVzaXplZFNlZ21lbnQilAEKDlJlc2l6ZWRTZWdtZW50EgsKA2tleRgBIAEoCRITCgtlbnZpcm9ubWVudBgCIAEoCRIXCg9pbmNsdWRlZF9iZWZvcmUYAyABKA0SFgoOaW5jbHVkZWRfYWZ0ZXIYBCABKA0SFwoPZXhjbHVkZWRfYmVmb3JlGAUgASgNEhYKDmV4Y2x1ZGVkX2FmdGVyGAYgASgNIj4KC1JlZnVzZWRJdGVtEgsKA2tleRgBIAEoCRINCgVmaWVsZBgCIAEoCRITCgtkZXNjcmlwdGlvbhgDIAEoCSIkCg1FeHBvcnRSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJIkcKDkV4cG9ydFJlc3BvbnNlEiMKBGZpbGUYASABKAsyFS5mbGFnd2lyZS52MS5GbGFnRmlsZRIQCghyZXZpc2lvbhgCIAEoBCJiChJMaXN0SGlzdG9yeVJlcXVlc3QSEAoIZmxhZ19rZXkYASABKAkSEwoLZW52aXJvbm1lbnQYAiABKAkSEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkihQEKE0xpc3RIaXN0b3J5UmVzcG9uc2USKgoHZW50cmllcxgBIAMoCzIZLmZsYWd3aXJlLnYxLkhpc3RvcnlFbnRyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSFwoPb2xkZXN0X3JldmlzaW9uGAMgASgEEhAKCHJldmlzaW9uGAQgASgEMtoPCgxBZG1pblNlcnZpY2USTQoKQ3JlYXRlRmxhZxIeLmZsYWd3aXJlLnYxLkNyZWF0ZUZsYWdSZXF1ZXN0Gh8uZmxhZ3dpcmUudjEuQ3JlYXRlRmxhZ1Jlc3BvbnNlEkkKB0dldEZsYWcSGy5mbGFnd2lyZS52MS5HZXRGbGFnUmVxdWVzdBocLmZsYWd3aXJlLnYxLkdldEZsYWdSZXNwb25zZSIDkAIBEk8KCUxpc3RGbGFncxIdLmZsYWd3aXJlLnYxLkxpc3RGbGFnc1JlcXVlc3QaHi5mbGFnd2lyZS52MS5MaXN0RmxhZ3NSZXNwb25zZSIDkAIBEk0KClVwZGF0ZUZsYWcSHi5mbGFnd2lyZS52MS5VcGRhdGVGbGFnUmVxdWVzdBofLmZsYWd3aXJlLnYxLlVwZGF0ZUZsYWdSZXNwb25zZRJNCgpEZWxldGVGbGFnEh4uZmxhZ3dpcmUudjEuRGVsZXRlRmxhZ1JlcXVlc3QaHy5mbGFnd2lyZS52MS5EZWxldGVGbGFnUmVzcG9uc2USWAoMR2V0VGFyZ2V0aW5nEiAuZmxhZ3dpcmUudjEuR2V0VGFyZ2V0aW5nUmVxdWVzdBohLmZsYWd3aXJlLnYxLkdldFRhcmdldGluZ1Jlc3BvbnNlIgOQAgESXAoPVXBkYXRlVGFyZ2V0aW5nEiMuZmxhZ3dpcmUudjEuVXBkYXRlVGFyZ2V0aW5nUmVxdWVzdBokLmZsYWd3aXJlLnYxLlVwZGF0ZVRhcmdldGluZ1Jlc3BvbnNlEkoKCUtpbGxGbGFncxIdLmZsYWd3aXJlLnYxLktpbGxGbGFnc1JlcXVlc3QaHi5mbGFnd2lyZS52MS5LaWxsRmxhZ3NSZXNwb25zZRJQCgtSZXZpdmVGbGFncxIfLmZsYWd3aXJlLnYxLlJldml2ZUZsYWdzUmVxdWVzdBogLmZsYWd3aXJlLnYxLlJldml2ZUZsYWdzUmVzcG9uc2USVgoNQ3JlYXRlU2VnbWVudBIhLmZsYWd3aXJlLnYxLkNyZWF0ZVNlZ21lbnRSZXF1ZXN0GiIuZmxhZ3dpcmUudjEuQ3JlYXRlU2VnbWVudFJlc3BvbnNlElIKCkdldFNlZ21lbnQSHi5mbGFnd2lyZS52MS5HZXRTZWdtZW50UmVxdWVzdBofLmZsYWd3aXJlLnYxLkdldFNlZ21lbnRSZXNwb25zZSIDkAIBElgKDExpc3RTZWdtZW50cxIgLmZsYWd3aXJlLnYxLkxpc3RTZWdtZW50c1JlcXVlc3QaIS5mbGFnd2lyZS52MS5MaXN0U2VnbWVudHNSZXNwb25zZSIDkAIBElYKDVVwZGF0ZVNlZ21lbnQSIS5mbGFnd2lyZS52MS5VcGRhdGVTZWdtZW50UmVxdWVzdBoiLmZsYWd3aXJlLnYxLlVwZGF0ZVNlZ21lbnRSZXNwb25zZRJiChFDaGFuZ2VTZWdtZW50S2V5cxIlLmZsYWd3aXJlLnYxLkNoYW5nZVNlZ21lbnRLZXlzUmVxdWVzdBomLmZsYWd3aXJlLnYxLkNoYW5nZVNlZ21lbnRLZXlzUmVzcG9uc2USVgoNRGVsZXRlU2VnbWVudBIhLmZsYWd3aXJlLnYxLkRlbGV0ZVNlZ21lbnRSZXF1ZXN0GiIuZmxhZ3dpcmUudjEuRGVsZXRlU2VnbWVudFJlc3BvbnNlEmIKEUNyZWF0ZUVudmlyb25tZW50EiUuZmxhZ3dpcmUudjEuQ3JlYXRlRW52aXJvbm1lbnRSZXF1ZXN0GiYuZmxhZ3dpcmUudjEuQ3JlYXRlRW52aXJvbm1lbnRSZXNwb25zZRJeCg5HZXRFbnZpcm9ubWVudBIiLmZsYWd3aXJlLnYxLkdldEVudmlyb25tZW50UmVxdWVzdBojLmZsYWd3aXJlLnYxLkdldEVudmlyb25tZW50UmVzcG9uc2UiA5ACARJkChBMaXN0RW52aXJvbm1lbnRzEiQuZmxhZ3dpcmUudjEuTGlzdEVudmlyb25tZW50c1JlcXVlc3QaJS5mbGFnd2lyZS52MS5MaXN0RW52aXJvbm1lbnRzUmVzcG9uc2UiA5ACARJiChFVcGRhdGVFbnZpcm9ubWVudBIlLmZsYWd3aXJlLnYxLlVwZGF0ZUVudmlyb25tZW50UmVxdWVzdBomLmZsYWd3aXJlLnYxLlVwZGF0ZUVudmlyb25tZW50UmVzcG9uc2USYgoRRGVsZXRlRW52aXJvbm1lbnQSJS5mbGFnd2lyZS52MS5EZWxldGVFbnZpcm9ubWVudFJlcXVlc3QaJi5mbGFnd2lyZS52MS5EZWxldGVFbnZpcm9ubWVudFJlc3BvbnNlEkMKBkltcG9ydBIaLmZsYWd3aXJlLnYxLkltcG9ydFJlcXVlc3QaGy5mbGFnd2lyZS52MS5JbXBvcnRSZXNwb25zZSgBEkMKBkV4cG9ydBIaLmZsYWd3aXJlLnYxLkV4cG9ydFJlcXVlc3QaGy5mbGFnd2lyZS52MS5FeHBvcnRSZXNwb25zZTABElUKC0xpc3RIaXN0b3J5Eh8uZmxhZ3dpcmUudjEuTGlzdEhpc3RvcnlSZXF1ZXN0GiAuZmxhZ3dpcmUudjEuTGlzdEhpc3RvcnlSZXNwb25zZSIDkAIBYgZwcm90bzM", [file_flagwire_v1_environment, file_flagwire_v1_flag, file_flagwire_v1_history, file_flagwire_v1_segment, file_flagwire_v1_targeting, file_google_protobuf_field_mask]);
 
 /**
  * See AdminService.CreateFlag.
@@ -1161,6 +1161,14 @@ export type ChangeSegmentKeysResponse = Message<"flagwire.v1.ChangeSegmentKeysRe
    * @generated from field: uint64 revision = 2;
    */
   revision: bigint;
+
+  /**
+   * What the write did; what a dry run would do. Absent in the answer to a
+   * repetition.
+   *
+   * @generated from field: flagwire.v1.SegmentKeyCounts changed = 3;
+   */
+  changed?: SegmentKeyCounts | undefined;
 };
 
 /**
@@ -1169,6 +1177,49 @@ export type ChangeSegmentKeysResponse = Message<"flagwire.v1.ChangeSegmentKeysRe
  */
 export const ChangeSegmentKeysResponseSchema: GenMessage<ChangeSegmentKeysResponse> = /*@__PURE__*/
   messageDesc(file_flagwire_v1_admin_service, 27);
+
+/**
+ * How many keys were added to a segment's lists and taken out of them. What was there
+ * already, or was not there, does not count.
+ *
+ * @generated from message flagwire.v1.SegmentKeyCounts
+ */
+export type SegmentKeyCounts = Message<"flagwire.v1.SegmentKeyCounts"> & {
+  /**
+   * Added to `included`.
+   *
+   * @generated from field: uint32 added_included = 1;
+   */
+  addedIncluded: number;
+
+  /**
+   * Taken out of `included`.
+   *
+   * @generated from field: uint32 removed_included = 2;
+   */
+  removedIncluded: number;
+
+  /**
+   * Added to `excluded`.
+   *
+   * @generated from field: uint32 added_excluded = 3;
+   */
+  addedExcluded: number;
+
+  /**
+   * Taken out of `excluded`.
+   *
+   * @generated from field: uint32 removed_excluded = 4;
+   */
+  removedExcluded: number;
+};
+
+/**
+ * Describes the message flagwire.v1.SegmentKeyCounts.
+ * Use `create(SegmentKeyCountsSchema)` to create a new message.
+ */
+export const SegmentKeyCountsSchema: GenMessage<SegmentKeyCounts> = /*@__PURE__*/
+  messageDesc(file_flagwire_v1_admin_service, 28);
 
 /**
  * See AdminService.DeleteSegment.
@@ -1224,7 +1275,7 @@ export type DeleteSegmentRequest = Message<"flagwire.v1.DeleteSegmentRequest"> &
  * Use `create(DeleteSegmentRequestSchema)` to create a new message.
  */
 export const DeleteSegmentRequestSchema: GenMessage<DeleteSegmentRequest> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 28);
+  messageDesc(file_flagwire_v1_admin_service, 29);
 
 /**
  * See AdminService.DeleteSegment.
@@ -1245,7 +1296,7 @@ export type DeleteSegmentResponse = Message<"flagwire.v1.DeleteSegmentResponse">
  * Use `create(DeleteSegmentResponseSchema)` to create a new message.
  */
 export const DeleteSegmentResponseSchema: GenMessage<DeleteSegmentResponse> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 29);
+  messageDesc(file_flagwire_v1_admin_service, 30);
 
 /**
  * See AdminService.CreateEnvironment.
@@ -1302,7 +1353,7 @@ export type CreateEnvironmentRequest = Message<"flagwire.v1.CreateEnvironmentReq
  * Use `create(CreateEnvironmentRequestSchema)` to create a new message.
  */
 export const CreateEnvironmentRequestSchema: GenMessage<CreateEnvironmentRequest> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 30);
+  messageDesc(file_flagwire_v1_admin_service, 31);
 
 /**
  * See AdminService.CreateEnvironment.
@@ -1330,7 +1381,7 @@ export type CreateEnvironmentResponse = Message<"flagwire.v1.CreateEnvironmentRe
  * Use `create(CreateEnvironmentResponseSchema)` to create a new message.
  */
 export const CreateEnvironmentResponseSchema: GenMessage<CreateEnvironmentResponse> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 31);
+  messageDesc(file_flagwire_v1_admin_service, 32);
 
 /**
  * See AdminService.GetEnvironment.
@@ -1351,7 +1402,7 @@ export type GetEnvironmentRequest = Message<"flagwire.v1.GetEnvironmentRequest">
  * Use `create(GetEnvironmentRequestSchema)` to create a new message.
  */
 export const GetEnvironmentRequestSchema: GenMessage<GetEnvironmentRequest> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 32);
+  messageDesc(file_flagwire_v1_admin_service, 33);
 
 /**
  * See AdminService.GetEnvironment.
@@ -1379,7 +1430,7 @@ export type GetEnvironmentResponse = Message<"flagwire.v1.GetEnvironmentResponse
  * Use `create(GetEnvironmentResponseSchema)` to create a new message.
  */
 export const GetEnvironmentResponseSchema: GenMessage<GetEnvironmentResponse> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 33);
+  messageDesc(file_flagwire_v1_admin_service, 34);
 
 /**
  * See AdminService.ListEnvironments.
@@ -1394,7 +1445,7 @@ export type ListEnvironmentsRequest = Message<"flagwire.v1.ListEnvironmentsReque
  * Use `create(ListEnvironmentsRequestSchema)` to create a new message.
  */
 export const ListEnvironmentsRequestSchema: GenMessage<ListEnvironmentsRequest> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 34);
+  messageDesc(file_flagwire_v1_admin_service, 35);
 
 /**
  * See AdminService.ListEnvironments.
@@ -1422,7 +1473,7 @@ export type ListEnvironmentsResponse = Message<"flagwire.v1.ListEnvironmentsResp
  * Use `create(ListEnvironmentsResponseSchema)` to create a new message.
  */
 export const ListEnvironmentsResponseSchema: GenMessage<ListEnvironmentsResponse> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 35);
+  messageDesc(file_flagwire_v1_admin_service, 36);
 
 /**
  * See AdminService.UpdateEnvironment.
@@ -1471,7 +1522,7 @@ export type UpdateEnvironmentRequest = Message<"flagwire.v1.UpdateEnvironmentReq
  * Use `create(UpdateEnvironmentRequestSchema)` to create a new message.
  */
 export const UpdateEnvironmentRequestSchema: GenMessage<UpdateEnvironmentRequest> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 36);
+  messageDesc(file_flagwire_v1_admin_service, 37);
 
 /**
  * See AdminService.UpdateEnvironment.
@@ -1499,7 +1550,7 @@ export type UpdateEnvironmentResponse = Message<"flagwire.v1.UpdateEnvironmentRe
  * Use `create(UpdateEnvironmentResponseSchema)` to create a new message.
  */
 export const UpdateEnvironmentResponseSchema: GenMessage<UpdateEnvironmentResponse> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 37);
+  messageDesc(file_flagwire_v1_admin_service, 38);
 
 /**
  * See AdminService.DeleteEnvironment.
@@ -1548,7 +1599,7 @@ export type DeleteEnvironmentRequest = Message<"flagwire.v1.DeleteEnvironmentReq
  * Use `create(DeleteEnvironmentRequestSchema)` to create a new message.
  */
 export const DeleteEnvironmentRequestSchema: GenMessage<DeleteEnvironmentRequest> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 38);
+  messageDesc(file_flagwire_v1_admin_service, 39);
 
 /**
  * See AdminService.DeleteEnvironment.
@@ -1569,7 +1620,7 @@ export type DeleteEnvironmentResponse = Message<"flagwire.v1.DeleteEnvironmentRe
  * Use `create(DeleteEnvironmentResponseSchema)` to create a new message.
  */
 export const DeleteEnvironmentResponseSchema: GenMessage<DeleteEnvironmentResponse> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 39);
+  messageDesc(file_flagwire_v1_admin_service, 40);
 
 /**
  * See AdminService.Import. All but `file` counts in the first message only.
@@ -1662,7 +1713,7 @@ export type ImportRequest = Message<"flagwire.v1.ImportRequest"> & {
  * Use `create(ImportRequestSchema)` to create a new message.
  */
 export const ImportRequestSchema: GenMessage<ImportRequest> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 40);
+  messageDesc(file_flagwire_v1_admin_service, 41);
 
 /**
  * See AdminService.Import.
@@ -1719,6 +1770,14 @@ export type ImportResponse = Message<"flagwire.v1.ImportResponse"> & {
    * @generated from field: repeated string retyped_flags = 7;
    */
   retypedFlags: string[];
+
+  /**
+   * The segments that were there before and now have more or fewer keys; those that
+   * lose the most first. At most 1,000.
+   *
+   * @generated from field: repeated flagwire.v1.ResizedSegment resized_segments = 8;
+   */
+  resizedSegments: ResizedSegment[];
 };
 
 /**
@@ -1726,7 +1785,63 @@ export type ImportResponse = Message<"flagwire.v1.ImportResponse"> & {
  * Use `create(ImportResponseSchema)` to create a new message.
  */
 export const ImportResponseSchema: GenMessage<ImportResponse> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 41);
+  messageDesc(file_flagwire_v1_admin_service, 42);
+
+/**
+ * A segment whose number of keys an import changed.
+ *
+ * @generated from message flagwire.v1.ResizedSegment
+ */
+export type ResizedSegment = Message<"flagwire.v1.ResizedSegment"> & {
+  /**
+   * The segment.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * Its environment.
+   *
+   * @generated from field: string environment = 2;
+   */
+  environment: string;
+
+  /**
+   * How many keys `included` had.
+   *
+   * @generated from field: uint32 included_before = 3;
+   */
+  includedBefore: number;
+
+  /**
+   * How many it has now.
+   *
+   * @generated from field: uint32 included_after = 4;
+   */
+  includedAfter: number;
+
+  /**
+   * How many keys `excluded` had.
+   *
+   * @generated from field: uint32 excluded_before = 5;
+   */
+  excludedBefore: number;
+
+  /**
+   * How many it has now.
+   *
+   * @generated from field: uint32 excluded_after = 6;
+   */
+  excludedAfter: number;
+};
+
+/**
+ * Describes the message flagwire.v1.ResizedSegment.
+ * Use `create(ResizedSegmentSchema)` to create a new message.
+ */
+export const ResizedSegmentSchema: GenMessage<ResizedSegment> = /*@__PURE__*/
+  messageDesc(file_flagwire_v1_admin_service, 43);
 
 /**
  * Something that was not imported.
@@ -1761,7 +1876,7 @@ export type RefusedItem = Message<"flagwire.v1.RefusedItem"> & {
  * Use `create(RefusedItemSchema)` to create a new message.
  */
 export const RefusedItemSchema: GenMessage<RefusedItem> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 42);
+  messageDesc(file_flagwire_v1_admin_service, 44);
 
 /**
  * See AdminService.Export.
@@ -1782,7 +1897,7 @@ export type ExportRequest = Message<"flagwire.v1.ExportRequest"> & {
  * Use `create(ExportRequestSchema)` to create a new message.
  */
 export const ExportRequestSchema: GenMessage<ExportRequest> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 43);
+  messageDesc(file_flagwire_v1_admin_service, 45);
 
 /**
  * See AdminService.Export.
@@ -1811,7 +1926,7 @@ export type ExportResponse = Message<"flagwire.v1.ExportResponse"> & {
  * Use `create(ExportResponseSchema)` to create a new message.
  */
 export const ExportResponseSchema: GenMessage<ExportResponse> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 44);
+  messageDesc(file_flagwire_v1_admin_service, 46);
 
 /**
  * See AdminService.ListHistory.
@@ -1854,7 +1969,7 @@ export type ListHistoryRequest = Message<"flagwire.v1.ListHistoryRequest"> & {
  * Use `create(ListHistoryRequestSchema)` to create a new message.
  */
 export const ListHistoryRequestSchema: GenMessage<ListHistoryRequest> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 45);
+  messageDesc(file_flagwire_v1_admin_service, 47);
 
 /**
  * See AdminService.ListHistory.
@@ -1896,7 +2011,7 @@ export type ListHistoryResponse = Message<"flagwire.v1.ListHistoryResponse"> & {
  * Use `create(ListHistoryResponseSchema)` to create a new message.
  */
 export const ListHistoryResponseSchema: GenMessage<ListHistoryResponse> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_admin_service, 46);
+  messageDesc(file_flagwire_v1_admin_service, 48);
 
 /**
  * Changes flags, and tells who changed what.
@@ -1910,7 +2025,8 @@ export const ListHistoryResponseSchema: GenMessage<ListHistoryResponse> = /*@__P
  *  - `idempotency_key`: at most 128 characters, chosen by the caller. A second write
  *    with the same key changes nothing and answers with the first one's revision;
  *    with the same key but other content it is refused (ALREADY_EXISTS,
- *    IDEMPOTENCY_KEY_REUSED). Kept for as long as history is. A key is kept with the
+ *    IDEMPOTENCY_KEY_REUSED). Kept until 100,000 further transactions were committed,
+ *    also where history keeps fewer because they are large. A key is kept with the
  *    revision that its write made: one that was refused, only tried or changed
  *    nothing leaves none, so that the same request later is carried out anew, and
  *    may then change something.

@@ -1,5 +1,6 @@
 import { create, equals } from "@bufbuild/protobuf";
 import type { Change, HistoryEntry } from "../../../gen/flagwire/v1/history_pb.js";
+import type { Segment } from "../../../gen/flagwire/v1/segment_pb.js";
 import { type Targeting, TargetingSchema } from "../../../gen/flagwire/v1/targeting_pb.js";
 import { describeServe } from "./flag-summary.js";
 
@@ -37,11 +38,19 @@ function describeChange(change: Change): string {
 function describeKeys({ before, after }: Change): string {
   const [old, now] = [before?.kind.value, after?.kind.value];
   if (old?.$typeName !== "flagwire.v1.Segment" || now?.$typeName !== "flagwire.v1.Segment") return "";
-  const parts = [
+  const counts = describeKeyCounts(old, now);
+  return counts === "" ? "" : ` (${counts})`;
+}
+
+/** Such as `included: 3, were 2`; empty where both lists have as many keys as before. */
+export function describeKeyCounts(
+  old: Pick<Segment, "includedCount" | "excludedCount">,
+  now: Pick<Segment, "includedCount" | "excludedCount">,
+): string {
+  return [
     ...(old.includedCount === now.includedCount ? [] : [`included: ${now.includedCount}, were ${old.includedCount}`]),
     ...(old.excludedCount === now.excludedCount ? [] : [`excluded: ${now.excludedCount}, were ${old.excludedCount}`]),
-  ];
-  return parts.length === 0 ? "" : ` (${parts.join("; ")})`;
+  ].join("; ");
 }
 
 /** The everyday edits by their names, any other with what it changed. */

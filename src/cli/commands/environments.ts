@@ -8,7 +8,7 @@ import { toTable } from "../printable.js";
 import type { FieldOptions } from "../remote-failure.js";
 import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
-import { addWriteOptions, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
+import { addWriteOptions, parseNonEmpty, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
 
 interface CreateEnvironmentOptions extends WriteOptions {
   readonly description?: string;
@@ -31,6 +31,7 @@ export function addEnvironmentsCommands(program: Command, run: CommandRunner): v
     .option(
       "--copy-from <name>",
       "take over the settings and segments of this environment (default: every flag is off)",
+      parseNonEmpty("--copy-from"),
     );
   addWriteOptions(create).action(run(createEnvironment, createFields));
 }

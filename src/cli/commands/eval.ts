@@ -18,7 +18,7 @@ export function addEvalCommand(program: Command, run: CommandRunner): void {
   program
     .command("eval <key>")
     .description("ask the server for one answer; exit code 1 where the flag answers with an error")
-    .option("--context <json>", "the context as a JSON object, or @FILE that holds it")
+    .option("--context <json>", 'the context as a JSON object, or @FILE that holds it; "@-" is standard input')
     .option("--targeting-key <key>", "the targeting key; beats the context's")
     .option("--explain", "tell how the answer came about, as a tree")
     .option("--private <names>", "attributes whose values an explanation leaves out, such as targetingKey,email")
@@ -34,7 +34,7 @@ Examples:
 }
 
 async function evaluate(session: Session, key: string, options: EvalOptions): Promise<ExitCode> {
-  const context = toContextMessage(await readContext(options.context), options.targetingKey);
+  const context = toContextMessage(await readContext(options.context, session.io.stdin), options.targetingKey);
   const privateAttributes = parseNames(options);
   const remote = session.remote();
   const request = {

@@ -90,13 +90,20 @@ async function fetchFile(session: Session, environment: string): Promise<{ file:
       }
       for (const { segmentKey, environment: name, included, excluded } of part.file?.segmentKeys ?? []) {
         const segment = segments.get(`${name}/${segmentKey}`);
-        for (const key of included) segment?.included.push(key);
-        for (const key of excluded) segment?.excluded.push(key);
+        if (segment === undefined) throw keysOfNothing(segmentKey, name);
+        for (const key of included) segment.included.push(key);
+        for (const key of excluded) segment.excluded.push(key);
       }
       for (const one of part.file?.environments ?? []) file.environments.push(one);
     }
     return { file, revision };
   }, exportBudgetMs);
+}
+
+/** Left out, they would be missing from the file without a word. */
+function keysOfNothing(key: string, environment: string): CliFailure {
+  const message = `the server sent keys of segment ${JSON.stringify(key)} of ${environment}, but not the segment; nothing was written`;
+  return new CliFailure(ExitCode.refused, message);
 }
 
 function render(json: JsonValue, session: Session, options: ExportOptions): string {

@@ -10,7 +10,7 @@ import type { CommandRunner } from "../command-runner.js";
 import { toTable } from "../printable.js";
 import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
-import { addWriteOptions, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
+import { addWriteOptions, parseNonEmpty, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
 import { describeFlag, kindName, servesOf, stateOf, typeName } from "./flag-summary.js";
 import { createFields, createFlag, parseExpiry } from "./flags-create.js";
 import { withSimilarKeys } from "./similar-keys.js";
@@ -20,7 +20,7 @@ export function addFlagsCommands(program: Command, run: CommandRunner): void {
   flags
     .command("list")
     .description("all flags, with their settings in the environment")
-    .option("--tag <tag>", "only flags with this tag")
+    .option("--tag <tag>", "only flags with this tag", parseNonEmpty("--tag"))
     .action(run(listFlags));
   flags.command("get <key>").description("one flag, with its settings everywhere").action(run(getFlag));
   addCreateCommand(flags, run);

@@ -9,6 +9,7 @@ import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
 import { parseCount } from "../write-options.js";
 import { describeChanges } from "./change-summary.js";
+import { similarIfAbsent } from "./similar-keys.js";
 
 interface HistoryOptions {
   readonly limit: number;
@@ -16,10 +17,20 @@ interface HistoryOptions {
 
 export function addHistoryCommand(program: Command, run: CommandRunner): void {
   program
-    .command("history [key]")
+    .command("history")
+    .argument("[key]", "only what changed this flag")
     .description("who changed what, newest first; of all environments unless --env names one")
     .option("--limit <n>", "at most so many entries", parseCount("--limit", 100_000), 50)
-    .action(run(showHistory));
+    .action(run(showHistory))
+    .addHelpText(
+      "after",
+      `
+KEY is a flag's. What changed of segments and environments is shown without one.
+
+Examples:
+  flagwire history
+  flagwire history new-checkout --env production --limit 5`,
+    );
 }
 
 async function showHistory(session: Session, key: string | undefined, options: HistoryOptions): Promise<void> {
@@ -32,7 +43,7 @@ async function showHistory(session: Session, key: string | undefined, options: H
     });
   }
   if (entries.length === 0) {
-    session.output.note(describeNothing(session, key));
+    session.output.note(await describeNothing(session, key));
     return;
   }
   const rows = entries.map((entry) => [
@@ -45,13 +56,14 @@ async function showHistory(session: Session, key: string | undefined, options: H
   await session.output.raw(toTable(["REVISION", "TIME", "AUTHOR", "CHANGES", "COMMENT"], rows));
 }
 
-function describeNothing(session: Session, key: string | undefined): string {
+async function describeNothing(session: Session, key: string | undefined): Promise<string> {
   const { environment, environmentNamed } = session.options;
-  const named = [
-    ...(key === undefined ? [] : [`the key ${key}`]),
-    ...(environmentNamed ? [`the environment ${environment}`] : []),
-  ];
-  return named.length === 0 ? "nothing has been changed yet" : `no change was found for ${named.join(" in ")}`;
+  const where = environmentNamed ? ` in the environment ${environment}` : "";
+  if (key === undefined) return environmentNamed ? `no change was found${where}` : "nothing has been changed yet";
+  const similar = await similarIfAbsent(session, key);
+  if (similar === undefined) return `no change of the flag ${key} was found${where}`;
+  const meant = similar.length === 0 ? "." : `; did you mean ${similar.join(" or ")}?`;
+  return `no change of a flag ${key} was found${where}, and there is no such flag now${meant} "flagwire history" alone shows segments and environments too`;
 }
 
 async function fetchHistory(session: Session, flagKey: string, limit: number) {

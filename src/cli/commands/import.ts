@@ -4,6 +4,7 @@ import {
   type ImportResponse,
   ImportResponseSchema,
   RefusedItemSchema,
+  type ResizedSegment,
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import type { FlagFile } from "../../../gen/flagwire/v1/history_pb.js";
 import type { CommandRunner } from "../command-runner.js";
@@ -15,11 +16,15 @@ import { counted } from "../printable.js";
 import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
 import { addWriteOptions, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
+import { describeKeyCounts } from "./change-summary.js";
 
 interface ImportOptions extends WriteOptions {
   readonly skipInvalid?: boolean;
   readonly force?: boolean;
 }
+
+/** Those that lose the most come first. */
+const maximumSegmentsShown = 20;
 
 const formats = "native YAML or JSON, or flagd's format, which is detected";
 
@@ -81,10 +86,31 @@ async function importFile(session: Session, path: string, options: ImportOptions
     const keys = response.retypedFlags.join(", ");
     session.output.note(`warning: the type changed of ${keys}; callers that ask for the old one get their own default`);
   }
+  const emptied = response.resizedSegments.filter(isEmptied);
+  for (const segment of emptied) session.output.note(`warning: ${describeEmptied(segment)}`);
   if (session.output.json) {
     return session.output.document(toDocument(ImportResponseSchema, response));
   }
   await session.output.line(`${summarize(response, content.file)} ${revisionNote(response.revision, options)}`);
+  const resized = response.resizedSegments.filter((segment) => !isEmptied(segment));
+  for (const segment of resized.slice(0, maximumSegmentsShown)) await session.output.line(describeResized(segment));
+  const further = resized.length - maximumSegmentsShown;
+  if (further > 0) await session.output.line(`and ${counted(further, "segment")} more with another number of keys`);
+}
+
+function isEmptied({ includedAfter, excludedAfter }: ResizedSegment): boolean {
+  return includedAfter + excludedAfter === 0;
+}
+
+function describeEmptied({ key, environment, includedBefore, excludedBefore }: ResizedSegment): string {
+  return `segment ${key} in ${environment} has no keys left; it had ${includedBefore + excludedBefore}`;
+}
+
+/** Such as `segment beta in production: included: 3, were 2`. */
+function describeResized(segment: ResizedSegment): string {
+  const before = { includedCount: segment.includedBefore, excludedCount: segment.excludedBefore };
+  const after = { includedCount: segment.includedAfter, excludedCount: segment.excludedAfter };
+  return `segment ${segment.key} in ${segment.environment}: ${describeKeyCounts(before, after)}`;
 }
 
 function refuse(refused: readonly RefusedFileItem[]): CliFailure {

@@ -5,7 +5,7 @@ import { usageFailure } from "../failure.js";
 import { printable } from "../printable.js";
 import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
-import { addWriteOptions, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
+import { addWriteOptions, parseNonEmpty, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
 
 interface ReviveOptions extends WriteOptions {
   readonly tag?: string;
@@ -21,7 +21,7 @@ export function addKillCommands(program: Command, run: CommandRunner): void {
     .command("kill [keys...]")
     .description("the panic button: the flags answer their off variant at once")
     .requiredOption("--reason <text>", "why; shown to everyone who looks at the flag")
-    .option("--tag <tag>", "all flags with this tag");
+    .option("--tag <tag>", "all flags with this tag", parseNonEmpty("--tag"));
   addWriteOptions(kill).action(run(killFlags));
   kill.addHelpText(
     "after",
@@ -33,7 +33,7 @@ Examples:
   const revive = program
     .command("revive [keys...]")
     .description("undo kill; all other settings are as they were")
-    .option("--tag <tag>", "all flags with this tag");
+    .option("--tag <tag>", "all flags with this tag", parseNonEmpty("--tag"));
   addWriteOptions(revive).action(run(reviveFlags));
 }
 

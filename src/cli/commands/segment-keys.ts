@@ -1,30 +1,38 @@
-import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { ChangeSegmentKeysResponseSchema } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import type { CommandRunner } from "../command-runner.js";
-import { usageFailure } from "../failure.js";
+import { counted } from "../printable.js";
+import { readSegmentKeys, type SegmentKeyLists, type SegmentKeyOptions } from "../read-segment-keys.js";
 import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
-import { addWriteOptions, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
+import { addWriteOptions, revisionNote, type WriteOptions } from "../write-options.js";
+import { cutSegmentKeys } from "./cut-segment-keys.js";
+import { type KeyVerb, type SentKeys, sendSegmentKeys } from "./send-segment-keys.js";
 
-interface KeysOptions extends WriteOptions {
-  readonly included?: string;
-  readonly excluded?: string;
-}
-
-const verbs = ["add", "remove"] as const;
+interface KeysOptions extends WriteOptions, SegmentKeyOptions {}
 
 /** `segments add KEY` and `segments remove KEY`: some keys of a segment, without all the others. */
 export function addSegmentKeysCommands(segments: Command, run: CommandRunner): void {
-  for (const verb of verbs) {
+  for (const verb of ["add", "remove"] as const) {
     const command = segments
       .command(`${verb} <key>`)
       .description(`${verb} targeting keys; the others of the segment stay`)
-      .option("--included <keys>", "of those who belong to it: a,b,c, or @FILE with one in each line")
+      .option(
+        "--included <keys>",
+        'of those who belong to it: a,b,c, or @FILE with one in each line; "@-" is standard input',
+      )
       .option("--excluded <keys>", "of those who do not")
       .addHelpText(
         "after",
-        `\nExample:\n  flagwire segments ${verb} beta --included user-1,user-2 --excluded @left.txt`,
+        `
+Blanks around a key do not count, in a list or in a file, nor do empty lines of a
+file. A key with a comma can only come in a file; one with blanks around it only
+by a file of flags (see apply). More keys than fit one request go in several, each
+with a revision of its own.
+
+Examples:
+  flagwire segments ${verb} beta --included user-1,user-2
+  flagwire segments ${verb} beta --included @users.txt --excluded user-3`,
       );
     addWriteOptions(command).action(
       run((session, key: string, options: KeysOptions) => changeKeys(session, verb, key, options)),
@@ -32,53 +40,48 @@ export function addSegmentKeysCommands(segments: Command, run: CommandRunner): v
   }
 }
 
-async function changeKeys(session: Session, verb: (typeof verbs)[number], key: string, options: KeysOptions) {
-  if (options.included === undefined && options.excluded === undefined) {
-    throw usageFailure("which keys? Give --included, --excluded or both");
+async function changeKeys(session: Session, verb: KeyVerb, key: string, options: KeysOptions): Promise<void> {
+  const keys = await readSegmentKeys(options, session.io.stdin);
+  const parts = [...cutSegmentKeys(keys)];
+  if (parts.length > 1) {
+    const count = keys.included.length + keys.excluded.length;
+    const go = options.dryRun ? "would go" : "go";
+    session.output.note(`${count} keys ${go} in ${parts.length} requests, each with a revision of its own`);
   }
-  const included = await readKeys(options.included);
-  const excluded = await readKeys(options.excluded);
-  const { environment } = session.options;
-  const keys =
-    verb === "add"
-      ? { addIncluded: included, addExcluded: excluded }
-      : { removeIncluded: included, removeExcluded: excluded };
-  refuseTooMany([...included, ...excluded]);
-  const request = { environment, key, ...keys, ...toWriteFields(session, options) };
-  const remote = session.remote();
-  const response = await remote.call((call) => remote.admin.changeSegmentKeys(request, call));
-  if (session.output.json) return session.output.document(toDocument(ChangeSegmentKeysResponseSchema, response));
-  const { includedCount = 0, excludedCount = 0 } = response.segment ?? {};
+  const sent = await sendSegmentKeys(session, verb, key, parts, options);
+  if (session.output.json) return session.output.document(toDocument(ChangeSegmentKeysResponseSchema, sent.response));
+  const { includedCount = 0, excludedCount = 0 } = sent.response.segment ?? {};
   await session.output.line(
-    `segment ${key} of ${environment}: ${includedCount} included, ${excludedCount} excluded ${revisionNote(response.revision, options)}`,
+    `segment ${key} of ${session.options.environment}: ${describeChange(verb, keys, sent)}${includedCount} included, ${excludedCount} excluded ${describeRevisions(sent, options)}`,
   );
 }
 
-/** A key with a comma or with blanks around it can only come in a file. */
-async function readKeys(text: string | undefined): Promise<string[]> {
-  if (text === undefined) return [];
-  const keys = text.startsWith("@")
-    ? (await readLines(text.slice(1))).map((line) => line.replace(/\r$/, ""))
-    : text.split(",").map((key) => key.trim());
-  return keys.filter((key) => key !== "");
+/** What was done, up to what the segment has now; nothing where an earlier attempt did it. */
+function describeChange(verb: KeyVerb, keys: SegmentKeyLists, { response: { changed } }: SentKeys): string {
+  if (changed === undefined) return "";
+  const included = changed.addedIncluded + changed.removedIncluded;
+  const excluded = changed.addedExcluded + changed.removedExcluded;
+  const lists = [
+    ...(keys.included.length > 0 ? [describeList(verb, "included", keys.included.length, included)] : []),
+    ...(keys.excluded.length > 0 ? [describeList(verb, "excluded", keys.excluded.length, excluded)] : []),
+  ].join(", ");
+  return included + excluded === 0 ? `unchanged (${lists}); ` : `${lists}; now `;
 }
 
-async function readLines(path: string): Promise<string[]> {
-  try {
-    return (await readFile(path, "utf8")).split("\n");
-  } catch (error) {
-    throw usageFailure(`the file cannot be read: ${(error as Error).message}`);
+/** Such as `2 keys added to included (1 there already)`. */
+function describeList(verb: KeyVerb, list: string, asked: number, done: number): string {
+  const adds = verb === "add";
+  if (done === 0) {
+    if (adds) return `${list} has ${asked === 1 ? "the key" : `all ${asked} keys`} already`;
+    return asked === 1 ? `${list} does not have the key` : `${list} has none of the ${asked} keys`;
   }
+  // A list that holds a key twice loses both.
+  const rest = Math.max(0, asked - done);
+  const without = rest === 0 ? "" : ` (${rest} ${adds ? "there already" : "not there"})`;
+  return `${counted(done, "key")} ${adds ? "added to" : "removed from"} ${list}${without}`;
 }
 
-/** A request has at most 4 MiB. */
-const maximumKeyBytes = 3 * 1_048_576;
-
-function refuseTooMany(keys: readonly string[]): void {
-  let sizeBytes = 0;
-  for (const key of keys) sizeBytes += Buffer.byteLength(key) + 4;
-  if (sizeBytes <= maximumKeyBytes) return;
-  throw usageFailure(
-    `${keys.length} keys are more than one request can hold; do it in several, or import the segment by a file`,
-  );
+function describeRevisions({ response, revisions }: SentKeys, options: WriteOptions): string {
+  if (options.dryRun || revisions.length < 2) return revisionNote(response.revision, options);
+  return `(revisions ${revisions.join(", ")})`;
 }

@@ -22,6 +22,17 @@ export async function withSimilarKeys<T>(session: Session, key: string, body: ()
   }
 }
 
+/** Flags with similar keys where the server has none of this key; undefined where it has one, or where that cannot be told. */
+export async function similarIfAbsent(session: Session, key: string): Promise<readonly string[] | undefined> {
+  const remote = session.remote();
+  try {
+    await remote.call((options) => remote.admin.getFlag({ key }, options), 1_000);
+    return undefined;
+  } catch (error) {
+    return refusalReason(error) === "FLAG_NOT_FOUND" ? findSimilarKeys(session, key) : undefined;
+  }
+}
+
 /** Only a help: whatever goes wrong here, the failure that is being explained counts. */
 async function findSimilarKeys(session: Session, key: string): Promise<readonly string[]> {
   const remote = session.remote();

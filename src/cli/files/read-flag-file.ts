@@ -1,8 +1,7 @@
-import { readFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
-import { text } from "node:stream/consumers";
 import { fromFlagdFile, isFlagdFile } from "../../flagd/index.js";
 import { usageFailure } from "../failure.js";
+import { readInput } from "../read-input.js";
 import { type DecodedFlagFile, decodeFlagFile } from "./decode-flag-file.js";
 import { parseText } from "./parse-text.js";
 
@@ -16,7 +15,7 @@ export interface FlagFileContent extends DecodedFlagFile {
 /** Reads flags from a file, or from standard input for `-`. `environment` is whose settings flagd's flags become. */
 export async function readFlagFile(path: string, stdin: Readable, environment: string): Promise<FlagFileContent> {
   const name = path === "-" ? "standard input" : path;
-  return parseFlagFile(path === "-" ? await text(stdin) : await readText(path), name, environment);
+  return parseFlagFile(await readInput(path, stdin), name, environment);
 }
 
 /** Parses a flag file; the format is found out from the content. `name` is for complaints, and its ending counts. */
@@ -40,12 +39,4 @@ function fromFlagd(json: unknown, name: string, environment: string): FlagFileCo
     refused: result.refused.map(({ key, path, description }) => ({ key, field: path, description })),
     warnings: result.warnings.map(({ key, path, description }) => `${key}: ${path}: ${description}`),
   };
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    throw usageFailure(`the file cannot be read: ${(error as Error).message}`);
-  }
 }

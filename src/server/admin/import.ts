@@ -8,6 +8,7 @@ import {
   ImportResponseSchema,
   type RefusedItem,
   RefusedItemSchema,
+  type ResizedSegment,
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import type { FlagFile } from "../../../gen/flagwire/v1/history_pb.js";
 import type { RecordChange } from "../../store/index.js";
@@ -23,6 +24,7 @@ import type { Admin } from "./admin.js";
 import { type Culprit, Culprits, leftOutCulprit } from "./culprits.js";
 import { draftImport, type LeftOut, leftOutFlag } from "./import-draft.js";
 import { countItems, IncomingFile } from "./incoming-file.js";
+import { resizedSegments } from "./resized-segments.js";
 import type { Steps } from "./steps.js";
 import { fingerprintOf } from "./write-request.js";
 import { type Draft, differs } from "./writer.js";
@@ -98,6 +100,7 @@ class ImportRun {
   #updated: string[] = [];
   #unchanged: string[] = [];
   #segments: string[] = [];
+  #resized: readonly ResizedSegment[] = [];
   #retyped: string[] = [];
 
   constructor(
@@ -125,6 +128,7 @@ class ImportRun {
       updatedFlags: this.#updated,
       unchangedFlags: this.#unchanged,
       changedSegments: this.#segments,
+      resizedSegments: [...this.#resized],
       retypedFlags: this.#retyped,
       refused: [...this.#refused],
     });
@@ -178,6 +182,7 @@ class ImportRun {
     this.#updated = keys.filter((key) => touched.has(key) && catalog.flag(key) !== undefined);
     this.#unchanged = keys.filter((key) => !touched.has(key));
     this.#segments = [...segments].sort();
+    this.#resized = resizedSegments(catalog, changes);
     const retyped = file.flags.filter(({ key, type }) => (catalog.flag(key)?.type ?? type) !== type);
     this.#retyped = retyped
       .map(({ key }) => key)

@@ -3,31 +3,46 @@ import {
   type AdminService,
   type ChangeSegmentKeysRequest,
   ChangeSegmentKeysRequestSchema,
+  type ChangeSegmentKeysResponse,
   ChangeSegmentKeysResponseSchema,
+  type SegmentKeyCounts,
+  SegmentKeyCountsSchema,
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import { type Segment, SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
 import { environmentNotFound, invalidArgument, resolveEnvironment, segmentNotFound } from "../environment.js";
 import type { ServiceHandlers } from "../handlers.js";
 import { contractLimits } from "../limits.js";
-import type { FieldViolation, Refusal } from "../refusal.js";
+import { type FieldViolation, isRefusal, type OrRefusal, type Refusal } from "../refusal.js";
 import { type Admin, writeFor } from "./admin.js";
+import { answerStore } from "./answer-store.js";
 import { putSegment } from "./records.js";
 import { shownSegment } from "./shown-segment.js";
 
 type Handlers = ServiceHandlers<typeof AdminService>;
 
+/** What a draft does, and the revision that it was made from. */
+interface Drafted {
+  readonly segment: Segment;
+  readonly changed: SegmentKeyCounts;
+  readonly revision: bigint;
+}
+
 export function segmentKeysHandler(admin: Admin): Handlers["changeSegmentKeys"] {
-  return (request, call) => {
+  return async (request, call) => {
     const environment = resolveEnvironment(request.environment);
     const { key } = request;
     const contradictory = refuseContradictions(request);
     if (contradictory !== undefined) return contradictory;
-    return writeFor(admin, ChangeSegmentKeysRequestSchema, request, call, {
+    // Of the last draft: it may be made more than once.
+    let drafted: Drafted | undefined;
+    const answer = await writeFor(admin, ChangeSegmentKeysRequestSchema, request, call, {
       draft: (catalog) => {
+        drafted = undefined;
         if (catalog.environment(environment) === undefined) return environmentNotFound(environment);
         const segment = catalog.segment(environment, key);
         if (segment === undefined) return segmentNotFound(key, environment);
-        return { changes: [putSegment(withChanges(segment, request))], reads: "all", brokenReason: "SEGMENT_IN_USE" };
+        drafted = { ...withChanges(segment, request), revision: admin.head.revision };
+        return { changes: [putSegment(drafted.segment)], reads: "all", brokenReason: "SEGMENT_IN_USE" };
       },
       answer: (catalog, revision) => {
         const segment = catalog.segment(environment, key);
@@ -35,7 +50,33 @@ export function segmentKeysHandler(admin: Admin): Handlers["changeSegmentKeys"] 
         return create(ChangeSegmentKeysResponseSchema, { revision, ...(shown && { segment: shown }) });
       },
     });
+    return isRefusal(answer) || drafted === undefined ? answer : tellChanges(admin, request, answer, drafted);
   };
+}
+
+/** The answer with what was done; as it is where that was an earlier request of the same idempotency key. */
+function tellChanges(
+  admin: Admin,
+  { idempotencyKey, dryRun }: ChangeSegmentKeysRequest,
+  answer: ChangeSegmentKeysResponse,
+  { changed, revision }: Drafted,
+): Promise<OrRefusal<ChangeSegmentKeysResponse>> {
+  return answerStore(async () => {
+    if (!dryRun && (await isRepetition())) return answer;
+    answer.changed = changed;
+    return answer;
+  });
+  async function isRepetition(): Promise<boolean> {
+    // What depends on everything is committed on the very revision that it was drafted from.
+    if (isChange(changed)) return answer.revision !== revision + 1n;
+    // A write that changes nothing leaves no key.
+    return idempotencyKey !== "" && (await admin.head.store.findIdempotent(idempotencyKey)) !== undefined;
+  }
+}
+
+function isChange(counts: SegmentKeyCounts): boolean {
+  const { addedIncluded, removedIncluded, addedExcluded, removedExcluded } = counts;
+  return addedIncluded + removedIncluded + addedExcluded + removedExcluded > 0;
 }
 
 function refuseContradictions(request: ChangeSegmentKeysRequest): Refusal | undefined {
@@ -54,22 +95,36 @@ function refuseContradictions(request: ChangeSegmentKeysRequest): Refusal | unde
 
 const MAX_NAMED = 100;
 
-function withChanges(segment: Segment, request: ChangeSegmentKeysRequest): Segment {
-  return create(SegmentSchema, {
-    ...segment,
-    included: changed(segment.included, request.addIncluded, request.removeIncluded),
-    excluded: changed(segment.excluded, request.addExcluded, request.removeExcluded),
-  });
+function withChanges(segment: Segment, request: ChangeSegmentKeysRequest): Omit<Drafted, "revision"> {
+  const included = changeKeys(segment.included, request.addIncluded, request.removeIncluded);
+  const excluded = changeKeys(segment.excluded, request.addExcluded, request.removeExcluded);
+  return {
+    segment: create(SegmentSchema, { ...segment, included: included.keys, excluded: excluded.keys }),
+    changed: create(SegmentKeyCountsSchema, {
+      addedIncluded: included.added,
+      removedIncluded: included.removed,
+      addedExcluded: excluded.added,
+      removedExcluded: excluded.removed,
+    }),
+  };
+}
+
+/** A list of keys, and how many were added to it and taken out of it. */
+interface ChangedKeys {
+  readonly keys: string[];
+  readonly added: number;
+  readonly removed: number;
 }
 
 /** The list itself where nothing is to be changed. */
-function changed(keys: string[], added: readonly string[], removed: readonly string[]): string[] {
-  if (added.length === 0 && removed.length === 0) return keys;
+function changeKeys(keys: string[], added: readonly string[], removed: readonly string[]): ChangedKeys {
+  if (added.length === 0 && removed.length === 0) return { keys, added: 0, removed: 0 };
   const gone = new Set(removed);
   const kept = gone.size === 0 ? [...keys] : keys.filter((key) => !gone.has(key));
+  const left = kept.length;
   // The few are looked up among the many, not the other way round: a set of a million keys would take long to make.
   const missing = new Set(added);
   for (const key of kept) missing.delete(key);
   for (const key of missing) kept.push(key);
-  return kept;
+  return { keys: kept, added: missing.size, removed: keys.length - left };
 }
