@@ -43,8 +43,8 @@ const BULK_EVALUATION_TAG = BulkEvaluateResponseSchema.field.evaluations.number 
 const TAG_BYTES = 1;
 
 /**
- * An outcome as the answer that it is at one revision. An outcome is encoded once in its life: at another revision only that
- * number is another. It comes last, which to protobuf is as good as in the order of the fields.
+ * An outcome as the answer that it is at one revision. Where it is kept, an outcome is encoded once: at another revision only
+ * that number is another. It comes last, which to protobuf is as good as in the order of the fields.
  */
 export class OutcomeAnswer implements EncodedAnswer {
   readonly frame: Buffer;

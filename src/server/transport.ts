@@ -7,7 +7,10 @@ import type { HealthState } from "./health.js";
 export interface TransportLimits {
   /** The largest request message, in bytes. Default 4 MiB, gRPC's own default. */
   readonly maxMessageBytes: number;
-  /** How long a unary handler may take, in milliseconds. Default 30 s: beyond that nobody waits for a flag. */
+  /**
+   * How long a unary handler may take, and over gRPC how long its request may take to arrive, in milliseconds. Default 30 s:
+   * beyond that nobody waits for a flag.
+   */
   readonly unaryTimeoutMs: number;
   /**
    * How long one message may wait for its client to take it, in milliseconds; then the client's connection is destroyed, or

@@ -1,11 +1,16 @@
 import { clone, create, toJson } from "@bufbuild/protobuf";
 import { beforeEach, describe, expect, it } from "vitest";
 import { ConditionSchema, Operator } from "../../gen/flagwire/v1/condition_pb.js";
+import { EvaluateRequestSchema } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { FlagKind, FlagType } from "../../gen/flagwire/v1/flag_pb.js";
 import { RecordSchema } from "../../gen/flagwire/v1/history_pb.js";
 import { RuleSchema } from "../../gen/flagwire/v1/targeting_pb.js";
 import { TraceSchema } from "../../gen/flagwire/v1/trace_pb.js";
+import { systemClock, systemRandom } from "../../src/base/index.js";
+import { evaluationHandlers } from "../../src/server/evaluation.js";
+import { Head } from "../../src/server/state/head.js";
 import { targetingId } from "../../src/store/index.js";
+import { createWatchHub } from "../../src/watch/index.js";
 import {
   booleanFlag,
   everyone,
@@ -21,6 +26,8 @@ import {
   stringFlag,
   text,
 } from "./admin-support.js";
+
+const never = new AbortController().signal;
 
 let server: RestartableServer;
 beforeEach(async () => {
@@ -95,6 +102,22 @@ describe("Evaluate", () => {
       evaluateJson({ flagKey: "a", context: { ...context, privateAttributes }, explain: true });
     expect(JSON.stringify((await ask([])).body)).toContain("secret-2");
     expect(JSON.stringify((await ask(["email", "targetingKey"])).body)).not.toContain("secret");
+  });
+
+  it("keeps its answers, but not large ones, which the rules of a flag would have many of", async () => {
+    const flag = (key: string, length: number) => stringFlag(key, [], { variants: { v: text("x".repeat(length)) } });
+    const targeting = { enabled: true, default: serve("v") };
+    await server.admin.createFlag({ flag: flag("small", 60_000), targeting });
+    await server.admin.createFlag({ flag: flag("large", 66_000), targeting });
+    const hub = createWatchHub({ clock: systemClock, random: systemRandom });
+    const head = await Head.open(server.store, hub);
+    const { evaluate } = evaluationHandlers({ head, hub, clock: systemClock });
+    const ask = (flagKey: string) =>
+      evaluate(create(EvaluateRequestSchema, { flagKey }), { peer: "", header: () => undefined, signal: never });
+    expect(ask("small")).toBe(ask("small"));
+    expect(ask("large")).not.toBe(ask("large"));
+    expect(ask("large")).toEqual(ask("large"));
+    await head.close();
   });
 
   it("refuses private attributes that cannot be names", async () => {

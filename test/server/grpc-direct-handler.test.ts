@@ -1,15 +1,17 @@
 import { create } from "@bufbuild/protobuf";
 import { expect, it } from "vitest";
+import { AdminService } from "../../gen/flagwire/v1/admin_service_pb.js";
 import {
   BulkEvaluateResponseSchema,
   EvaluateResponseSchema,
   EvaluationService,
 } from "../../gen/flagwire/v1/evaluation_service_pb.js";
+import { FlagSchema } from "../../gen/flagwire/v1/flag_pb.js";
 import { systemClock } from "../../src/base/index.js";
 import { bindMethods } from "../../src/server/bound-method.js";
 import { evaluationHandlers } from "../../src/server/evaluation.js";
 import { guardService } from "../../src/server/guard.js";
-import { type Call, serveService } from "../../src/server/handlers.js";
+import { type Call, type ServedService, serveService } from "../../src/server/handlers.js";
 import { Refusal } from "../../src/server/refusal.js";
 
 const callWith = (authorization: string | undefined): Call => ({
@@ -39,6 +41,16 @@ it("a direct handler reaches the transport, and is asked only for those who may 
   expect(evaluate.direct?.(Uint8Array.of(), callWith(undefined))).toBeUndefined();
   expect(seen).toEqual([bytes, Uint8Array.of()]);
   expect(bulkEvaluate.direct).toBeUndefined();
+});
+
+it("a direct handler is not asked where something may be written: that is looked at as a message", () => {
+  const direct = () => create(FlagSchema);
+  const others = AdminService.methods.map(({ localName }) => [localName, Object.assign(() => direct(), { direct })]);
+  const served = { service: AdminService, handlers: Object.fromEntries(others) as ServedService["handlers"] };
+  const bound = bindMethods(guardService(served)).filter((method) => method.kind === "unary");
+  const isDirect = (name: string) => bound.find(({ method }) => method.localName === name)?.direct !== undefined;
+  expect(["createFlag", "killFlags", "updateTargeting"].map(isDirect)).toEqual([false, false, false]);
+  expect(["getFlag", "listFlags"].map(isDirect)).toEqual([true, true]);
 });
 
 it("Evaluate has a direct handler, which leaves to the other what it does not take", () => {

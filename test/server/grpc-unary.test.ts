@@ -89,7 +89,7 @@ function answerOf({ body }: Result) {
 }
 
 describe("the diversion of unary calls", () => {
-  const diversion = { pick: () => undefined, answer: () => {} };
+  const diversion = { prepare: () => {}, pick: () => undefined, answer: () => {} };
 
   it("is in force with the version of grpc-js that is installed", async () => {
     const { headers } = await call(frameFor("f"));
@@ -188,6 +188,40 @@ describe("a unary call on its stream", () => {
     expect(await statusOf(call(toFrame(Buffer.concat([bytes, Buffer.from([0x20])]))))).toBe("8");
   });
 
+  it("ends the stream when it has refused it, although the request has not ended, and the status arrives", async () => {
+    const early = [
+      { headers: {}, part: Buffer.from([0, 0xff, 0xff, 0xff, 0xff]), status: "8" },
+      { headers: {}, part: Buffer.concat([frameFor("f"), frameFor("f")]), status: "12" },
+      { headers: { "grpc-timeout": "soon" }, part: Buffer.alloc(5), status: "13" },
+    ];
+    for (const { headers, part, status } of early) {
+      const { stream, result } = open(headers);
+      stream.write(part);
+      expect(await result).toMatchObject({ status, rstCode: constants.NGHTTP2_NO_ERROR });
+    }
+  });
+
+  it("is stopped from sending for ever when it is refused, and does not hold up a drain", async () => {
+    const { stream, result } = open();
+    const send = (error?: Error | null): void => {
+      if (!error && !stream.closed) stream.write(Buffer.alloc(65_536, 0xff), send);
+    };
+    send();
+    expect(await statusOf(result)).toBe("8");
+    const { stream: waiting } = open();
+    waiting.write(Buffer.alloc(5, 0xff));
+    await new Promise((resolve) => waiting.once("response", resolve));
+    // Without a deadline: it would wait for good.
+    await server.listener.stop(Number.POSITIVE_INFINITY);
+  });
+
+  it("keeps nothing of what came with it for a handler that keeps a part of its message", async () => {
+    const unknown = Buffer.concat([messageFor("kept"), Buffer.from([0xa2, 0x06, 1, 0x61])]);
+    const parallel = [call(toFrame(unknown)), call(frameFor("x".repeat(500)))];
+    for (const result of parallel) expect(await statusOf(result)).toBe("0");
+    expect(server.seen.kept.map((data) => data.buffer.byteLength)).toEqual([unknown.byteLength]);
+  });
+
   it("is not handled if its client is gone before its end", async () => {
     const { stream } = open();
     await new Promise((resolve) => stream.write(frameFor("peer"), resolve));
@@ -239,10 +273,14 @@ describe("a unary call on its stream", () => {
     await restart({ limits: { maxConnectionIdleMs: 100 } });
     open().stream.end(frameFor("never"));
     await vi.waitFor(() => expect(server.seen.peers).toHaveLength(1));
-    const idle = connect(server.url);
-    idle.on("error", () => {});
-    await new Promise((resolve) => idle.once("close", resolve));
+    // Two connections, one after the other, that become idle and are closed.
+    for (let period = 1; period <= 2; period += 1) {
+      const idle = connect(server.url);
+      idle.on("error", () => {});
+      await new Promise((resolve) => idle.once("close", resolve));
+    }
     expect(session.closed).toBe(false);
+    expect(await statusOf(call(frameFor("f")))).toBe("0");
     expect(server.listener.stats().connections.grpc).toBe(1);
   });
 
@@ -297,6 +335,7 @@ describe("the time limit of a unary call", () => {
     expect(clock.pending).toBe(0);
     stream.end(Buffer.alloc(100_000));
     await result;
+    expect(clock.pending).toBe(0);
   });
 
   it("ends a call whose request does not come in time", async () => {
@@ -311,6 +350,72 @@ describe("the time limit of a unary call", () => {
     stream.end();
     await result;
     expect(clock.pending).toBe(0);
+  });
+
+  it("ends a call without a deadline whose request does not come in the server's own time", async () => {
+    const clock = createManualClock();
+    await restart({ clock, limits: { unaryTimeoutMs: 30_000 } });
+    const { stream, result } = open();
+    stream.write(frameFor("f").subarray(0, 7));
+    await vi.waitFor(() => expect(clock.pending).toBe(1));
+    clock.advance(29_999);
+    expect(await statusOf(call(frameFor("f")))).toBe("0");
+    expect(stream.closed).toBe(false);
+    clock.advance(1);
+    // Its client has not ended it, and need not.
+    expect(await result).toMatchObject({ status: "4", rstCode: constants.NGHTTP2_NO_ERROR });
+    expect(clock.pending).toBe(0);
+  });
+
+  it("gives a handler its whole time, however long its request took", async () => {
+    const clock = createManualClock();
+    await restart({ clock, limits: { unaryTimeoutMs: 30_000 } });
+    const { stream, result } = open({ "grpc-timeout": "50S" });
+    const frame = frameFor("never");
+    stream.write(frame.subarray(0, 7));
+    await vi.waitFor(() => expect(clock.pending).toBe(1));
+    clock.advance(20_000);
+    stream.end(frame.subarray(7));
+    await vi.waitFor(() => expect(server.seen.peers).toHaveLength(1));
+    // The server's own limit, and the client's.
+    expect(clock.pending).toBe(2);
+    clock.advance(29_999);
+    expect(server.seen.aborts).toEqual([]);
+    clock.advance(1);
+    expect(await statusOf(result)).toBe("4");
+    expect(server.seen.aborts).toEqual(["DEADLINE_EXCEEDED"]);
+  });
+
+  it("bounds how long its client may take a small answer, which may have no room at all", async () => {
+    const clock = createManualClock();
+    await restart({ clock, limits: { stallTimeoutMs: 5_000 } });
+    session.destroy();
+    session = connect(server.url, { settings: { initialWindowSize: 0 } });
+    const calls = ["f", "some turns later"].map((flagKey) => {
+      const opened = open({ "grpc-timeout": "1S" });
+      opened.stream.end(frameFor(flagKey));
+      return opened;
+    });
+    await vi.waitFor(() => expect(clock.pending).toBe(2));
+    clock.advance(4_999);
+    expect(server.listener.stats().stalledClients).toBe(0);
+    clock.advance(1);
+    for (const { result } of calls) expect((await result).rstCode).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    expect(server.listener.stats()).toMatchObject({ stalledClients: 2, connections: { grpc: 1 } });
+    expect(clock.pending).toBe(0);
+  });
+
+  it("bounds that too where grpc-js answers, by cutting off the connection", async () => {
+    const clock = createManualClock();
+    await restart({ clock, limits: { stallTimeoutMs: 5_000 }, unaryBy: "grpc-js" });
+    session.destroy();
+    session = connect(server.url, { settings: { initialWindowSize: 0 } });
+    session.on("error", () => {});
+    open().stream.end(frameFor("f"));
+    await vi.waitFor(() => expect(clock.pending).toBe(1));
+    clock.advance(5_000);
+    await vi.waitFor(() => expect(session.destroyed).toBe(true));
+    expect(server.listener.stats().stalledClients).toBe(1);
   });
 
   it("ends a call whose handler takes longer, and aborts it", async () => {

@@ -1,4 +1,4 @@
-import { constants } from "node:http2";
+import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http2";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { type Client, ConnectError, createClient } from "@connectrpc/connect";
@@ -113,6 +113,19 @@ async function collect<T>(stream: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
+/** gRPC's status of a call by bare HTTP/2: no client of gRPC's sends headers that it does not allow. */
+async function statusByHttp2(path: string, message: Uint8Array, headers: OutgoingHttpHeaders): Promise<unknown> {
+  const { session, stream } = callByHttp2(server.url, path, message, headers);
+  let status: unknown;
+  const take = (given: IncomingHttpHeaders) => {
+    status = given["grpc-status"] ?? status;
+  };
+  stream.on("response", take).on("trailers", take).resume();
+  await new Promise((resolve) => stream.once("close", resolve));
+  session.destroy();
+  return status;
+}
+
 const unaryPaths = ["stream", "grpc-js"] as const;
 
 function answeredBy(path: typeof unaryBy): void {
@@ -144,6 +157,17 @@ describe.each(unaryPaths)("a unary call over gRPC, answered by %s", (path) => {
     await evaluateKey("peer");
     expect(server.seen.peers).toEqual([expect.stringMatching(/^127\.0\.0\.1:\d+$/)]);
   });
+
+  it.each(["Bearer x", "", "Bearer\tx", "Bearer \xe9\xff"])(
+    "is refused if it presents a token: %j",
+    async (authorization) => {
+      const headers = { authorization };
+      const message = toBinary(EvaluateRequestSchema, create(EvaluateRequestSchema, { flagKey: "f" }));
+      expect(await statusByHttp2(EVALUATE, message, headers)).toBe("16");
+      expect(await statusByHttp2(WATCH, Buffer.alloc(0), headers)).toBe("16");
+      expect(await statusByHttp2(EVALUATE, message, {})).toBe("0");
+    },
+  );
 
   it("carries a refusal with its google.rpc details", async () => {
     const error = await failure(evaluation().evaluate({ flagKey: "refused" }));

@@ -19,6 +19,7 @@ import {
 } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { type WatchResponse, WatchResponseSchema } from "../../gen/flagwire/v1/watch_pb.js";
 import { type Clock, systemClock } from "../../src/base/index.js";
+import { guardService } from "../../src/server/guard.js";
 import { type AnswerStream, type Call, type ServedService, serveService } from "../../src/server/handlers.js";
 import { createHealthState, type HealthState } from "../../src/server/health.js";
 import { type Listener, ListenProblem, openListener } from "../../src/server/listener.js";
@@ -36,6 +37,8 @@ export interface Seen {
   /** How imports ended. */
   readonly imports: string[];
   readonly peers: string[];
+  /** Unknown fields of requests for the flag "kept": like all bytes of a message, views of what it was decoded from. */
+  readonly kept: Uint8Array[];
 }
 
 export interface TestServer {
@@ -57,14 +60,14 @@ export async function openTestServer(
     readonly unaryBy?: "stream" | "grpc-js";
   } = {},
 ): Promise<TestServer> {
-  const seen: Seen = { cleanups: [], aborts: [], produced: new Map(), imports: [], peers: [] };
+  const seen: Seen = { cleanups: [], aborts: [], produced: new Map(), imports: [], peers: [], kept: [] };
   const log: TestServer["log"] = [];
   const health = createHealthState();
   health.set("serving");
   const listener = await openListener({
     host: options.host ?? "127.0.0.1",
     port: 0,
-    services: [evaluationService(seen), adminService(seen)],
+    services: [evaluationService(seen), adminService(seen)].map(guardService),
     health,
     log: pino({ level: "debug" }, { write: (line: string) => void log.push(JSON.parse(line)) }),
     clock: options.clock ?? systemClock,
@@ -94,8 +97,13 @@ function evaluate(
   switch (request.flagKey) {
     case "later":
       return Promise.resolve(answer);
+    case "some turns later":
+      return afterTurns(10).then(() => answer);
     case "peer":
       seen.peers.push(call.peer);
+      return answer;
+    case "kept":
+      for (const { data } of request.$unknown ?? []) seen.kept.push(data);
       return answer;
     case "refused":
       return refused(2);
@@ -131,6 +139,10 @@ function evaluate(
     default:
       return answer;
   }
+}
+
+async function afterTurns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
 function refused(violationCount: number): Refusal {

@@ -1,20 +1,21 @@
 import type { Clock } from "../../base/index.js";
 
-/** A call that is to be answered by a time. */
+/** A call that is to be over by some time. */
 export interface DueCall {
-  /** On the clock's time, in milliseconds. */
-  readonly deadlineMs: number;
-  /** Starts the timer of a call that is not over yet. */
+  /** Starts the timer of a call that is not over yet. Called once for each time that it was added. */
   startTimer(): void;
 }
 
 /**
- * Deadlines of new calls. Most are answered in the turn of the event loop that they came in, so timers are started for those
- * only that are left when it ends: by one look at all of them.
+ * Calls that are bounded in time. Most are answered in the turn of the event loop that they came in, and their streams are
+ * closed in the next, so timers are started for those only that are left after two: by one look at all of them.
  */
 export class DeadlineQueue {
   readonly #clock: Clock;
-  #calls: DueCall[] = [];
+  #added: DueCall[] = [];
+  /** Those added a turn before. */
+  #due: DueCall[] = [];
+  #isLooking = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -25,12 +26,18 @@ export class DeadlineQueue {
   }
 
   add(call: DueCall): void {
-    if (this.#calls.push(call) === 1) setImmediate(this.#startTimers);
+    this.#added.push(call);
+    if (this.#isLooking) return;
+    this.#isLooking = true;
+    setImmediate(this.#look);
   }
 
-  readonly #startTimers = (): void => {
-    const calls = this.#calls;
-    this.#calls = [];
-    for (const call of calls) call.startTimer();
+  readonly #look = (): void => {
+    const due = this.#due;
+    this.#due = this.#added;
+    this.#added = [];
+    this.#isLooking = this.#due.length > 0;
+    if (this.#isLooking) setImmediate(this.#look);
+    for (const call of due) call.startTimer();
   };
 }

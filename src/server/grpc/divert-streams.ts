@@ -3,6 +3,8 @@ import type { Server } from "@grpc/grpc-js";
 
 /** Takes the streams of some calls away from grpc-js. */
 export interface StreamDiversion<T> {
+  /** Changes the headers of any stream before anybody reads them. Must not throw. */
+  readonly prepare: (headers: IncomingHttpHeaders) => void;
   /** What to do with a stream, by its headers; undefined leaves it to grpc-js. Must not throw. */
   readonly pick: (headers: IncomingHttpHeaders) => T | undefined;
   /** Answers a stream that was picked. Must not throw. */
@@ -31,7 +33,7 @@ interface Internals {
  * False where grpc-js is not built as expected; then nothing was changed. There is no public way to one stream: docs/decisions
  * has what was weighed.
  */
-export function divertStreams<T>(server: Server, { pick, answer }: StreamDiversion<T>): boolean {
+export function divertStreams<T>(server: Server, { prepare, pick, answer }: StreamDiversion<T>): boolean {
   const { http2Servers, onStreamOpened } = server as unknown as Internals;
   if (!(http2Servers instanceof Map) || http2Servers.size !== 1 || typeof onStreamOpened !== "function") return false;
   const [http2] = http2Servers.keys() as Iterable<Http2Server>;
@@ -40,6 +42,7 @@ export function divertStreams<T>(server: Server, { pick, answer }: StreamDiversi
   if (http2 === undefined || listener === undefined || listeners.length !== 1) return false;
   http2.off("stream", listener);
   http2.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: string[]) => {
+    prepare(headers);
     const picked = pick(headers);
     if (picked === undefined) {
       listener.call(http2, stream, headers, flags, rawHeaders);

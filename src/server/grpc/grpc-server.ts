@@ -61,8 +61,11 @@ export function createGrpcServer(options: TransportOptions): GrpcServer {
   }
   // TLS ends at the listener, so its sockets are "insecure" here.
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  if (options.unaryBy !== "grpc-js" && !divertStreams(server, unary)) {
-    options.log.warn("this version of grpc-js is not known: it answers every call itself, unary ones more slowly");
+  const diversion = options.unaryBy === "grpc-js" ? { ...unary, pick: () => undefined } : unary;
+  if (!divertStreams(server, diversion)) {
+    options.log.warn(
+      "this version of grpc-js is not known: unary calls are slower, and malformed tokens are overlooked",
+    );
   }
   return {
     serve(socket) {

@@ -1,17 +1,18 @@
 import { Refusal } from "../refusal.js";
 
 const PREFIX_BYTES = 5;
+const NO_BYTES = Buffer.alloc(0);
 
 /**
  * The one message of a unary request, as its frame comes in: a byte that says whether it is compressed, four of its length,
- * then itself. Whatever is wrong is refused as soon as it can be seen, and no more than the limit is ever kept.
+ * then itself. Whatever is wrong is refused as soon as it can be seen. No more is kept than the frame is said to have, and no
+ * more than twice what has come of it.
  */
 export class RequestFrame {
   readonly #maxMessageBytes: number;
-  /** What has come. Its first part where it has come in one, else a copy with room to grow. */
-  #bytes: Buffer | undefined;
+  /** What has come: its only part where that is the frame, else a copy with room to grow. */
+  #bytes: Buffer = NO_BYTES;
   #sizeBytes = 0;
-  #isCopy = false;
 
   constructor(maxMessageBytes: number) {
     this.#maxMessageBytes = maxMessageBytes;
@@ -19,39 +20,55 @@ export class RequestFrame {
 
   /** Takes the next part. Not to be called again after it has refused. */
   add(part: Buffer): Refusal | undefined {
-    if (this.#bytes === undefined) this.#bytes = part;
-    else this.#append(part);
-    this.#sizeBytes += part.byteLength;
-    return this.#sizeBytes < PREFIX_BYTES ? undefined : this.#refuse(this.#bytes ?? part);
+    if (this.#sizeBytes === 0 && part.byteLength >= PREFIX_BYTES) return this.#start(part);
+    if (this.#sizeBytes >= PREFIX_BYTES) return this.#append(part, frameBytes(this.#bytes));
+    // The prefix itself comes in parts.
+    const missing = Math.min(PREFIX_BYTES - this.#sizeBytes, part.byteLength);
+    this.#copy(part.subarray(0, missing), PREFIX_BYTES);
+    if (this.#sizeBytes < PREFIX_BYTES) return undefined;
+    return this.#refusePrefix(this.#bytes) ?? this.#append(part.subarray(missing), frameBytes(this.#bytes));
   }
 
   /** The message without its prefix, once the client has ended its request. */
   end(): Buffer | Refusal {
-    const bytes = this.#bytes;
-    if (bytes === undefined) return noMessage;
-    if (this.#sizeBytes < PREFIX_BYTES || this.#sizeBytes < frameBytes(bytes)) return truncated;
-    return bytes.subarray(PREFIX_BYTES, this.#sizeBytes);
+    if (this.#sizeBytes === 0) return noMessage;
+    if (this.#sizeBytes < PREFIX_BYTES || this.#sizeBytes < frameBytes(this.#bytes)) return truncated;
+    return this.#bytes.subarray(PREFIX_BYTES, this.#sizeBytes);
   }
 
-  #refuse(bytes: Buffer): Refusal | undefined {
-    const size = frameBytes(bytes);
-    if (size - PREFIX_BYTES > this.#maxMessageBytes) return tooLarge(size - PREFIX_BYTES, this.#maxMessageBytes);
-    if (bytes[0] !== 0) return compressed;
-    return this.#sizeBytes > size ? tooMany : undefined;
+  #start(part: Buffer): Refusal | undefined {
+    const refusal = this.#refusePrefix(part);
+    if (refusal !== undefined) return refusal;
+    const size = frameBytes(part);
+    if (part.byteLength !== size) return this.#append(part, size);
+    this.#bytes = part;
+    this.#sizeBytes = size;
+    return undefined;
   }
 
-  /** Copies into a buffer that doubles: a client that sends a byte at a time costs no more than its bytes. */
-  #append(part: Buffer): void {
+  #refusePrefix(prefix: Buffer): Refusal | undefined {
+    const size = frameBytes(prefix) - PREFIX_BYTES;
+    if (size > this.#maxMessageBytes) return tooLarge(size, this.#maxMessageBytes);
+    return prefix[0] === 0 ? undefined : compressed;
+  }
+
+  #append(part: Buffer, maxBytes: number): Refusal | undefined {
+    if (this.#sizeBytes + part.byteLength > maxBytes) return tooMany;
+    this.#copy(part, maxBytes);
+    return undefined;
+  }
+
+  /** Copies into a buffer that doubles, up to `maxBytes`: a client that sends a byte at a time costs no more than its bytes. */
+  #copy(part: Buffer, maxBytes: number): void {
     const needed = this.#sizeBytes + part.byteLength;
-    let into = this.#bytes;
-    if (into === undefined || !this.#isCopy || into.byteLength < needed) {
-      const larger = Buffer.allocUnsafe(Math.max(needed, 2 * this.#sizeBytes));
-      into?.copy(larger, 0, 0, this.#sizeBytes);
-      into = larger;
-      this.#isCopy = true;
+    if (this.#bytes.byteLength < needed) {
+      // Not of Node's pool, which a small one would keep as a whole.
+      const larger = Buffer.allocUnsafeSlow(Math.min(maxBytes, Math.max(needed, 2 * this.#sizeBytes)));
+      this.#bytes.copy(larger, 0, 0, this.#sizeBytes);
       this.#bytes = larger;
     }
-    part.copy(into, this.#sizeBytes);
+    part.copy(this.#bytes, this.#sizeBytes);
+    this.#sizeBytes = needed;
   }
 }
 

@@ -13,6 +13,15 @@ const RESERVED: ReadonlySet<string> = new Set([
 const ASCII_VALUE = /^[ -~]*$/;
 
 /**
+ * Puts a readable text in the place of a token that gRPC does not allow. Values like that are dropped when they are read, by
+ * grpc-js too, and a call would look as if it had presented none.
+ */
+export function markUnreadableToken(headers: IncomingHttpHeaders): void {
+  const { authorization } = headers;
+  if (authorization !== undefined && !ASCII_VALUE.test(authorization)) headers.authorization = "unreadable";
+}
+
+/**
  * A request header by its lower-case name, as grpc-js reads it: binary ones (`-bin`) are decoded, and of several the first
  * counts. Undefined for those of the protocol, and for values that gRPC does not allow.
  */

@@ -5,7 +5,7 @@ import { type Decoded, encodeAnswer, Undecodable } from "./codec.js";
 import { GrpcCall, type GrpcHost, type SurfaceCall } from "./grpc-call.js";
 import { toGrpcStatus } from "./grpc-status.js";
 import { RequestStream } from "./request-stream.js";
-import { SingleAnswer, WATCHED_ANSWER_BYTES } from "./single-answer.js";
+import { SingleAnswer } from "./single-answer.js";
 
 type Send = sendUnaryData<Buffer>;
 type UnaryCall = SurfaceCall & { readonly request: Decoded };
@@ -39,12 +39,12 @@ function sendAnswer(surface: SurfaceCall, call: GrpcCall, send: Send, bound: Bou
       send(toGrpcStatus(outcome));
       return;
     }
-    if (outcome.byteLength > WATCHED_ANSWER_BYTES) watch(surface, call, bound, host);
+    watch(surface, call, bound, host);
     send(null, outcome);
   };
 }
 
-/** Cuts off a client that does not take a large answer. `cancelled` is also what grpc-js says once it was sent. */
+/** Cuts off a client that does not take its answer, be it small: a window may be too. `cancelled` is also what grpc-js says once it was sent. */
 function watch(surface: SurfaceCall, { peer }: GrpcCall, bound: BoundMethod, host: GrpcHost): void {
   const { clock, limits, cutOff } = host;
   const stop = clock.after(limits.stallTimeoutMs, () => cutOff(peer, bound.name));

@@ -10,10 +10,6 @@ export interface FollowedCall extends CallScope {
   followClient(clock: Clock): void;
 }
 
-// What fits HTTP/2's initial window leaves at once, and one connection can hold no more than max_concurrent_streams
-// of these. A larger answer waits for its client to read.
-export const WATCHED_ANSWER_BYTES = 65_535;
-
 /**
  * The one answer of a call: whichever comes first of the handler's, the time limit and the client's leaving. A handler that
  * answers at once costs no promise, timer or signal.

@@ -11,7 +11,7 @@ import type { GrpcHost } from "./grpc-call.js";
 import { toStatusHeaders } from "./grpc-status.js";
 import { RequestFrame } from "./request-frame.js";
 import { readHeader } from "./request-header.js";
-import { type FollowedCall, SingleAnswer, WATCHED_ANSWER_BYTES } from "./single-answer.js";
+import { type FollowedCall, SingleAnswer } from "./single-answer.js";
 import { parseTimeout } from "./timeout.js";
 
 /** What every call of one method shares. */
@@ -35,6 +35,7 @@ export function answerUnary(method: UnaryMethod, stream: CallStream, headers: In
   stream.on("end", onEnd);
   const timeout = headers["grpc-timeout"];
   if (timeout !== undefined) call.limitTime(String(timeout));
+  call.enqueue();
 }
 
 function ignore(): void {}
@@ -65,11 +66,13 @@ const HEADERS_ONLY = { endStream: true, sendDate: false };
 /**
  * A unary call on its HTTP/2 stream.
  *
- *     reading ──request ended──▶ handling ──answer──▶ answered
- *     reading ──refused: malformed, too large, deadline──▶ answered
+ *     reading ──request ended──▶ handling ──answer──▶ answered ──taken──▶ over
+ *     reading ──refused: malformed, too large, time limit, deadline──▶ answered
  *     handling ──time limit, deadline, client gone──▶ answered
+ *     answered ──stalled──▶ stream reset        answered, request not ended──▶ stream ended
  *
- * A handler that answers at once costs no promise, timer, signal or function of its own.
+ * A handler that answers at once costs no promise, timer, signal or function of its own. Each state is bounded in time, by a
+ * timer for the calls that stay in it for more than a moment.
  */
 class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
   readonly #method: UnaryMethod;
@@ -77,9 +80,12 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
   readonly #headers: IncomingHttpHeaders;
   /** While the request is read. */
   #frame: RequestFrame | undefined;
+  #isRequestEnded = false;
   #isAnswered = false;
+  #isQueued = false;
   #stopTimer: StopTimer | undefined;
-  deadlineMs = Number.POSITIVE_INFINITY;
+  /** The client's, on the clock's time, in milliseconds. */
+  #deadlineMs = Number.POSITIVE_INFINITY;
 
   constructor(method: UnaryMethod, stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
     super();
@@ -105,16 +111,23 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
       this.#give(malformedTimeout(timeout));
       return;
     }
-    this.deadlineMs = this.#method.deadlines.now() + timeoutMs;
+    this.#deadlineMs = this.#method.deadlines.now() + timeoutMs;
+  }
+
+  /** Bounds what comes next, if that takes more than a moment. */
+  enqueue(): void {
+    if (this.#isQueued) return;
+    this.#isQueued = true;
     this.#method.deadlines.add(this);
   }
 
   startTimer(): void {
-    if (this.#isAnswered || this.#stream.destroyed) return;
-    const { clock } = this.#method.host;
-    this.onAbort((reason) => this.#give(reason));
-    this.#stream.once("close", () => this.#stopTimer?.());
-    this.#stopTimer = clock.after(Math.max(0, this.deadlineMs - clock.now()), () => this.abort(deadlineExceeded));
+    this.#isQueued = false;
+    if (this.#stream.destroyed) return;
+    if (!this.#isAnswered) this.#limitState();
+    // The client is to send no more. It gets its answer all the same: HTTP/2 has this for answers that come early.
+    else if (!this.#isRequestEnded) this.#stream.close(constants.NGHTTP2_NO_ERROR);
+    else this.#limitSending();
   }
 
   /** Takes the next part of the request. What comes after an answer is read and dropped, so that the stream can end. */
@@ -125,7 +138,9 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
 
   /** The client has sent all, or has reset the stream: then nobody waits for an answer. */
   endRequest(): void {
+    this.#isRequestEnded = true;
     const message = this.#stream.closed ? undefined : this.#frame?.end();
+    this.#frame = undefined;
     if (message === undefined) return;
     if (isRefusal(message)) this.#give(message);
     else this.#handle(message);
@@ -133,13 +148,12 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
 
   followClient(clock: Clock): void {
     this.#stream.once("close", () => {
-      this.abort(this.deadlineMs <= clock.now() ? deadlineExceeded : cancelledByClient);
+      this.abort(this.#deadlineMs <= clock.now() ? deadlineExceeded : cancelledByClient);
     });
   }
 
   #handle(message: Buffer): void {
     const { bound, host } = this.#method;
-    this.#frame = undefined;
     try {
       const answer = bound.direct?.(message, this) ?? this.#call(message);
       if (!(answer instanceof Promise)) this.#give(answer);
@@ -153,6 +167,8 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
     const { bound, host } = this.#method;
     const single = new SingleAnswer(this, (given) => this.#give(given), bound.name, host);
     single.follow(answer, host.limits.unaryTimeoutMs);
+    // The limit of reading is over, that of handling has begun; the client's deadline is the same.
+    if (this.#stopTimer !== undefined) this.#limitState();
   }
 
   #call(bytes: Buffer): Answer | Promise<Answer> {
@@ -168,6 +184,7 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
     this.#frame = undefined;
     this.#stopTimer?.();
     this.finish();
+    this.enqueue();
     const { bound, host } = this.#method;
     const outcome = isRefusal(answer) ? answer : encodeFrame(bound, answer, host.log);
     const stream = this.#stream;
@@ -176,20 +193,39 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
       stream.respond({ ...RESPONSE_HEADERS, ...toStatusHeaders(outcome) }, HEADERS_ONLY);
       return;
     }
-    if (outcome.byteLength > WATCHED_ANSWER_BYTES) this.#watch();
     stream.on("wantTrailers", onWantTrailers);
     stream.respond(RESPONSE_HEADERS, WITH_TRAILERS);
     stream.end(outcome);
   }
 
-  /** Resets the stream of a client that does not take a large answer. */
-  #watch(): void {
+  /** Starts the timer of reading the request, or of the client's deadline alone while the call is handled. */
+  #limitState(): void {
+    const { clock, limits } = this.#method.host;
+    const leftMs = Math.max(0, this.#deadlineMs - clock.now());
+    const delayMs = this.#isRequestEnded ? leftMs : Math.min(leftMs, limits.unaryTimeoutMs);
+    this.#startTimer(delayMs, () => {
+      this.abort(deadlineExceeded);
+      this.#give(deadlineExceeded);
+    });
+  }
+
+  /** Resets the stream of a client that does not take its answer. */
+  #limitSending(): void {
     const { bound, host } = this.#method;
     const { peer } = this;
-    const stop = host.clock.after(host.limits.stallTimeoutMs, () => {
+    this.#startTimer(host.limits.stallTimeoutMs, () => {
       host.reportStalled(peer, bound.name);
       this.#stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
     });
+  }
+
+  /** In the place of the timer before. */
+  #startTimer(delayMs: number, action: () => void): void {
+    this.#stopTimer?.();
+    this.#stopTimer = undefined;
+    if (delayMs === Number.POSITIVE_INFINITY) return;
+    const stop = this.#method.host.clock.after(delayMs, action);
+    this.#stopTimer = stop;
     this.#stream.once("close", stop);
   }
 }

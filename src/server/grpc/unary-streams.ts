@@ -3,6 +3,7 @@ import type { BoundMethod } from "../bound-method.js";
 import { DeadlineQueue } from "./deadline-queue.js";
 import type { StreamDiversion } from "./divert-streams.js";
 import type { GrpcHost } from "./grpc-call.js";
+import { markUnreadableToken } from "./request-header.js";
 import { answerUnary, type UnaryMethod } from "./unary-call.js";
 
 /** Which streams are plain unary calls, and how those are answered without grpc-js: that costs more than the answer. */
@@ -19,6 +20,8 @@ export class UnaryStreams implements StreamDiversion<UnaryMethod> {
   add(bound: BoundMethod & { readonly kind: "unary" }): void {
     this.#methods.set(`/${bound.name}`, { bound, host: this.#host, deadlines: this.#deadlines });
   }
+
+  readonly prepare = markUnreadableToken;
 
   /** Not for anything out of the ordinary: other content types, compression, other HTTP methods. */
   readonly pick = (headers: IncomingHttpHeaders): UnaryMethod | undefined => {
