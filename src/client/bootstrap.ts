@@ -22,10 +22,17 @@ function itemsOf(file: FlagFile, environment: string): WatchItem[] {
     items.push(create(WatchItemSchema, { kind: { case: "flag", value } }));
   }
   for (const value of file.segments) {
-    if (isOurs(value)) items.push(create(WatchItemSchema, { kind: { case: "segment", value } }));
+    if (!isOurs(value)) continue;
+    // Taken as it is, it would have nobody in it.
+    if (value.keysOmitted) throw new Error(omittedKeys(value.key));
+    items.push(create(WatchItemSchema, { kind: { case: "segment", value } }));
   }
   for (const value of file.segmentKeys) {
     if (isOurs(value)) items.push(create(WatchItemSchema, { kind: { case: "segmentKeys", value } }));
   }
   return items;
+}
+
+function omittedKeys(key: string): string {
+  return `segment ${JSON.stringify(key)} is in it without its keys (keysOmitted); \`flagwire export\` writes them`;
 }

@@ -5,8 +5,17 @@ import { ChangeSchema, HistoryEntrySchema } from "../../gen/flagwire/v1/history_
 import { invariant } from "../base/index.js";
 import { cloneRecord } from "./clone-record.js";
 import { MAX_RECORD_ID_BYTES } from "./keys.js";
-import { type RecordId, recordId, recordRevision } from "./record.js";
-import type { CommitResult, IdempotentWrite, Precondition, RecordChange, Transaction } from "./store.js";
+import {
+  environmentId,
+  flagId,
+  type RecordId,
+  recordId,
+  recordRevision,
+  reservedKeyId,
+  segmentId,
+  targetingId,
+} from "./record.js";
+import type { ChangeOutline, CommitResult, IdempotentWrite, Precondition, RecordChange, Transaction } from "./store.js";
 
 /** The state that a transaction is decided on: that of all transactions before it, durable yet or not. */
 export interface StateView {
@@ -93,6 +102,24 @@ function toChange(before: Record | undefined, after: Record | undefined): Change
 export function changedId(change: Change): RecordId | undefined {
   const record = change.after ?? change.before;
   return record && recordId(record);
+}
+
+/** The same, of a change in outline. */
+export function outlinedId({ kind, key, environment }: ChangeOutline): RecordId | undefined {
+  switch (kind) {
+    case "flag":
+      return flagId(key);
+    case "targeting":
+      return targetingId(environment, key);
+    case "segment":
+      return segmentId(environment, key);
+    case "environment":
+      return environmentId(key);
+    case "reservedKey":
+      return reservedKeyId(key);
+    case undefined:
+      return undefined;
+  }
 }
 
 /** Throws for a transaction that no caller may build. */

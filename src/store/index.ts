@@ -1,4 +1,5 @@
 export { cloneRecord } from "./clone-record.js";
+export { outlineOf } from "./history-outline.js";
 export type { WindowBounds } from "./live-log.js";
 export { type LmdbStoreOptions, openLmdbStore } from "./open-lmdb-store.js";
 export { type MemoryStoreOptions, openMemoryStore } from "./open-memory-store.js";

@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { HistoryEntry } from "../../gen/flagwire/v1/history_pb.js";
 import { type Clock, systemClock } from "../base/index.js";
-import { HistoryCompacted, type HistoryEdges } from "./store.js";
+import { outlineOfEntry } from "./history-outline.js";
+import { HistoryCompacted, type HistoryEdges, type HistoryOutline } from "./store.js";
 
 /** How much of the newest history is held in memory, shared by all tails. */
 export interface WindowBounds {
@@ -29,7 +30,7 @@ export interface Acknowledged {
  */
 export class LiveLog {
   readonly #bounds: WindowBounds;
-  readonly #read: (revision: bigint) => HistoryEntry | undefined;
+  readonly #read: (revision: bigint) => HistoryOutline | undefined;
   readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #waiting = new Set<() => void>();
   #edges: HistoryEdges;
@@ -41,7 +42,7 @@ export class LiveLog {
     edges: HistoryEdges,
     bounds: WindowBounds,
     /** Reads storage. Undefined: not kept. */
-    read: (revision: bigint) => HistoryEntry | undefined,
+    read: (revision: bigint) => HistoryOutline | undefined,
     clock: Pick<Clock, "monotonicMs"> = systemClock,
   ) {
     this.#edges = edges;
@@ -90,14 +91,20 @@ export class LiveLog {
 
   /** See Store.history. */
   async *history(before: bigint | undefined): AsyncGenerator<HistoryEntry, void, undefined> {
+    for await (const outline of this.outlines(before)) yield outline.entry();
+  }
+
+  /** See Store.outlines. */
+  async *outlines(before: bigint | undefined): AsyncGenerator<HistoryOutline, void, undefined> {
     const { newest } = this.#edges;
     const turn = new Turn(this.#clock);
     let revision = before !== undefined && before <= newest ? before - 1n : newest;
     for (; revision >= this.#edges.oldest; revision--) {
-      const entry = this.#inWindow(revision) ?? this.#read(revision);
+      const held = this.#inWindow(revision);
+      const outline = held ? outlineOfEntry(held) : this.#read(revision);
       // Trimmed a moment ago, and with it all before it.
-      if (!entry) return;
-      yield entry;
+      if (!outline) return;
+      yield outline;
       if (turn.isOver()) await turn.next();
     }
   }
@@ -105,7 +112,7 @@ export class LiveLog {
   #entry(revision: bigint): HistoryEntry {
     const { oldest } = this.#edges;
     if (revision < oldest) throw new HistoryCompacted(revision, oldest);
-    const entry = this.#inWindow(revision) ?? this.#read(revision);
+    const entry = this.#inWindow(revision) ?? this.#read(revision)?.entry();
     // Trimmed by a commit that is durable but not yet acknowledged: that one's edge is not known here.
     if (!entry) throw new HistoryCompacted(revision, oldest > revision ? oldest : revision + 1n);
     return entry;

@@ -5,6 +5,7 @@ import { type Acknowledged, LiveLog, type WindowBounds } from "./live-log.js";
 import type {
   CommitResult,
   HistoryEdges,
+  HistoryOutline,
   IdempotentWrite,
   Store,
   StoreFailure,
@@ -12,7 +13,7 @@ import type {
   Transaction,
 } from "./store.js";
 import { StoreUnavailable } from "./store.js";
-import { META, StoreData } from "./store-data.js";
+import { decodeHistoryEntry, decodeOutlines, META, StoreData } from "./store-data.js";
 import { messageOf } from "./store-problem.js";
 import type { Tables } from "./tables.js";
 import { encodeCommit, type HistoryBounds, writeCommit } from "./write-commit.js";
@@ -108,6 +109,10 @@ export class LogStore implements Store {
     return this.#log.history(before);
   }
 
+  outlines(before?: bigint): AsyncIterable<HistoryOutline> {
+    return this.#log.outlines(before);
+  }
+
   edges(): HistoryEdges {
     return this.#log.edges;
   }
@@ -183,14 +188,17 @@ export class LogStore implements Store {
     return undefined;
   }
 
-  #read(revision: bigint): HistoryEntry | undefined {
+  #read(revision: bigint): HistoryOutline | undefined {
     this.#checkReadable();
     this.#data.tables.refresh();
-    try {
-      return this.#data.historyEntry(revision);
-    } catch (cause) {
-      throw new StoreUnavailable(`history cannot be read: ${messageOf(cause)}`, { cause });
-    }
+    const bytes = readHistory(() => this.#data.entryBytes(revision));
+    return (
+      bytes && {
+        revision,
+        changes: () => readHistory(() => decodeOutlines(revision, bytes)),
+        entry: (maxSegmentBytes) => readHistory(() => decodeHistoryEntry(revision, bytes, maxSegmentBytes)),
+      }
+    );
   }
 
   #checkReadable(): void {
@@ -206,6 +214,14 @@ export class LogStore implements Store {
     } finally {
       await this.#options.release();
     }
+  }
+}
+
+function readHistory<T>(action: () => T): T {
+  try {
+    return action();
+  } catch (cause) {
+    throw new StoreUnavailable(`history cannot be read: ${messageOf(cause)}`, { cause });
   }
 }
 

@@ -9,6 +9,8 @@ export const segmentId = (environment: string, key: string): RecordId => `segmen
 export const environmentId = (name: string): RecordId => `environment/${name}`;
 export const reservedKeyId = (key: string): RecordId => `reserved/${key}`;
 
+export type RecordKind = NonNullable<Record["kind"]["case"]>;
+
 /** The id of a record. A record of no kind that this version knows has none. */
 export function recordId(record: Record): RecordId | undefined {
   const { kind } = record;

@@ -2,9 +2,11 @@ import { fromBinary } from "@bufbuild/protobuf";
 import type { HistoryEntry, Record } from "../../gen/flagwire/v1/history_pb.js";
 import { HistoryEntrySchema, RecordSchema } from "../../gen/flagwire/v1/history_pb.js";
 import type { StateView } from "./commit-plan.js";
+import { readOutlines } from "./history-outline.js";
 import { fromRevisionKey, fromTextKey, toIdempotencyKey, toRevisionKey, toTextKey } from "./keys.js";
+import { omitLargeKeys } from "./omit-large-keys.js";
 import { type RecordId, recordId } from "./record.js";
-import type { HistoryEdges, IdempotentWrite, StoreState } from "./store.js";
+import type { ChangeOutline, HistoryEdges, IdempotentWrite, StoreState } from "./store.js";
 import type { Tables } from "./tables.js";
 
 /** The layout of the tables. One that has changed needs a new number, and a way to convert. */
@@ -17,6 +19,8 @@ export const META = {
   head: "head",
   oldest: "oldest",
   historyBytes: "history-bytes",
+  /** No revision before this one has its idempotency key kept. */
+  oldestIdempotent: "idempotency-oldest",
 } as const;
 
 /** Typed reading of the tables. Throws for what cannot be decoded. */
@@ -38,6 +42,11 @@ export class StoreData implements StateView {
 
   get edges(): HistoryEdges {
     return { oldest: this.#number(META.oldest), newest: this.head };
+  }
+
+  /** Versions that dropped the keys together with history did not write it. */
+  get oldestIdempotent(): bigint {
+    return this.meta(META.oldestIdempotent) === undefined ? this.edges.oldest : this.#number(META.oldestIdempotent);
   }
 
   /** Size of all kept history entries, in bytes. */
@@ -65,9 +74,9 @@ export class StoreData implements StateView {
     return bytes && decodeIdempotentWrite(bytes);
   }
 
-  historyEntry(revision: bigint): HistoryEntry | undefined {
-    const bytes = this.tables.history.get(toRevisionKey(revision));
-    return bytes && decodeHistoryEntry(revision, bytes);
+  /** A history entry as it is kept. */
+  entryBytes(revision: bigint): Uint8Array | undefined {
+    return this.tables.history.get(toRevisionKey(revision));
   }
 
   /** Everything, at one revision, if called within one turn after `refresh`. */
@@ -95,11 +104,19 @@ export function decodeRecord(id: RecordId, bytes: Uint8Array): Record {
   return record;
 }
 
-/** Throws if `bytes` are not the entry of `revision`. */
-export function decodeHistoryEntry(revision: bigint, bytes: Uint8Array): HistoryEntry {
-  const entry = decode(`history entry ${revision}`, () => fromBinary(HistoryEntrySchema, bytes));
+/** Throws if `bytes` are not the entry of `revision`. Segments of more than `maxSegmentBytes` come without their keys. */
+export function decodeHistoryEntry(revision: bigint, bytes: Uint8Array, maxSegmentBytes?: number): HistoryEntry {
+  const entry = decode(`history entry ${revision}`, () => {
+    const decoded = maxSegmentBytes === undefined ? bytes : omitLargeKeys(bytes, maxSegmentBytes);
+    return fromBinary(HistoryEntrySchema, decoded);
+  });
   if (entry.revision !== revision) throw new Error(`history entry ${revision} says that it is ${entry.revision}`);
   return entry;
+}
+
+/** As far as outlines need it. Throws if `bytes` are no entry. */
+export function decodeOutlines(revision: bigint, bytes: Uint8Array): ChangeOutline[] {
+  return decode(`history entry ${revision}`, () => [...readOutlines(bytes)]);
 }
 
 export function encodeIdempotentWrite(write: IdempotentWrite): Uint8Array {

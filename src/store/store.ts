@@ -1,5 +1,5 @@
 import type { HistoryEntry, Record } from "../../gen/flagwire/v1/history_pb.js";
-import type { RecordId } from "./record.js";
+import type { RecordId, RecordKind } from "./record.js";
 
 /**
  * The durable, ordered home of everything (see "Store" in docs/ARCHITECTURE.md). Small enough for an embedded and for a
@@ -26,9 +26,14 @@ export interface Store extends AsyncDisposable {
    * `StoreUnavailable` once closed.
    */
   history(before?: bigint): AsyncIterable<HistoryEntry>;
+  /** As `history`, in outline: looking for something costs little, however large the records are. */
+  outlines(before?: bigint): AsyncIterable<HistoryOutline>;
   /** The revisions that are kept. `newest` is the head. */
   edges(): HistoryEdges;
-  /** What became of an earlier write with this key, if it is still known. Rejects with `StoreUnavailable` once closed. */
+  /**
+   * What became of an earlier write with this key, if it is still known: its transaction's entry in history may be gone.
+   * Rejects with `StoreUnavailable` once closed.
+   */
   findIdempotent(key: string): Promise<IdempotentWrite | undefined>;
   /**
    * Resolves when the store can no longer promise anything, such as after a failed sync. It acknowledges nothing from then
@@ -103,6 +108,26 @@ export type CommitResult =
 export interface HistoryEdges {
   readonly oldest: bigint;
   readonly newest: bigint;
+}
+
+/** A kept transaction, decoded only as far as it is asked for. Throws `StoreUnavailable` for what cannot be decoded. */
+export interface HistoryOutline {
+  readonly revision: bigint;
+  changes(): Iterable<ChangeOutline>;
+  /**
+   * All of it. Shared: do not change it. A segment of more than `maxSegmentBytes` may come without its keys, with
+   * Segment.keys_omitted: they take long to decode.
+   */
+  entry(maxSegmentBytes?: number): HistoryEntry;
+}
+
+/** What a change is about: which record, and whether that is gone after it. See Change for `key` and `environment`. */
+export interface ChangeOutline {
+  /** Undefined for a record that this version does not know. */
+  readonly kind: RecordKind | undefined;
+  readonly key: string;
+  readonly environment: string;
+  readonly isDeletion: boolean;
 }
 
 /** Why a store stopped. */

@@ -10,7 +10,7 @@ export interface Tables {
   readonly history: Table;
   /** Digest of an idempotency key to the write. */
   readonly idempotency: Table;
-  /** Revision to digest of its idempotency key, so that keys leave together with their history. */
+  /** Revision to digest of its idempotency key, so that the oldest keys leave first. */
   readonly idempotencyOrder: Table;
   /** Id of a record that is absent to the kept revision that deleted it. */
   readonly deletions: Table;

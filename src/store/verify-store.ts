@@ -154,6 +154,7 @@ class Verification {
   }
 
   #checkIdempotency(): number {
+    const { oldestIdempotent } = this.#data;
     const { idempotency, idempotencyOrder } = this.#data.tables;
     let count = 0;
     for (const { key, value } of idempotency.entries()) {
@@ -164,7 +165,8 @@ class Verification {
           this.#problem(`the idempotency key ${JSON.stringify(write.key)} stands in the place of another`);
         }
         const ordered = idempotencyOrder.get(toRevisionKey(write.revision));
-        if (!this.#kept(write.revision) || !ordered || Buffer.compare(ordered, key) !== 0) {
+        const isKept = oldestIdempotent <= write.revision && write.revision <= this.#head;
+        if (!isKept || !ordered || Buffer.compare(ordered, key) !== 0) {
           this.#problem(`the idempotency key ${JSON.stringify(write.key)} points to revision ${write.revision}`);
         }
       });

@@ -2,18 +2,21 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Change, HistoryEntry } from "../../gen/flagwire/v1/history_pb.js";
 import { ChangeSchema, HistoryEntrySchema, RecordSchema } from "../../gen/flagwire/v1/history_pb.js";
-import { changedId } from "./commit-plan.js";
+import { changedId, outlinedId } from "./commit-plan.js";
 import { toIdempotencyKey, toRevisionKey, toTextKey } from "./keys.js";
 import type { RecordId } from "./record.js";
 import type { HistoryEdges, Idempotency } from "./store.js";
-import { decodeHistoryEntry, encodeIdempotentWrite, META, type StoreData } from "./store-data.js";
+import { decodeOutlines, encodeIdempotentWrite, META, type StoreData } from "./store-data.js";
 import type { Tables } from "./tables.js";
 
 /** How much history is kept. The newest transaction is kept whatever its size. */
 export interface HistoryBounds {
-  /** How many transactions. Default 100,000: weeks of edits, and far more than a mirror misses while it is away. */
+  /**
+   * How many transactions. Default 100,000: weeks of edits, and far more than a mirror misses while it is away. Idempotency
+   * keys are kept of as many, whatever the size of those transactions: a few large ones must not make a retry count twice.
+   */
   readonly maxEntries: number;
-  /** Their size, in bytes. Default 256 MiB: so that imports of large files do not fill a disk. */
+  /** The size of history, in bytes. Default 256 MiB: so that imports of large files do not fill a disk. */
   readonly maxBytes: number;
 }
 
@@ -75,7 +78,7 @@ function encodeChange(change: Change, before: Uint8Array | undefined, after: Uin
 
 /** Puts a commit and trims history, within a transaction. Gives the edges of history after it. */
 export function writeCommit(data: StoreData, commit: EncodedCommit, bounds: HistoryBounds): HistoryEdges {
-  const { tables } = data;
+  const { tables, oldestIdempotent } = data;
   const newest = commit.entry.revision;
   const historyBytes = data.historyBytes + commit.entryBytes.length;
   const trim = planTrim(data, newest, historyBytes, bounds);
@@ -96,47 +99,68 @@ export function writeCommit(data: StoreData, commit: EncodedCommit, bounds: Hist
     tables.idempotencyOrder.put(key, commit.idempotency.digest);
   }
   for (const entry of trim.entries) forget(tables, entry);
+  data.putMeta(META.oldestIdempotent, forgetIdempotencyKeys(tables, oldestIdempotent, newest, bounds));
   data.putMeta(META.head, newest);
   data.putMeta(META.oldest, trim.oldest);
   data.putMeta(META.historyBytes, trim.historyBytes);
   return { oldest: trim.oldest, newest };
 }
 
+/** An entry that is to go. */
+interface TrimmedEntry {
+  readonly revision: bigint;
+  /** What it deleted. */
+  readonly deleted: readonly RecordId[];
+}
+
 interface Trim {
-  readonly entries: readonly HistoryEntry[];
+  readonly entries: readonly TrimmedEntry[];
   readonly oldest: bigint;
   readonly historyBytes: number;
 }
 
 /** Which entries are to go so that history is within its bounds with `newest`, which is yet to be put. */
 function planTrim(data: StoreData, newest: bigint, sizeBytes: number, bounds: HistoryBounds): Trim {
-  const entries: HistoryEntry[] = [];
+  const entries: TrimmedEntry[] = [];
   let { oldest } = data.edges;
   let historyBytes = sizeBytes;
   while (oldest < newest && entries.length < MAX_TRIMMED_PER_COMMIT) {
     if (newest - oldest < BigInt(bounds.maxEntries) && historyBytes <= bounds.maxBytes) break;
-    const bytes = data.tables.history.get(toRevisionKey(oldest));
+    const bytes = data.entryBytes(oldest);
     if (!bytes) throw new Error(`history entry ${oldest} is missing`);
-    entries.push(decodeHistoryEntry(oldest, bytes));
+    entries.push({ revision: oldest, deleted: deletedBy(oldest, bytes) });
     historyBytes -= bytes.length;
     oldest++;
   }
   return { entries, oldest, historyBytes };
 }
 
-function forget(tables: Tables, entry: HistoryEntry): void {
-  const key = toRevisionKey(entry.revision);
-  tables.history.remove(key);
-  const digest = tables.idempotencyOrder.get(key);
-  if (digest) {
+/** In outline: decoding a large segment would keep everybody waiting, within whichever commit trims it. */
+function deletedBy(revision: bigint, entryBytes: Uint8Array): RecordId[] {
+  const deletions = decodeOutlines(revision, entryBytes).filter(({ isDeletion }) => isDeletion);
+  return deletions.flatMap((change) => outlinedId(change) ?? []);
+}
+
+function forget({ history, deletions }: Tables, { revision, deleted }: TrimmedEntry): void {
+  const key = toRevisionKey(revision);
+  history.remove(key);
+  for (const id of deleted) {
+    const idKey = toTextKey(id);
+    const deletedAt = deletions.get(idKey);
+    if (deletedAt && Buffer.compare(deletedAt, key) === 0) deletions.remove(idKey);
+  }
+}
+
+/** Drops the keys of transactions before the newest `maxEntries`. Gives the oldest revision whose key may be kept. */
+function forgetIdempotencyKeys(tables: Tables, kept: bigint, newest: bigint, bounds: HistoryBounds): bigint {
+  let oldest = kept;
+  for (let count = 0; oldest < newest && count < MAX_TRIMMED_PER_COMMIT; count++, oldest++) {
+    if (newest - oldest < BigInt(bounds.maxEntries)) break;
+    const key = toRevisionKey(oldest);
+    const digest = tables.idempotencyOrder.get(key);
+    if (!digest) continue;
     tables.idempotency.remove(digest);
     tables.idempotencyOrder.remove(key);
   }
-  for (const change of entry.changes) {
-    const id = change.after ? undefined : changedId(change);
-    if (id === undefined) continue;
-    const idKey = toTextKey(id);
-    const deletedAt = tables.deletions.get(idKey);
-    if (deletedAt && Buffer.compare(deletedAt, key) === 0) tables.deletions.remove(idKey);
-  }
+  return oldest;
 }

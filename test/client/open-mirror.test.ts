@@ -350,6 +350,30 @@ describe("with a bootstrap", () => {
     expect(mirror.keys()).toEqual(["a"]);
   });
 
+  const withoutKeys = (environment: string) => {
+    const segments = [{ key: "beta", environment, keysOmitted: true, includedCount: 70_000 }];
+    return { ...file(), segments: [...segments, { key: "empty" }] };
+  };
+
+  it("ignores one that has a segment without its keys, and says so", async () => {
+    transport.refusal = away;
+    const log: MirrorLogEntry[] = [];
+    const bootstrap = withoutKeys("production");
+    const mirror = opening({ bootstrap, log: (entry) => log.push(entry) });
+    await expect
+      .poll(() => log.map(({ message }) => message).join("\n"))
+      .toMatch(/the bootstrap is ignored: segment "beta" .*without its keys \(keysOmitted\).*flagwire export/);
+    transport.refusal = undefined;
+    await clock.advance(5_000);
+    expect((await mirror).keys()).toEqual(["a"]);
+  });
+
+  it("begins with one that has such a segment in another environment", async () => {
+    transport.refusal = away;
+    const mirror = await opening({ bootstrap: withoutKeys("staging") });
+    expect(mirror.boolean("x", false)).toBe(true);
+  });
+
   it("ignores one that cannot be read, and says so", async () => {
     const log: MirrorLogEntry[] = [];
     await opening({ bootstrap: join(folder, "missing.json"), log: (entry) => log.push(entry) });

@@ -6,6 +6,7 @@ import {
   environmentId,
   flagId,
   HistoryCompacted,
+  recordId,
   recordRevision,
   reservedKeyId,
   type Store,
@@ -18,6 +19,7 @@ import {
   environmentRecord,
   flagRecord,
   historyOf,
+  outlinesOf,
   put,
   remove,
   reservedKeyRecord,
@@ -93,6 +95,18 @@ function describeCommit(open: OpenFreshStore): void {
     expect((await tailed(store, 0n, 1))[0]?.changes[0]?.after?.kind.value).toMatchObject({
       description: "as committed",
     });
+  });
+
+  it("shares no list with the caller's segment", async () => {
+    const store = await open();
+    const record = segmentRecord("production", "beta");
+    const id = segmentId("production", "beta");
+    await store.commit(transaction([{ id, after: record }]));
+    if (record.kind.case !== "segment") throw new Error("no segment");
+    record.kind.value.included.push("later");
+    record.kind.value.excluded.push("later");
+    const [entry] = await tailed(store, 0n, 1);
+    expect(entry?.changes[0]?.after?.kind.value).toMatchObject({ included: ["u1"], excluded: [] });
   });
 
   it("gives 64 concurrent transactions 64 revisions without a gap", async () => {
@@ -187,6 +201,30 @@ function describePreconditions(open: OpenFreshStore): void {
     expect(await commit(store, [put("a")], unchanged("a", 1n))).toBe(5n);
   });
 
+  it("forgets the deletion of every kind of record together with its history", async () => {
+    const store = await open({ history: { maxEntries: 2 } });
+    const records = [
+      flagRecord("a"),
+      targetingRecord("production", "a"),
+      segmentRecord("production", "beta"),
+      environmentRecord("staging"),
+      reservedKeyRecord("old"),
+    ].map((after) => ({ id: recordId(after) ?? "", after }));
+    await commit(store, records);
+    await commit(
+      store,
+      records.map(({ id }) => ({ id, after: undefined })),
+    );
+    const stale = (id: string) => ({ kind: "unchanged", id, revision: 1n }) as const;
+    await commit(store, [put("b")]);
+    for (const { id } of records) {
+      const result = await store.commit(transaction([put("c")], { preconditions: [stale(id)] }));
+      expect(result).toMatchObject({ kind: "conflict", precondition: { id } });
+    }
+    await commit(store, [put("b", "again")]);
+    await commit(store, [put("c")], ...records.map(({ id }) => stale(id)));
+  });
+
   it("conflicts where a record should be absent and is not", async () => {
     const store = await open();
     expect(await commit(store, [put("a")], absent("a"))).toBe(1n);
@@ -278,7 +316,17 @@ function describeIdempotency(open: OpenFreshStore): void {
     expect(await store.findIdempotent("other")).toBeUndefined();
   });
 
-  it("forgets a key together with its history", async () => {
+  it("keeps a key however large the transactions after it, which push its own out of history", async () => {
+    const store = await open({ history: { maxBytes: 1_000, maxEntries: 10 } });
+    await store.commit(transaction([put("a")], { idempotency }));
+    for (let i = 0; i < 5; i++) await commit(store, [put("b", String(i).repeat(1_000))]);
+    expect(store.edges()).toEqual({ oldest: 6n, newest: 6n });
+    expect(await store.findIdempotent(idempotency.key)).toEqual({ ...idempotency, revision: 1n });
+    const again = await store.commit(transaction([put("a")], { idempotency }));
+    expect(again).toEqual({ kind: "repeated", write: { ...idempotency, revision: 1n } });
+  });
+
+  it("forgets a key after as many transactions as history keeps at most", async () => {
     const store = await open({ history: { maxEntries: 2 } });
     await store.commit(transaction([put("a")], { idempotency }));
     await commit(store, [put("b")]);
@@ -287,6 +335,13 @@ function describeIdempotency(open: OpenFreshStore): void {
     expect(await store.findIdempotent(idempotency.key)).toBeUndefined();
     expect(await store.commit(transaction([put("a")], { idempotency }))).toEqual({ kind: "committed", revision: 4n });
     expect(await store.findIdempotent(idempotency.key)).toMatchObject({ revision: 4n });
+  });
+
+  it("keeps the newest transaction's key whatever the bounds", async () => {
+    const store = await open({ history: { maxBytes: 1, maxEntries: 0 } });
+    await commit(store, [put("a")]);
+    await store.commit(transaction([put("b")], { idempotency }));
+    expect(await store.findIdempotent(idempotency.key)).toMatchObject({ revision: 2n });
   });
 }
 
@@ -325,6 +380,62 @@ function describeHistory(open: OpenFreshStore): void {
     expect((await historyOf(store, 3n)).map((entry) => entry.revision)).toEqual([2n, 1n]);
     expect((await historyOf(store, 1n)).map((entry) => entry.revision)).toEqual([]);
     expect((await historyOf(store, 100n)).map((entry) => entry.revision)).toEqual([3n, 2n, 1n]);
+  });
+
+  it.each([0, 1_024])("tells in outline what it tells in full, with %i transactions in memory", async (maxEntries) => {
+    const store = await open({ window: { maxEntries } });
+    await commit(store, [put("a"), put("b")]);
+    await commit(store, [
+      { id: targetingId("production", "a"), after: targetingRecord("production", "a") },
+      { id: segmentId("production", "beta"), after: segmentRecord("production", "beta") },
+      { id: environmentId("staging"), after: environmentRecord("staging") },
+      { id: reservedKeyId("old"), after: reservedKeyRecord("old") },
+    ]);
+    await commit(store, [put("a", "new"), remove("b"), { id: segmentId("production", "beta"), after: undefined }]);
+    await commit(store, [put("c")]);
+    const outlines = await outlinesOf(store);
+    expect(outlines.map(({ revision, changes }) => [revision, ...changes])).toEqual([
+      [4n, { kind: "flag", key: "c", environment: "", isDeletion: false }],
+      [
+        3n,
+        { kind: "flag", key: "a", environment: "", isDeletion: false },
+        { kind: "flag", key: "b", environment: "", isDeletion: true },
+        { kind: "segment", key: "beta", environment: "production", isDeletion: true },
+      ],
+      [
+        2n,
+        { kind: "targeting", key: "a", environment: "production", isDeletion: false },
+        { kind: "segment", key: "beta", environment: "production", isDeletion: false },
+        { kind: "environment", key: "staging", environment: "", isDeletion: false },
+        { kind: "reservedKey", key: "old", environment: "", isDeletion: false },
+      ],
+      [
+        1n,
+        { kind: "flag", key: "a", environment: "", isDeletion: false },
+        { kind: "flag", key: "b", environment: "", isDeletion: false },
+      ],
+    ]);
+    expect(outlines.map(({ entry }) => entry)).toEqual(await historyOf(store));
+    expect((await outlinesOf(store, 3n)).map(({ revision }) => revision)).toEqual([2n, 1n]);
+  });
+
+  it("gives an entry from storage without the keys of large segments where that is asked for", async () => {
+    const store = await open({ window: { maxEntries: 1, maxBytes: 1 } });
+    const id = segmentId("production", "beta");
+    await commit(store, [{ id, after: segmentRecord("production", "beta", ["u1", "u2"]) }, put("a", "x".repeat(100))]);
+    await commit(store, [put("b")]);
+    const segmentsOf = async (maxSegmentBytes?: number) => {
+      const segments: unknown[] = [];
+      for await (const outline of store.outlines(2n)) {
+        segments.push(outline.entry(maxSegmentBytes).changes[0]?.after?.kind.value);
+      }
+      return segments;
+    };
+    const whole = { key: "beta", included: ["u1", "u2"], includedCount: 0, keysOmitted: false };
+    expect(await segmentsOf()).toMatchObject([whole]);
+    expect(await segmentsOf(100)).toMatchObject([whole]);
+    const counted = { key: "beta", revision: 1n, included: [], includedCount: 2, keysOmitted: true };
+    expect(await segmentsOf(5)).toMatchObject([counted]);
   });
 }
 
@@ -467,5 +578,6 @@ function describeClose(open: OpenFreshStore): void {
     await expect(store.load()).rejects.toBeInstanceOf(StoreUnavailable);
     await expect(store.findIdempotent("k")).rejects.toBeInstanceOf(StoreUnavailable);
     await expect(historyOf(store)).rejects.toBeInstanceOf(StoreUnavailable);
+    await expect(outlinesOf(store)).rejects.toBeInstanceOf(StoreUnavailable);
   });
 }

@@ -6,7 +6,7 @@ export interface EditedTable {
   remove(key: string | Uint8Array): void;
 }
 
-const NAMES = ["meta", "records", "history", "idempotency", "deletions", "other"] as const;
+const NAMES = ["meta", "records", "history", "idempotency", "idempotency-order", "deletions", "other"] as const;
 
 /** Changes a data directory behind the store's back. `other` is a database that is not the store's. */
 export async function editTables(

@@ -9,6 +9,7 @@ import { type HistoryEntry, type Record, RecordSchema } from "../../gen/flagwire
 import { SegmentSchema } from "../../gen/flagwire/v1/segment_pb.js";
 import { TargetingSchema } from "../../gen/flagwire/v1/targeting_pb.js";
 import {
+  type ChangeOutline,
   flagId,
   isStoreProblem,
   type LmdbStoreOptions,
@@ -38,8 +39,8 @@ export function targetingRecord(environment: string, flagKey: string): Record {
   return create(RecordSchema, { kind: { case: "targeting", value } });
 }
 
-export function segmentRecord(environment: string, key: string): Record {
-  const value = create(SegmentSchema, { environment, key, included: ["u1"] });
+export function segmentRecord(environment: string, key: string, included = ["u1"]): Record {
+  const value = create(SegmentSchema, { environment, key, included });
   return create(RecordSchema, { kind: { case: "segment", value } });
 }
 
@@ -91,6 +92,15 @@ export async function historyOf(store: Store, before?: bigint): Promise<HistoryE
   const entries: HistoryEntry[] = [];
   for await (const entry of store.history(before)) entries.push(entry);
   return entries;
+}
+
+/** What history is in outline, with all of each entry beside it. */
+export async function outlinesOf(store: Store, before?: bigint) {
+  const outlines: { revision: bigint; changes: ChangeOutline[]; entry: HistoryEntry }[] = [];
+  for await (const outline of store.outlines(before)) {
+    outlines.push({ revision: outline.revision, changes: [...outline.changes()], entry: outline.entry() });
+  }
+  return outlines;
 }
 
 /** A directory that goes away with the test. */

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { type HistoryEntry, HistoryEntrySchema } from "../../gen/flagwire/v1/history_pb.js";
+import { outlineOfEntry } from "../../src/store/history-outline.js";
 import { LiveLog } from "../../src/store/live-log.js";
 
 const ENTRIES = 20n;
@@ -10,7 +11,7 @@ function slowLog(readMs: number): LiveLog {
   let nowMs = 0;
   const read = (revision: bigint) => {
     nowMs += readMs;
-    return create(HistoryEntrySchema, { revision });
+    return outlineOfEntry(create(HistoryEntrySchema, { revision }));
   };
   const bounds = { maxEntries: 1, maxBytes: 1 };
   return new LiveLog({ oldest: 1n, newest: ENTRIES }, bounds, read, { monotonicMs: () => nowMs });
@@ -43,7 +44,7 @@ describe("an entry that is larger than all that may be held", () => {
     const read: bigint[] = [];
     const log = new LiveLog({ oldest: 1n, newest: 0n }, { maxEntries: 10, maxBytes: 1 }, (revision) => {
       read.push(revision);
-      return create(HistoryEntrySchema, { revision });
+      return outlineOfEntry(create(HistoryEntrySchema, { revision }));
     });
     const tail = log.tail(0n, new AbortController().signal);
     const first = acknowledged(1n);

@@ -1,8 +1,18 @@
 import { access, chmod, mkdir, readdir, stat, truncate, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { describe, expect, it } from "vitest";
-import { flagId, isStoreProblem, openLmdbStore, recordRevision, type Store } from "../../src/store/index.js";
+import { ChangeSchema, HistoryEntrySchema, RecordSchema } from "../../gen/flagwire/v1/history_pb.js";
+import {
+  flagId,
+  isStoreProblem,
+  openLmdbStore,
+  recordRevision,
+  type Store,
+  StoreUnavailable,
+} from "../../src/store/index.js";
 import { editTables } from "./edit-tables.js";
 import {
   commit,
@@ -80,7 +90,90 @@ describe("opening a data directory", () => {
     await commit(second, [put("a")]);
     expect(second.edges()).toEqual({ oldest: 17n, newest: 21n });
   });
+
+  it("drops idempotency keys to lowered bounds", async () => {
+    const path = await temporaryDirectory();
+    const first = await openStore(path);
+    const keyed = (i: number) => transaction([put("a", `${i}`)], { idempotency: { key: `k${i}`, fingerprint: "f" } });
+    for (let i = 1; i <= 20; i++) await first.commit(keyed(i));
+    await first.close();
+    const second = await openStore(path, { history: { maxEntries: 5 } });
+    await commit(second, [put("a")]);
+    const kept = await Promise.all(Array.from({ length: 20 }, (_, i) => second.findIdempotent(`k${i + 1}`)));
+    expect(kept.flatMap((write) => write?.revision ?? [])).toEqual([17n, 18n, 19n, 20n]);
+  });
+
+  // As it was written by versions that dropped idempotency keys together with history.
+  it("takes over a directory that does not say which idempotency keys it keeps", async () => {
+    const path = await temporaryDirectory();
+    const bounds = { history: { maxEntries: 3 } };
+    const first = await openStore(path, bounds);
+    for (let i = 1; i <= 4; i++) await commit(first, [put("a", `change ${i}`)]);
+    await first.commit(transaction([put("b")], { idempotency: { key: "k", fingerprint: "f" } }));
+    await first.close();
+    await editTables(path, ({ meta }) => meta.remove("idempotency-oldest"));
+    const second = await openStore(path, bounds);
+    for (const key of ["c", "d"]) await commit(second, [put(key)]);
+    expect(await second.findIdempotent("k")).toMatchObject({ revision: 5n });
+    await commit(second, [put("e")]);
+    expect(await second.findIdempotent("k")).toBeUndefined();
+  });
+
+  it("trims entries without decoding their records, and forgets what they deleted", async () => {
+    const path = await temporaryDirectory();
+    const bounds = { history: { maxEntries: 3 } };
+    const first = await openStore(path, bounds);
+    for (const change of [put("a"), remove("a"), put("b")]) await commit(first, [change]);
+    await first.close();
+    await editTables(path, ({ history }) => {
+      for (const [revision, side] of [
+        [1n, "after"],
+        [2n, "before"],
+      ] as const) {
+        history.put(revisionKey(revision), entryOfUnreadableFlag(revision, "a", side));
+      }
+    });
+    const second = await openStore(path, bounds);
+    const stale = { kind: "unchanged", id: flagId("a"), revision: 1n } as const;
+    await commit(second, [put("c")]);
+    expect(await second.commit(transaction([put("d")], { preconditions: [stale] }))).toMatchObject({
+      kind: "conflict",
+    });
+    expect(await commit(second, [put("d")])).toBe(5n);
+    expect(second.edges().oldest).toBe(3n);
+    expect(await commit(second, [put("e")], stale)).toBe(6n);
+  });
+
+  it("tells history in outline without decoding its records", async () => {
+    const path = await temporaryDirectory();
+    const first = await openStore(path);
+    await commit(first, [put("a")]);
+    await first.close();
+    await editTables(path, ({ history }) => history.put(revisionKey(1n), entryOfUnreadableFlag(1n, "a", "after")));
+    const second = await openStore(path);
+    for await (const outline of second.outlines()) {
+      expect([...outline.changes()]).toEqual([{ kind: "flag", key: "a", environment: "", isDeletion: false }]);
+      expect(() => outline.entry()).toThrow(StoreUnavailable);
+    }
+  });
 });
+
+/** An entry in its stored form whose one record is a flag of bytes that are no message. */
+function entryOfUnreadableFlag(revision: bigint, key: string, side: "before" | "after"): Uint8Array {
+  const record = new BinaryWriter()
+    .tag(RecordSchema.field.flag.number, WireType.LengthDelimited)
+    .bytes(Buffer.from([7]));
+  const change = new BinaryWriter().raw(toBinary(ChangeSchema, create(ChangeSchema, { key })));
+  change.tag(ChangeSchema.field[side].number, WireType.LengthDelimited).bytes(record.finish());
+  const entry = new BinaryWriter().raw(toBinary(HistoryEntrySchema, create(HistoryEntrySchema, { revision })));
+  return entry.tag(HistoryEntrySchema.field.changes.number, WireType.LengthDelimited).bytes(change.finish()).finish();
+}
+
+function revisionKey(revision: bigint): Uint8Array {
+  const key = Buffer.alloc(8);
+  key.writeBigUInt64BE(revision);
+  return key;
+}
 
 describe("owning a data directory", () => {
   it("refuses a second store in the same process, naming the owner", async () => {

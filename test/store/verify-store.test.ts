@@ -61,6 +61,20 @@ describe("verifying a sound directory", () => {
     expect(report).toMatchObject({ headRevision: 6n, historyCount: maxEntries, problems: [] });
   });
 
+  it("finds nothing where idempotency keys are older than history", async () => {
+    const path = await worked();
+    const store = await openStore(path, { history: { maxBytes: 1 } });
+    await commit(store, [put("a", "four")]);
+    await store.close();
+    expect(await verified(path)).toMatchObject({ historyCount: 1, idempotencyKeyCount: 2, problems: [] });
+  });
+
+  it("finds nothing in one of a version that dropped idempotency keys with history", async () => {
+    const path = await worked();
+    await editTables(path, ({ meta }) => meta.remove("idempotency-oldest"));
+    expect(await verified(path)).toMatchObject({ idempotencyKeyCount: 2, problems: [] });
+  });
+
   it("finds nothing in a new one", async () => {
     const path = await temporaryDirectory();
     await (await openStore(path)).close();
@@ -102,6 +116,20 @@ describe("verifying a directory with planted damage", () => {
       "an idempotency key in another place",
       (t) => t.idempotency.put("x", idempotentWrite("k1", 2)),
       /place of another/,
+    ],
+    [
+      "an idempotency key of the future",
+      (t) => {
+        t.idempotency.put("x", idempotentWrite("k1", 9));
+        t["idempotency-order"].put(revisionKey(9n), Buffer.from("x"));
+      },
+      /points to revision 9/,
+    ],
+    ["an idempotency key that should be gone", (t) => t.meta.put("idempotency-oldest", Buffer.from("3")), /revision 2/],
+    [
+      "a revision without its idempotency key",
+      (t) => t["idempotency-order"].put(revisionKey(3n), Buffer.from("x")),
+      /2 idempotency keys, but 3/,
     ],
     ["an unreadable idempotency key", (t) => t.idempotency.put("x", Buffer.from("{")), /idempotency key cannot/],
     ["a deletion of the future", (t) => t.deletions.put("flag/c", revisionKey(9n)), /flag\/c points to revision 9/],

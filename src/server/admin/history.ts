@@ -11,10 +11,11 @@ import {
   type HistoryEntry,
   HistoryEntrySchema,
 } from "../../../gen/flagwire/v1/history_pb.js";
+import { type ChangeOutline, type HistoryOutline, outlineOf } from "../../store/index.js";
 import { invalidArgument } from "../environment.js";
 import type { ServiceHandlers } from "../handlers.js";
 import { contractLimits } from "../limits.js";
-import { isRefusal, type OrRefusal } from "../refusal.js";
+import { isRefusal, type OrRefusal, Refusal } from "../refusal.js";
 import type { Admin } from "./admin.js";
 import { answerStore } from "./answer-store.js";
 import { ByteBudget, pageSizeOf } from "./page.js";
@@ -26,33 +27,44 @@ type Handlers = ServiceHandlers<typeof AdminService>;
 const MAX_SCANNED = 5_000;
 
 export function historyHandler(admin: Admin): Handlers["listHistory"] {
-  return async (request) => {
+  return async (request, { signal }) => {
     const size = pageSizeOf(request.pageSize, 50);
     if (isRefusal(size)) return size;
     const before = parsePageToken(request.pageToken);
     if (isRefusal(before)) return before;
-    return answerStore(() => listHistory(admin, request, size, before));
+    return answerStore(() => listHistory(admin, request, { size, before, signal }));
   };
+}
+
+interface Page {
+  readonly size: number;
+  /** Only transactions with a lower revision. */
+  readonly before: bigint | undefined;
+  /** Aborts when nobody waits for it any more. */
+  readonly signal: AbortSignal;
 }
 
 async function listHistory(
   { head }: Admin,
   request: ListHistoryRequest,
-  size: number,
-  before: bigint | undefined,
-): Promise<ListHistoryResponse> {
+  { size, before, signal }: Page,
+): Promise<OrRefusal<ListHistoryResponse>> {
   const { store, revision } = head;
   const entries: HistoryEntry[] = [];
   const budget = new ByteBudget();
   let scanned = 0;
   let nextPageToken = "";
-  for await (const entry of store.history(before)) {
-    if (entry.revision > revision) continue;
-    const isWanted = concerns(entry, request);
-    const shown = isWanted ? shorten(entry, request) : undefined;
+  // Looked at in outline: an entry may hold a million keys, which take long to decode.
+  for await (const outline of store.outlines(before)) {
+    if (signal.aborted) return new Refusal("CANCELLED", "CANCELLED", "the caller has gone");
+    if (outline.revision > revision) continue;
     const isFull = entries.length === size || scanned++ === MAX_SCANNED;
+    const shown =
+      !isFull && concerns(outline, request)
+        ? shorten(outline.entry(contractLimits.listedSegmentBytes), request)
+        : undefined;
     if (isFull || (shown !== undefined && !budget.take(HistoryEntrySchema, shown))) {
-      nextPageToken = String(entry.revision + 1n);
+      nextPageToken = String(outline.revision + 1n);
       break;
     }
     if (shown !== undefined) entries.push(shown);
@@ -67,27 +79,22 @@ function parsePageToken(token: string): OrRefusal<bigint | undefined> {
   return invalidArgument([{ field: "page_token", description: "is not a token that this server gave" }]);
 }
 
-function concerns(entry: HistoryEntry, { flagKey, environment }: ListHistoryRequest): boolean {
+function concerns(outline: HistoryOutline, { flagKey, environment }: ListHistoryRequest): boolean {
   if (flagKey === "" && environment === "") return true;
-  return entry.changes.some((change) => isAskedFor(change, { flagKey, environment }));
+  for (const change of outline.changes()) if (isAskedFor(change, { flagKey, environment })) return true;
+  return false;
 }
 
-function isAskedFor(change: Change, { flagKey, environment }: Pick<ListHistoryRequest, "flagKey" | "environment">) {
+function isAskedFor(change: ChangeOutline, { flagKey, environment }: Filter): boolean {
   if (environment !== "" && change.environment !== environment) return false;
-  return flagKey === "" || flagKeyOf(change) === flagKey;
+  return flagKey === "" || (change.key === flagKey && isOfFlag(change));
 }
 
-function flagKeyOf({ before, after }: Change): string | undefined {
-  const kind = (after ?? before)?.kind;
-  switch (kind?.case) {
-    case "flag":
-    case "reservedKey":
-      return kind.value.key;
-    case "targeting":
-      return kind.value.flagKey;
-    default:
-      return undefined;
-  }
+type Filter = Pick<ListHistoryRequest, "flagKey" | "environment">;
+
+/** Else its key is not a flag's. */
+function isOfFlag({ kind }: ChangeOutline): boolean {
+  return kind === "flag" || kind === "reservedKey" || kind === "targeting";
 }
 
 /**
@@ -102,7 +109,7 @@ function shorten(entry: HistoryEntry, request: ListHistoryRequest): HistoryEntry
     left -= size;
     return true;
   };
-  const isAsked = (change: Change) => isAskedFor(change, request);
+  const isAsked = (change: Change) => isAskedFor(outlineOf(change), request);
   const shown = entry.changes.map(shownChange);
   const asked = shown.filter((change) => isAsked(change) && fits(change));
   const others = shown.filter((change) => !isAsked(change) && fits(change));

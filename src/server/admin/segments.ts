@@ -1,4 +1,5 @@
 import { clone, create } from "@bufbuild/protobuf";
+import type { FieldMask } from "@bufbuild/protobuf/wkt";
 import {
   type AdminService,
   CreateSegmentRequestSchema,
@@ -23,6 +24,7 @@ import { ByteBudget, pageSizeOf } from "./page.js";
 import { putSegment, remove } from "./records.js";
 import { shownSegment } from "./shown-segment.js";
 
+const KEY_LISTS = ["included", "excluded"] as const;
 const EDITABLE = { fields: ["description", "included", "excluded", "condition"] } as const;
 
 type Handlers = ServiceHandlers<typeof AdminService>;
@@ -98,7 +100,7 @@ function updateSegment(admin: Admin): Handlers["updateSegment"] {
   return (request, call) => {
     const segment = namedSegment(request.segment, request.environment);
     if (isRefusal(segment)) return segment;
-    if (segment.keysOmitted && request.updateMask === undefined) return refuseOmittedKeys();
+    if (segment.keysOmitted && namesKeys(request.updateMask)) return refuseOmittedKeys();
     const { environment, key } = segment;
     return writeFor(admin, UpdateSegmentRequestSchema, request, call, {
       draft: (catalog) => {
@@ -109,7 +111,7 @@ function updateSegment(admin: Admin): Handlers["updateSegment"] {
         // Without the keys, which may be a million: those that are not named stay.
         const merged = mergeFields(SegmentSchema, withoutKeys(current), segment, updateMask, EDITABLE);
         if (isRefusal(merged)) return merged;
-        for (const list of ["included", "excluded"] as const) {
+        for (const list of KEY_LISTS) {
           if (updateMask && !updateMask.paths.includes(list)) merged[list] = current[list];
         }
         return { changes: [putSegment(merged)], reads: "all", brokenReason: "SEGMENT_IN_USE" };
@@ -153,8 +155,13 @@ function namedSegment(segment: Segment | undefined, environment: string): OrRefu
 /** A segment that was read without its keys, to be written without them: nobody means that. */
 function refuseOmittedKeys(): Refusal {
   const description =
-    "is set: this segment was read without its keys, and would lose them; name what to change in update_mask, or import all of it";
+    "is set: this segment was read without its keys, and would lose them; name what else to change in update_mask, change its keys by ChangeSegmentKeys, or import all of it";
   return invalidArgument([{ field: "segment.keys_omitted", description }]);
+}
+
+/** Whether a mask lets keys be replaced; none at all does. */
+function namesKeys(mask: FieldMask | undefined): boolean {
+  return mask === undefined || KEY_LISTS.some((list) => mask.paths.includes(list));
 }
 
 function segmentExists(key: string, environment: string): Refusal {

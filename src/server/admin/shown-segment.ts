@@ -4,8 +4,9 @@ import { type Segment, SegmentSchema } from "../../../gen/flagwire/v1/segment_pb
 import { segmentBytes, withoutKeys } from "../../watch/index.js";
 import { contractLimits } from "../limits.js";
 
-/** A segment as an answer shows it: with counts of its keys, and with the keys where it then has at most `maxBytes`. */
+/** A segment as an answer shows it: with counts of its keys, and with the keys where it then has at most `maxBytes`. One whose keys history has left out has its counts already. */
 export function shownSegment(segment: Segment, maxBytes: number = contractLimits.wholeSegmentBytes): Segment {
+  if (segment.keysOmitted) return segment;
   const { included, excluded } = segment;
   const counts = { includedCount: included.length, excludedCount: excluded.length };
   if (fits(segment, maxBytes)) return create(SegmentSchema, { ...segment, ...counts });
