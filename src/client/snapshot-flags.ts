@@ -11,6 +11,7 @@ import {
 import { type EvaluationDetails, type Explanation, errorDetails, toDetails, typeMismatch } from "./details.js";
 import type { Follower } from "./follower.js";
 import type { Flags } from "./mirror-api.js";
+import { ownPart } from "./own-part.js";
 import { NO_LIST_OF_NAMES, parseExplainOptions } from "./private-attributes.js";
 
 const NO_CONTEXT: Context = Object.freeze({});
@@ -57,8 +58,9 @@ export class SnapshotFlags implements Flags {
       const flag = snapshot.flag(key);
       if (flag === undefined) return notFound(key, defaultValue, revision);
       const outcome = this.#select(flag, context);
-      outcome.tally.count++;
-      return checkedDetails(flag, outcome, defaultValue, revision);
+      const details = checkedDetails(flag, outcome, defaultValue, revision);
+      if (details.errorCode !== "TYPE_MISMATCH") outcome.tally.count++;
+      return details;
     } catch {
       return threw(key, defaultValue, revision);
     }
@@ -76,16 +78,24 @@ export class SnapshotFlags implements Flags {
       const flag = snapshot.flag(key);
       if (flag === undefined) return { ...notFound(key, defaultValue, revision), trace: undefined };
       const now = this.#clock.now();
-      const details = checkedDetails(flag, flag.select(context ?? NO_CONTEXT, now), defaultValue, revision);
+      const asked = ownPart(context ?? NO_CONTEXT);
+      const details = checkedDetails(flag, flag.select(asked, now), defaultValue, revision);
       const privateAttributes = [...this.#privateAttributes, ...hidden];
-      return { ...details, trace: explain(flag, context ?? NO_CONTEXT, now, { privateAttributes }) };
+      return { ...details, trace: explain(flag, asked, now, { privateAttributes }) };
     } catch {
       return { ...threw(key, defaultValue, revision), trace: undefined };
     }
   }
 
+  /** Nothing of the engine throws, but what it reads of the context may. Perhaps only what does not count, being inherited. */
   #select(flag: CompiledFlag, context: Context | undefined): CountedOutcome {
-    return flag.select(context ?? NO_CONTEXT, flag.usesNow ? this.#clock.now() : 0);
+    const asked = context ?? NO_CONTEXT;
+    const now = flag.usesNow ? this.#clock.now() : 0;
+    try {
+      return flag.select(asked, now);
+    } catch {
+      return flag.select(ownPart(asked), now);
+    }
   }
 
   #value(key: string, type: FlagType, context: Context | undefined): JsonValue | undefined {
@@ -96,7 +106,6 @@ export class SnapshotFlags implements Flags {
       outcome.tally.count++;
       return outcome.value;
     } catch {
-      // The context threw, such as from a getter. Nothing of the engine throws.
       return undefined;
     }
   }

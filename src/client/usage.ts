@@ -6,13 +6,14 @@ export interface FlagUsage {
   /** Undefined: there was no value, and callers used their own default. */
   readonly variant: string | undefined;
   readonly count: number;
-  /** The newest revision that it was answered at. */
+  /** The newest that it can have been answered at: the mirror's when it was taken, or when the flag last changed. */
   readonly revision: number;
 }
 
 /**
  * The evaluations of a mirror, by flag and variant. What a snapshot's flags were asked is counted in their tallies; here it
- * is kept when a snapshot goes, so that counting costs an evaluation no look-up.
+ * is kept when a snapshot goes, so that counting costs an evaluation no look-up. Holds one entry for each flag and variant that
+ * was ever answered, until it is taken.
  */
 export class UsageCounter {
   #kept = new Map<string, FlagUsage>();

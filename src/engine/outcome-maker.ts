@@ -49,23 +49,8 @@ export class OutcomeMaker {
     return this.#freeze({ value: undefined, variant: undefined, reason: "ERROR", errorCode, errorMessage }, extras);
   }
 
-  #freeze(
-    part: Pick<Outcome, "value" | "variant" | "reason"> & Partial<Pick<Outcome, "errorCode" | "errorMessage">>,
-    extras: OutcomeExtras,
-  ): CountedOutcome {
-    const outcome: Outcome = {
-      flagKey: this.flagKey,
-      value: part.value,
-      variant: part.variant,
-      reason: part.reason,
-      ruleId: extras.ruleId,
-      prerequisiteKey: extras.prerequisiteKey,
-      errorCode: part.errorCode,
-      errorMessage: part.errorMessage,
-      metadata: this.#metadata,
-    };
-    const tally = this.#tally(part.variant);
-    return Object.freeze(Object.defineProperty(outcome, "tally", { value: tally }) as CountedOutcome);
+  #freeze(part: OutcomePart, extras: OutcomeExtras): CountedOutcome {
+    return Object.freeze(new CompiledOutcome(this.flagKey, part, extras, this.#metadata, this.#tally(part.variant)));
   }
 
   #tally(variant: string | undefined): Tally {
@@ -74,6 +59,41 @@ export class OutcomeMaker {
     const tally: Tally = { variant, count: 0 };
     this.#tallies.set(variant, tally);
     return tally;
+  }
+}
+
+type OutcomePart = Pick<Outcome, "value" | "variant" | "reason"> & Partial<Pick<Outcome, "errorCode" | "errorMessage">>;
+
+/** The tally is no member of the answer, so it is behind a getter of the class. */
+class CompiledOutcome implements CountedOutcome {
+  readonly value: JsonValue | undefined;
+  readonly variant: string | undefined;
+  readonly reason: Reason;
+  readonly ruleId: string | undefined;
+  readonly prerequisiteKey: string | undefined;
+  readonly errorCode: ErrorCode | undefined;
+  readonly errorMessage: string | undefined;
+  readonly #tally: Tally;
+
+  constructor(
+    readonly flagKey: string,
+    part: OutcomePart,
+    extras: OutcomeExtras,
+    readonly metadata: JsonValue | undefined,
+    tally: Tally,
+  ) {
+    this.value = part.value;
+    this.variant = part.variant;
+    this.reason = part.reason;
+    this.ruleId = extras.ruleId;
+    this.prerequisiteKey = extras.prerequisiteKey;
+    this.errorCode = part.errorCode;
+    this.errorMessage = part.errorMessage;
+    this.#tally = tally;
+  }
+
+  get tally(): Tally {
+    return this.#tally;
   }
 }
 

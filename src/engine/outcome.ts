@@ -49,6 +49,6 @@ export interface Tally {
 
 /** An outcome of a compiled flag. */
 export interface CountedOutcome extends Outcome {
-  /** Shared by all outcomes of the variant. Not enumerable, for it is no part of the answer. */
+  /** Shared by all outcomes of the variant. No own property, for it is no part of the answer. */
   readonly tally: Tally;
 }

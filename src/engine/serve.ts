@@ -28,7 +28,7 @@ export function compileServe(
     case "variant": {
       if (!outcomes.checkVariant(kind.value, `${path}.variant`, problems)) return undefined;
       const outcome = outcomes.variant(kind.value, reasons.variant, { ruleId: reasons.ruleId });
-      return { source: serve, ...constantChoice(outcome), hash: undefined };
+      return { source: serve, select: () => outcome, constant: outcome, hash: undefined };
     }
     case "rollout": {
       const rollout = compileRollout(kind.value, `${path}.rollout`, reasons.ruleId, outcomes, problems);

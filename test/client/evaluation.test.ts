@@ -163,6 +163,18 @@ describe("a mirror", () => {
     expect(mirror.details("text", undefined)).toMatchObject({ value: "blue", errorCode: undefined });
   });
 
+  it("does not stumble over what a context inherits, be it a getter that throws", () => {
+    class User {
+      targetingKey = "u1";
+      get plan(): string {
+        throw new Error("not yet");
+      }
+    }
+    expect(mirror.details("rule", true, new User() as never)).toMatchObject({ value: false, reason: "DEFAULT" });
+    expect(mirror.boolean("rule", true, new User() as never)).toBe(false);
+    expect(mirror.explain("rule", true, new User() as never)).toMatchObject({ value: false, reason: "DEFAULT" });
+  });
+
   it("never throws, whatever the context and the key", () => {
     const throwing = Object.defineProperty({}, "plan", {
       enumerable: true,
@@ -177,6 +189,9 @@ describe("a mirror", () => {
           throw new Error("no");
         },
         getOwnPropertyDescriptor: () => {
+          throw new Error("no");
+        },
+        ownKeys: () => {
           throw new Error("no");
         },
       },

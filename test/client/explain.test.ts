@@ -40,6 +40,7 @@ const items = [
   flag("killed", { killed: { killedBy: "ann", reason: "it\nfails" } }),
   flag("broken", { default: serve("nope") }),
   flag("needy", { prerequisites: [{ flagKey: "killed", variants: ["a"] }] }),
+  flag("mail", { rules: [rule(match("mail", Operator.EXISTS, []))] }),
   flag("everyone", { rules: [rule(all())] }),
 ];
 
@@ -178,6 +179,12 @@ checkout → variant off (SPLIT, rule beta)
     const text = textOf(mirror.explain("needy", "").trace);
     expect(text).toContain("✗ prerequisite killed must answer a: it is killed by ann: it\\u000afails");
     expect(textOf(mirror.explain("everyone", "").trace)).toContain("✓ everyone: all of no conditions");
+  });
+
+  it("escapes what would turn text around or hide in it", () => {
+    const email = "a\u202eb\u200f\ufeff\u2066c";
+    const { trace } = mirror.explain("mail", "", { mail: email });
+    expect(textOf(trace)).toContain('mail is "a\\u202eb\\u200f\\ufeff\\u2066c"');
   });
 
   it("says what a rollout cannot hash", () => {

@@ -72,5 +72,6 @@ it("adds up what was answered at several revisions, at the newest of them", asyn
 it("does not count what no flag answered", () => {
   mirror.boolean("nope", true);
   mirror.string("a", "another type");
+  mirror.details("a", "another type");
   expect(usage()).toEqual([]);
 });

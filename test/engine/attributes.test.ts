@@ -62,6 +62,8 @@ describe("only what a context owns counts", () => {
     const snapshot = snapshotOf(flag("both", { rules: [rule(all(isPro, isRed))] }), flag("run", { rules }));
     const inherits = (inherited: object, own: object): Context => Object.assign(Object.create(inherited), own);
     expect(ask(snapshot, "both", { plan: "pro", team: "red" }).ruleId).toBe("r");
+    expect(ask(snapshot, "both", { plan: ["x", "pro"], team: "red" }).ruleId).toBe("r");
+    expect(ask(snapshot, "both", { plan: "pro", team: ["x", "red"] }).ruleId).toBe("r");
     expect(ask(snapshot, "both", inherits({ plan: "pro" }, { team: "red" })).ruleId).toBeUndefined();
     expect(ask(snapshot, "both", inherits({ team: "red" }, { plan: "pro" })).ruleId).toBeUndefined();
     expect(ask(snapshot, "run", inherits({ plan: "pro" }, { team: "red" })).ruleId).toBe("red");

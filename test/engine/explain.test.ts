@@ -185,6 +185,29 @@ describe("a condition is told with", () => {
     });
   });
 
+  test("a list by what its elements are to JSON", () => {
+    const stateOf = (condition: Condition, x: unknown) => conditionOf(condition, { x }).match.attribute.state;
+    const isIn = match("x", Operator.IN, ["pro"]);
+    expect(stateOf(isIn, [new String("pro")])).toBe("ATTRIBUTE_STATE_COMPARED");
+    expect(stateOf(isIn, [Number.NaN, undefined])).toBe("ATTRIBUTE_STATE_WRONG_TYPE");
+    expect(stateOf(match("x", Operator.EXISTS, []), [])).toBe("ATTRIBUTE_STATE_COMPARED");
+    const { bucket } = conditionOf(share({ weight: 1, bucketBy: "x" }), { x: ["u1"] }).rollout;
+    expect(bucket.value.state).toBe("ATTRIBUTE_STATE_WRONG_TYPE");
+  });
+
+  test("one look at a value, however many conditions compare it", () => {
+    let reads = 0;
+    const x = {
+      get member() {
+        reads++;
+        return "m";
+      },
+    };
+    const conditions = Array.from({ length: 50 }, () => match("x", Operator.EXISTS, []));
+    expect(conditionOf(all(...conditions), { x }).all.conditions).toHaveLength(50);
+    expect(reads).toBe(1);
+  });
+
   test("the first 20 of many values, and their number", () => {
     const values = Array.from({ length: 1_000 }, (_, index) => `v${index}`);
     const { match: told } = conditionOf(match("plan", Operator.IN, values), { plan: "v999" });
@@ -312,8 +335,12 @@ test("a trace of all that the engine can evaluate fits a message", () => {
   const values = Array.from({ length: 30 }, (_, index) => long(index));
   const matches = Array.from({ length: 4_000 }, () => match("x", Operator.CONTAINS, [values.join("")]));
   const condition = all(...matches, match("x", Operator.EXISTS, []), not(match("y", Operator.CONTAINS, values)));
-  const rules = Array.from({ length: 5 }, (_, index) => rule(not(condition), `r${index}`));
-  const sizeBytes = traceBytes([flag("f", { rules })], { x: values.join(""), y: values });
+  const shares = Array.from({ length: 500 }, () => share({ salt: "説".repeat(256), bucketBy: "z", weight: 1 }));
+  const rules = [
+    rule(any(...shares), "shares"),
+    ...Array.from({ length: 5 }, (_, index) => rule(not(condition), `r${index}`)),
+  ];
+  const sizeBytes = traceBytes([flag("f", { rules })], { x: values.join(""), y: values, z: long(0) });
   expect(sizeBytes).toBeLessThan(2.2 * 2 ** 20);
 });
 

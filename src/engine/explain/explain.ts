@@ -32,9 +32,9 @@ import type {
 import type { Context } from "../context.js";
 import type { ErrorCode, Outcome, Reason } from "../outcome.js";
 import type { Problem } from "../problem.js";
+import { AttributeTracer } from "./attribute-tracer.js";
 import { PrivateAttributes } from "./private-attributes.js";
-import { traceAttribute } from "./trace-attribute.js";
-import { TraceBudget } from "./trace-budget.js";
+import { BUCKET_PARTS, TraceBudget } from "./trace-budget.js";
 import { ConditionTracer } from "./trace-condition.js";
 import { traceRollout } from "./trace-rollout.js";
 import { clipText } from "./trace-value.js";
@@ -51,7 +51,11 @@ export interface ExplainOptions {
  * Throws only what a getter or `toJSON` of the caller's own context does.
  */
 export function explain(flag: CompiledFlag, context: Context, now: number, options: ExplainOptions = {}): Trace {
-  const explanation = new Explanation(context, now, new PrivateAttributes(options.privateAttributes ?? []));
+  const explanation = new Explanation(
+    context,
+    now,
+    new AttributeTracer(new PrivateAttributes(options.privateAttributes ?? [])),
+  );
   // Every compiled flag is one: nobody else makes them.
   explanation.flag(flag as FlagEntry);
   return explanation.toTrace();
@@ -78,9 +82,9 @@ class Explanation {
   constructor(
     readonly context: Context,
     readonly now: number,
-    readonly hidden: PrivateAttributes,
+    readonly attributes: AttributeTracer,
   ) {
-    this.#conditions = new ConditionTracer(context, now, hidden, this.#budget);
+    this.#conditions = new ConditionTracer(context, now, attributes, this.#budget);
   }
 
   toTrace(): Trace {
@@ -155,7 +159,7 @@ class Explanation {
     const key = targetingKey(this.context);
     return create(TargetsTraceSchema, {
       keyCount: targets.size,
-      targetingKey: traceAttribute("targetingKey", key, () => true, this.hidden),
+      targetingKey: this.attributes.whole("targetingKey", key, () => true),
       variant: (key === undefined ? undefined : targets.get(key)?.variant) ?? "",
     });
   }
@@ -171,8 +175,9 @@ class Explanation {
     if (kind.case !== "rollout" || hash === undefined) {
       return create(ServeTraceSchema, { kind: { case: "variant", value: kind.case === "variant" ? kind.value : "" } });
     }
-    const value = traceRollout(kind.value, hash, this.context, this.hidden);
-    if (!this.#budget.take(value.shares.length)) value.shares = value.shares.filter(({ chosen }) => chosen);
+    const value = traceRollout(kind.value, hash, this.context, this.attributes);
+    if (!this.#budget.take(BUCKET_PARTS + value.shares.length))
+      value.shares = value.shares.filter(({ chosen }) => chosen);
     return create(ServeTraceSchema, { kind: { case: "rollout", value } });
   }
 }

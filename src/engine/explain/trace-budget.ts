@@ -4,6 +4,9 @@
  */
 const MAX_PARTS = 3_000;
 
+/** A bucket is told with its attribute, salt and input. */
+export const BUCKET_PARTS = 6;
+
 /** What is left of a trace's size. Parts that are not told cost their evaluation and nothing else. */
 export class TraceBudget {
   #left = MAX_PARTS;

@@ -12,9 +12,8 @@ import {
 import { targetingKey } from "../attribute.js";
 import type { CompiledCondition, CompiledSegment } from "../compiled-condition.js";
 import type { Context } from "../context.js";
-import type { PrivateAttributes } from "./private-attributes.js";
-import { traceAttribute } from "./trace-attribute.js";
-import type { TraceBudget } from "./trace-budget.js";
+import type { AttributeTracer } from "./attribute-tracer.js";
+import { BUCKET_PARTS, type TraceBudget } from "./trace-budget.js";
 import { traceShare } from "./trace-rollout.js";
 import { MAX_VALUES, toTraceValue } from "./trace-value.js";
 
@@ -29,7 +28,7 @@ export class ConditionTracer {
   constructor(
     readonly context: Context,
     readonly now: number,
-    readonly hidden: PrivateAttributes,
+    readonly attributes: AttributeTracer,
     readonly budget: TraceBudget,
   ) {}
 
@@ -57,7 +56,8 @@ export class ConditionTracer {
         return create(ConditionTraceSchema, { holds: contains, kind: { case: "segment", value: condition.key } });
       }
       case "rollout": {
-        const { trace, holds } = traceShare(condition.share, condition.hash, this.context, this.hidden);
+        this.budget.take(BUCKET_PARTS);
+        const { trace, holds } = traceShare(condition.share, condition.hash, this.context, this.attributes);
         return create(ConditionTraceSchema, { holds, kind: { case: "rollout", value: trace } });
       }
     }
@@ -83,7 +83,9 @@ export class ConditionTracer {
   }
 
   #match({ match, read, compares }: MatchCondition): MatchTrace {
-    const attribute = traceAttribute(match.attribute, read(this.context, this.now), compares, this.hidden);
+    const value = read(this.context, this.now);
+    const isExists = match.values.length === 0;
+    const attribute = this.attributes[isExists ? "whole" : "elements"](match.attribute, value, compares);
     const literals = attribute.redacted ? [] : match.values.slice(0, MAX_VALUES);
     this.budget.take(literals.length + (attribute.value === undefined ? 0 : MAX_VALUES));
     return create(MatchTraceSchema, {
@@ -102,7 +104,7 @@ export class ConditionTracer {
     this.#known.set(key, trace);
     this.segments.push(trace);
     const subject = targetingKey(this.context);
-    trace.targetingKey = traceAttribute("targetingKey", subject, () => true, this.hidden);
+    trace.targetingKey = this.attributes.whole("targetingKey", subject, () => true);
     trace.verdict = this.#verdict(segment, subject);
     if (trace.verdict === SegmentVerdict.CONDITION && segment.condition !== undefined) {
       trace.condition = this.trace(segment.condition);

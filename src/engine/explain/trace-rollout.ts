@@ -14,8 +14,7 @@ import type { ShareOfBuckets } from "../compiled-condition.js";
 import type { Context } from "../context.js";
 import { HALF } from "../murmur3.js";
 import type { CompareValue } from "../operators/test-value.js";
-import type { PrivateAttributes } from "./private-attributes.js";
-import { traceAttribute } from "./trace-attribute.js";
+import type { AttributeTracer } from "./attribute-tracer.js";
 import { clipText } from "./trace-value.js";
 
 /** Where a context stands in a rollout, and what of that may be told. */
@@ -30,10 +29,10 @@ export function traceRollout(
   rollout: Rollout,
   hash: ContextHash,
   context: Context,
-  hidden: PrivateAttributes,
+  attributes: AttributeTracer,
 ): RolloutTrace {
   const total = rollout.shares.reduce((sum, { weight }) => sum + weight, 0);
-  const { bucket, trace } = stand(hash, total, context, hidden);
+  const { bucket, trace } = stand(hash, total, context, attributes);
   let end = 0;
   const shares = rollout.shares.map(({ variant, weight }) => {
     const start = end;
@@ -49,9 +48,9 @@ export function traceShare(
   { start, end, total }: ShareOfBuckets,
   hash: ContextHash,
   context: Context,
-  hidden: PrivateAttributes,
+  attributes: AttributeTracer,
 ): { readonly trace: RolloutConditionTrace; readonly holds: boolean } {
-  const { bucket, trace } = stand(hash, total, context, hidden);
+  const { bucket, trace } = stand(hash, total, context, attributes);
   const holds = bucket !== undefined && bucket >= start && bucket < end;
   return { trace: create(RolloutConditionTraceSchema, { bucket: trace, start, end }), holds };
 }
@@ -59,11 +58,11 @@ export function traceShare(
 const isHashed: CompareValue = (value) => toHashText(value) !== undefined;
 
 /** The bucket by its definition, `(hash * total) >> 32`, rather than by the bounds that evaluating compares. */
-function stand(hash: ContextHash, total: number, context: Context, hidden: PrivateAttributes): Standing {
+function stand(hash: ContextHash, total: number, context: Context, attributes: AttributeTracer): Standing {
   const value = hash.read(context, 0);
   const text = toHashText(value);
   const trace = create(BucketTraceSchema, {
-    value: traceAttribute(hash.attribute, value, isHashed, hidden),
+    value: attributes.whole(hash.attribute, value, isHashed),
     salt: clipText(hash.salt),
     algorithm: RolloutAlgorithm.MURMUR3_32,
     totalWeight: total,
@@ -72,7 +71,7 @@ function stand(hash: ContextHash, total: number, context: Context, hidden: Priva
   if (text === undefined || centred === undefined) return { bucket: undefined, trace };
   const hashed = centred + HALF;
   const bucket = Number((BigInt(hashed) * BigInt(total)) >> 32n);
-  if (!hidden.has(hash.attribute)) {
+  if (!attributes.isPrivate(hash.attribute)) {
     trace.input = clipText(hash.salt + text);
     trace.hash = hashed;
     trace.bucket = bucket;
