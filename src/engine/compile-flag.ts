@@ -148,6 +148,7 @@ class FlagCompilation {
   }
 
   #targets(targeting: Targeting): ReadonlyMap<string, CountedOutcome> {
+    if (targeting.targets.length === 0) return NO_TARGETS;
     const byKey = new Map<string, CountedOutcome>();
     for (const [index, target] of targeting.targets.entries()) {
       const path = `targeting.targets[${index}]`;
@@ -199,10 +200,13 @@ class FlagCompilation {
   }
 }
 
+/** One for all flags without targets: an empty map takes as much memory as a small one. */
+const NO_TARGETS: ReadonlyMap<string, CountedOutcome> = new Map();
+
 const NO_PLAN: FlagPlan = {
   targeting: undefined,
   prerequisites: [],
-  targets: new Map(),
+  targets: NO_TARGETS,
   rules: [],
   fallback: undefined,
 };

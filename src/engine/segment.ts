@@ -37,8 +37,8 @@ export function compileSegment(segment: Segment, scope: SegmentScope): CompiledS
   const condition = segment.condition && compileCondition(segment.condition, "segment.condition", inner);
   checkComparisons(inner.comparisons, "segment.condition", problems);
   if (problems.list.length > 0) return malformedSegment(problems);
-  const included = new Set(segment.included);
-  const excluded = new Set(segment.excluded);
+  const included = segment.included.length === 0 ? NO_KEYS : new Set(segment.included);
+  const excluded = segment.excluded.length === 0 ? NO_KEYS : new Set(segment.excluded);
   return {
     contains: testMembership(included, excluded, condition),
     included,
