@@ -137,7 +137,8 @@ it("no combination of headers breaks the server, and each call is answered", asy
     ),
     "grpc-encoding": oneOf("identity", "gzip", "zebra", ""),
     "grpc-timeout": timeout.map((value) => value?.replace(/[^!-~]/g, "?")),
-    "content-length": oneOf("0", "5", "999"),
+    // Not a shorter one: for that, nghttp2 ends the whole connection from Node 22 on.
+    "content-length": oneOf("999"),
     te: oneOf("trailers"),
     "flagwire-author": oneOf("ann", "\xe9\xff", " "),
     "x-variant": oneOf("on", "a,b"),
