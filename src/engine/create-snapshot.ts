@@ -14,7 +14,7 @@ import { Digest } from "./digest.js";
 import { componentsInOrder, withDependents } from "./graph.js";
 import { intern } from "./intern.js";
 import type { Problem } from "./problem.js";
-import { isReadable } from "./readable.js";
+import { toReadable } from "./readable.js";
 import { prerequisitesOf, segmentsOfCondition, segmentsOfTargeting } from "./references.js";
 import { compileSegment } from "./segment.js";
 import type { Snapshot } from "./snapshot.js";
@@ -134,7 +134,7 @@ class Update {
   ) {}
 
   put(item: WatchItem): void {
-    const { kind } = isReadable(WatchItemSchema, item) ? item : unreadableItem(item);
+    const { kind } = toReadable(item);
     switch (kind.case) {
       case "flag": {
         const key = kind.value.flag?.key ?? kind.value.targeting?.flagKey ?? "";
@@ -265,22 +265,6 @@ function copyOf(segment: Segment): Segment {
     included: [...segment.included],
     excluded: [...segment.excluded],
   });
-}
-
-/** What stands for an item that cannot be read: something malformed under its key, if it has one; else nothing. */
-function unreadableItem(item: unknown): WatchItem {
-  const kind = (item as WatchItem | null)?.kind;
-  if (kind?.case === "flag") {
-    const key: unknown = kind.value?.flag?.key ?? kind.value?.targeting?.flagKey;
-    if (typeof key !== "string") return create(WatchItemSchema);
-    return create(WatchItemSchema, { kind: { case: "flag", value: { targeting: { flagKey: key } } } });
-  }
-  if (kind?.case === "segment") {
-    const key: unknown = kind.value?.key;
-    if (typeof key === "string")
-      return create(WatchItemSchema, { kind: { case: "segment", value: { key, condition: {} } } });
-  }
-  return create(WatchItemSchema);
 }
 
 const segmentUses = (node: SegmentNode): ReadonlySet<string> => node.uses;

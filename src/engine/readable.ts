@@ -1,5 +1,27 @@
-import { type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
+import { create, type DescField, type DescMessage, ScalarType } from "@bufbuild/protobuf";
 import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
+import { type WatchItem, WatchItemSchema } from "../../gen/flagwire/v1/watch_pb.js";
+
+/** An item that holds what its type says: itself, or what stands for it. */
+export function toReadable(item: WatchItem): WatchItem {
+  return isReadable(WatchItemSchema, item) ? item : standIn(item);
+}
+
+/** What stands for an item that cannot be read: something malformed under its key, if it has one; else nothing. */
+function standIn(item: unknown): WatchItem {
+  const kind = (item as WatchItem | null)?.kind;
+  if (kind?.case === "flag") {
+    const key: unknown = kind.value?.flag?.key ?? kind.value?.targeting?.flagKey;
+    if (typeof key !== "string") return create(WatchItemSchema);
+    return create(WatchItemSchema, { kind: { case: "flag", value: { targeting: { flagKey: key } } } });
+  }
+  if (kind?.case === "segment") {
+    const key: unknown = kind.value?.key;
+    if (typeof key === "string")
+      return create(WatchItemSchema, { kind: { case: "segment", value: { key, condition: {} } } });
+  }
+  return create(WatchItemSchema);
+}
 
 /** A part of a message that is still to be looked at. */
 type Pending = readonly [desc: DescMessage, part: unknown];
@@ -12,7 +34,7 @@ const checks = new Map<DescMessage, (message: Parts, rest: Pending[]) => boolean
  * Whether a message holds, at every level, what its type says. Every decoder sees to that; a message that was put together
  * in some other way can hold anything. Does not recurse, for it may be nested deeper than the engine allows.
  */
-export function isReadable(desc: DescMessage, message: unknown): boolean {
+function isReadable(desc: DescMessage, message: unknown): boolean {
   const rest: Pending[] = [[desc, message]];
   for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
     const [type, part] = next;
