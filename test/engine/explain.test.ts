@@ -344,6 +344,13 @@ test("a trace of all that the engine can evaluate fits a message", () => {
   expect(sizeBytes).toBeLessThan(2.2 * 2 ** 20);
 });
 
+test("a trace of objects with long names fits a message", () => {
+  const long = "€".repeat(400);
+  const x = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`${index}${long}`, long]));
+  const conditions = Array.from({ length: 1_000 }, () => not(match("x", Operator.CONTAINS, [long])));
+  expect(traceBytes([flag("f", { rules: [rule(all(...conditions))] })], { x })).toBeLessThan(2.2 * 2 ** 20);
+});
+
 test("a trace of many flags with many rules fits a message, and tells what decided", () => {
   const description = "€".repeat(200);
   const rules = Array.from({ length: 256 }, (_, index) => ({

@@ -1,4 +1,5 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { Value } from "@bufbuild/protobuf/wkt";
 import {
   type ConditionTrace,
   type ConditionTraceListSchema,
@@ -87,7 +88,8 @@ export class ConditionTracer {
     const isExists = match.values.length === 0;
     const attribute = this.attributes[isExists ? "whole" : "elements"](match.attribute, value, compares);
     const literals = attribute.redacted ? [] : match.values.slice(0, MAX_VALUES);
-    this.budget.take(literals.length + (attribute.value === undefined ? 0 : MAX_VALUES));
+    // The attribute's name, and the names in its value, may be as long as texts.
+    this.budget.take(1 + literals.length + partsOf(attribute.value));
     return create(MatchTraceSchema, {
       attribute,
       operator: match.operator,
@@ -120,4 +122,11 @@ export class ConditionTracer {
     if (key !== undefined && excluded.has(key)) return SegmentVerdict.EXCLUDED;
     return condition === undefined ? SegmentVerdict.NOT_LISTED : SegmentVerdict.CONDITION;
   }
+}
+
+/** How many texts a value that is shown may consist of. */
+function partsOf(value: Value | undefined): number {
+  const kind = value?.kind.case;
+  if (kind === undefined) return 0;
+  return kind === "listValue" || kind === "structValue" ? 2 * MAX_VALUES : 1;
 }
