@@ -1,7 +1,7 @@
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
 import type { EvaluateResponse } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { TraceSchema } from "../../gen/flagwire/v1/trace_pb.js";
-import { printable } from "./printable.js";
+import { printable } from "../base/index.js";
 import { toDocument, toPlainValue } from "./response-document.js";
 
 /**

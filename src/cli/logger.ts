@@ -1,6 +1,6 @@
 import { type Logger, pino } from "pino";
+import { printable } from "../base/index.js";
 import type { OutputStream } from "./cli-io.js";
-import { printable } from "./printable.js";
 
 /** The service's log, on standard error: a JSON object a line, or a short line each where a person reads it. */
 export function createLogger(stderr: OutputStream): Logger {

@@ -1,6 +1,6 @@
+import { printable } from "../base/index.js";
 import type { CliIo, OutputStream } from "./cli-io.js";
 import { CliFailure, ExitCode } from "./failure.js";
-import { printable } from "./printable.js";
 
 /** Where a command's answers go. Standard output holds answers only; everything else is a note on standard error. */
 export interface Output {

@@ -5,8 +5,8 @@ import {
   ErrorInfoSchema,
 } from "../../gen/google/rpc/error_details_pb.js";
 import { CliFailure, ExitCode } from "./failure.js";
-import { counted } from "./printable.js";
 import { isConnectionLost, isNotGrpc } from "./remote.js";
+import { counted } from "./text.js";
 
 /** The options by which a request's fields are set, where a person would not guess. */
 export type FieldOptions = Readonly<Record<string, string>>;

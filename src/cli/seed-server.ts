@@ -2,10 +2,10 @@ import { ConnectError } from "@connectrpc/connect";
 import type { FlagFile } from "../../gen/flagwire/v1/history_pb.js";
 import { type HostPort, toHostPort } from "./address.js";
 import { sendFlagFile } from "./files/send-flag-file.js";
-import { counted } from "./printable.js";
 import { openRemote } from "./remote.js";
 import { toRemoteFailure } from "./remote-failure.js";
 import type { Session } from "./session.js";
+import { counted } from "./text.js";
 
 /** A file to begin with. */
 export interface Seed {

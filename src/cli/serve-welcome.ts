@@ -1,8 +1,8 @@
 import { isLoopback } from "../base/index.js";
 import type { FlagwireServer } from "../server/index.js";
 import { defaultAddress, toHostPort } from "./address.js";
-import { counted } from "./printable.js";
 import type { Session } from "./session.js";
+import { counted } from "./text.js";
 
 export interface WelcomeOptions {
   readonly server: Pick<FlagwireServer, "address" | "revision" | "flagKeys">;

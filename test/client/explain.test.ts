@@ -164,7 +164,7 @@ checkout → variant off (SPLIT, rule beta)
 
   it("says why a flag is not followed, without breaking lines", () => {
     expect(textOf(mirror.explain("killed", "").trace)).toBe(
-      "killed → variant off (KILLED)\n└─ ✗ killed by ann: it\\u000afails → off variant off",
+      "killed → variant off (KILLED)\n└─ ✗ killed by ann: it\\nfails → off variant off",
     );
     expect(textOf(mirror.explain("broken", "").trace)).toBe(
       [
@@ -177,7 +177,7 @@ checkout → variant off (SPLIT, rule beta)
 
   it("says who killed a prerequisite, and that a condition of nothing holds for everyone", () => {
     const text = textOf(mirror.explain("needy", "").trace);
-    expect(text).toContain("✗ prerequisite killed must answer a: it is killed by ann: it\\u000afails");
+    expect(text).toContain("✗ prerequisite killed must answer a: it is killed by ann: it\\nfails");
     expect(textOf(mirror.explain("everyone", "").trace)).toContain("✓ everyone: all of no conditions");
   });
 

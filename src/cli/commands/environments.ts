@@ -4,10 +4,10 @@ import {
   ListEnvironmentsResponseSchema,
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import type { CommandRunner } from "../command-runner.js";
-import { toTable } from "../printable.js";
 import type { FieldOptions } from "../remote-failure.js";
 import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
+import { toTable } from "../text.js";
 import { addWriteOptions, parseNonEmpty, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
 
 interface CreateEnvironmentOptions extends WriteOptions {

@@ -7,8 +7,8 @@ import type { Segment } from "../../../gen/flagwire/v1/segment_pb.js";
 import { type Finding, toFlagdFile } from "../../flagd/index.js";
 import type { CommandRunner } from "../command-runner.js";
 import { CliFailure, ExitCode, usageFailure } from "../failure.js";
-import { counted } from "../printable.js";
 import type { Session } from "../session.js";
+import { counted } from "../text.js";
 
 interface ExportOptions {
   readonly format: "native" | "flagd";

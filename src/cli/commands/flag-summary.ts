@@ -2,9 +2,10 @@ import type { Value } from "@bufbuild/protobuf/wkt";
 import { timestampDate } from "@bufbuild/protobuf/wkt";
 import { type Flag, FlagKind, FlagType } from "../../../gen/flagwire/v1/flag_pb.js";
 import type { Serve, Targeting } from "../../../gen/flagwire/v1/targeting_pb.js";
+import { printable } from "../../base/index.js";
 import { toPercent } from "../parse-rollout.js";
-import { counted, printable } from "../printable.js";
 import { toPlainValue } from "../response-document.js";
+import { counted } from "../text.js";
 
 /** `boolean`, `string`, … */
 export function typeName(type: FlagType): string {

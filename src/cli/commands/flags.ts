@@ -7,9 +7,9 @@ import {
   ListFlagsResponseSchema,
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import type { CommandRunner } from "../command-runner.js";
-import { toTable } from "../printable.js";
 import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
+import { toTable } from "../text.js";
 import { addWriteOptions, parseNonEmpty, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
 import { describeFlag, kindName, servesOf, stateOf, typeName } from "./flag-summary.js";
 import { createFields, createFlag, parseExpiry } from "./flags-create.js";

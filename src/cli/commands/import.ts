@@ -12,9 +12,9 @@ import { CliFailure, ExitCode, usageFailure } from "../failure.js";
 import type { RefusedFileItem } from "../files/decode-flag-file.js";
 import { readFlagFile } from "../files/read-flag-file.js";
 import { sendFlagFile } from "../files/send-flag-file.js";
-import { counted } from "../printable.js";
 import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
+import { counted } from "../text.js";
 import { addWriteOptions, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
 import { describeKeyCounts } from "./change-summary.js";
 

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import { KillFlagsResponseSchema, ReviveFlagsResponseSchema } from "../../../gen/flagwire/v1/admin_service_pb.js";
+import { printable } from "../../base/index.js";
 import type { CommandRunner } from "../command-runner.js";
 import { usageFailure } from "../failure.js";
-import { printable } from "../printable.js";
 import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
 import { addWriteOptions, parseNonEmpty, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";

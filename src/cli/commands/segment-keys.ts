@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import { ChangeSegmentKeysResponseSchema } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import type { CommandRunner } from "../command-runner.js";
-import { counted } from "../printable.js";
 import { readSegmentKeys, type SegmentKeyLists, type SegmentKeyOptions } from "../read-segment-keys.js";
 import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
+import { counted } from "../text.js";
 import { addWriteOptions, revisionNote, type WriteOptions } from "../write-options.js";
 import { cutSegmentKeys } from "./cut-segment-keys.js";
 import { type KeyVerb, type SentKeys, sendSegmentKeys } from "./send-segment-keys.js";

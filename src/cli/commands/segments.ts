@@ -9,9 +9,9 @@ import {
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import { SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
 import type { CommandRunner } from "../command-runner.js";
-import { toTable } from "../printable.js";
 import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
+import { toTable } from "../text.js";
 import { addWriteOptions, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
 import { addSegmentKeysCommands } from "./segment-keys.js";
 

@@ -2,8 +2,8 @@ import type { Command } from "commander";
 import type { VerifyReport } from "../../store/index.js";
 import type { CommandRunner } from "../command-runner.js";
 import { CliFailure, ExitCode } from "../failure.js";
-import { counted } from "../printable.js";
 import type { Session } from "../session.js";
+import { counted } from "../text.js";
 
 interface VerifyOptions {
   readonly data: string;

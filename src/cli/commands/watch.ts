@@ -1,13 +1,13 @@
 import { ConnectError } from "@connectrpc/connect";
 import type { Command } from "commander";
 import { GoodbyeReason, type WatchResponse } from "../../../gen/flagwire/v1/watch_pb.js";
-import { backoffDelayMs, systemRandom } from "../../base/index.js";
+import { backoffDelayMs, printable, systemRandom } from "../../base/index.js";
 import type { CommandRunner } from "../command-runner.js";
 import { ExitCode } from "../failure.js";
-import { counted, printable } from "../printable.js";
 import { isConnectionLost, isUnavailable, pause } from "../remote.js";
 import { refusalReason } from "../remote-failure.js";
 import type { Session } from "../session.js";
+import { counted } from "../text.js";
 import { type WatchEvent, WatchEventReader } from "../watch-events.js";
 
 interface WatchOptions {

@@ -1,14 +1,4 @@
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this looks for.
-const controlCharacters = /[\u0000-\u001f\u007f-\u009f]/g;
-
-/** Text from elsewhere with control characters made visible, so that it can neither break a line nor drive a terminal. */
-export function printable(text: string): string {
-  return text.replace(controlCharacters, (character) => {
-    if (character === "\n") return "\\n";
-    if (character === "\t") return "\\t";
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  });
-}
+import { printable } from "../base/index.js";
 
 /** Rows as aligned columns, under a header. Cells are made printable; the last column is not padded. */
 export function toTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
