@@ -168,8 +168,9 @@ function watch({ hub }: Evaluation): Handlers["watch"] {
       yield environmentNotFound(environment);
       return;
     }
-    const { position } = request;
-    for await (const frame of hub.watch({ environment, position }, call.signal)) yield frame;
+    const { position, once } = request;
+    for await (const frame of hub.watch({ environment, position, once }, call.signal)) yield frame;
+    if (once) return;
     yield new Refusal("UNAVAILABLE", "STREAM_ENDED", "the stream has ended; reconnect with the last position");
   };
 }

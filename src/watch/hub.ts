@@ -1,4 +1,4 @@
-import type { GoodbyeReason, Position } from "../../gen/flagwire/v1/watch_pb.js";
+import type { GoodbyeReason } from "../../gen/flagwire/v1/watch_pb.js";
 import { invariant } from "../base/index.js";
 import { createTally, type WatchCounts } from "./counts.js";
 import { Feed, type Publication } from "./feed.js";
@@ -6,13 +6,7 @@ import type { Frame } from "./frame.js";
 import { resolveLimits, type WatchHubOptions } from "./options.js";
 import type { RetainedChange } from "./retained-window.js";
 import { type Farewell, type StreamSettings, watchFeed } from "./stream.js";
-
-/** What to watch, and from where. */
-export interface WatchTarget {
-  readonly environment: string;
-  /** The position that the client returned. Absent: from the beginning. */
-  readonly position?: Position | undefined;
-}
+import type { WatchTarget } from "./watch-target.js";
 
 /**
  * The fan-out: one state and one recent past for each environment, read by any number of streams at their own pace.
@@ -75,7 +69,7 @@ export function createWatchHub(options: WatchHubOptions): WatchHub {
       feeds.delete(environment);
     },
     has: (environment) => feeds.has(environment),
-    watch: ({ environment, position }, signal) => watchFeed(feeds.get(environment), position, signal, settings),
+    watch: (target, signal) => watchFeed(feeds.get(target.environment), target, signal, settings),
     goodbye(reason, retryAfterMs) {
       farewell = { reason, retryAfterMs };
       for (const feed of feeds.values()) feed.wake();

@@ -8,6 +8,7 @@ import type { Feed } from "./feed.js";
 import { Frame } from "./frame.js";
 import { jitter, type WatchLimits } from "./options.js";
 import { Waker } from "./waker.js";
+import type { WatchTarget } from "./watch-target.js";
 
 /** Why streams end, and when their clients may come back. */
 export interface Farewell {
@@ -28,7 +29,7 @@ export interface StreamSettings {
 /** See WatchHub.watch. */
 export async function* watchFeed(
   feed: Feed | undefined,
-  position: Position | undefined,
+  { position, once = false }: Pick<WatchTarget, "position" | "once">,
   signal: AbortSignal,
   settings: StreamSettings,
 ): AsyncGenerator<Frame, void, undefined> {
@@ -62,6 +63,7 @@ export async function* watchFeed(
         tally.frames++;
         yield frame;
       }
+      if (once) return;
       heartbeatAtMs = clock.monotonicMs() + jitter(limits.heartbeatMs, 0.25, random);
     }
   } finally {

@@ -224,6 +224,20 @@ describe("a stream", () => {
   });
 });
 
+describe("a stream of one update", () => {
+  it("ends with OK, and the next one goes on where it ended", async () => {
+    await server.admin.createFlag({ flag: booleanFlag("a") });
+    const first = new Stream({ once: true });
+    await first.ended;
+    await server.admin.createFlag({ flag: booleanFlag("b") });
+    const second = new Stream({ once: true, position: first.position });
+    await second.ended;
+    expect(await first.stories(1)).toEqual(["full[a]@2"]);
+    expect(await second.stories(1)).toEqual(["delta[b]@3"]);
+    expect([first.error, second.error]).toEqual([undefined, undefined]);
+  });
+});
+
 describe("a stream that goes on from a position", () => {
   beforeEach(async () => {
     for (const key of ["a", "b"]) await server.admin.createFlag({ flag: booleanFlag(key) });

@@ -52,6 +52,18 @@ describe("the first update", () => {
     expect(await storyFrom(hub)).toEqual(["full[]@1"]);
   });
 
+  it("is the only one of a stream that asks for one, which then ends without a goodbye", async () => {
+    const hub = createHub();
+    const publisher = new Publisher(hub, [booleanFlag("a", 1)]);
+    const tap = new StreamTap(hub, { position: position(1), once: true });
+    await settle();
+    publisher.commit(booleanFlag("a", 2));
+    await clock.advance(60_000);
+    expect(tap.story).toEqual(["none[]@1"]);
+    expect(tap.ended).toBe(true);
+    expect(hub.counts()).toMatchObject({ watchers: 0, goodbyes: 0 });
+  });
+
   it("says that nothing changed where the position is the current one", async () => {
     const hub = createHub();
     const publisher = new Publisher(hub, [booleanFlag("a", 1)]);
