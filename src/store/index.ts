@@ -1,11 +1,17 @@
+export { type BackupOptions, type BackupReport, backUpStore } from "./back-up-store.js";
 export { cloneRecord } from "./clone-record.js";
+export { type DumpHeader, type DumpItem, type DumpOptions, dumpStore } from "./dump-store.js";
 export { outlineOf } from "./history-outline.js";
 export type { WindowBounds } from "./live-log.js";
+export { type FollowerStoreOptions, openFollowerStore } from "./open-follower-store.js";
 export { type LmdbStoreOptions, openLmdbStore } from "./open-lmdb-store.js";
 export { type MemoryStoreOptions, openMemoryStore } from "./open-memory-store.js";
+export type { PackedTransaction } from "./packed-transaction.js";
 export * from "./record.js";
+export { type RestoreOptions, type RestoreReport, restoreStore } from "./restore-store.js";
 export * from "./store.js";
 export type { BoundsOptions } from "./store-options.js";
+export { createStoreOwner, type StoreOwner } from "./store-owner.js";
 export { isStoreProblem, type OrStoreProblem, StoreProblem, type StoreProblemKind } from "./store-problem.js";
 export { type VerifyReport, verifyStore } from "./verify-store.js";
 export type { HistoryBounds } from "./write-commit.js";

@@ -67,6 +67,16 @@ export class LiveLog {
     this.#wake();
   }
 
+  /**
+   * Shows what another process has made durable, which tails then read from storage. Edges that are not newer are
+   * overlooked. A log is moved or published to, not both.
+   */
+  move(edges: HistoryEdges): void {
+    if (edges.newest <= this.#edges.newest) return;
+    this.#edges = edges;
+    this.#wake();
+  }
+
   /** Ends all tails. */
   close(): void {
     this.#closed = true;

@@ -1,10 +1,18 @@
 import { statfsSync } from "node:fs";
-import { type Database, open, type RootDatabase } from "lmdb";
+import { type Database, open, type RootDatabase, type Transaction } from "lmdb";
 import { checkDataFile, otherFormat, padDataFile } from "./data-file.js";
 import { fromTextKey, toTextKey } from "./keys.js";
 import { FORMAT_VERSION, META } from "./store-data.js";
 import { damaged, type OrStoreProblem, StoreProblem, toStoreProblem } from "./store-problem.js";
-import type { Table, Tables } from "./tables.js";
+import {
+  type ReadableTable,
+  TABLE_NAMES,
+  type Table,
+  type TableEntry,
+  type TableName,
+  type Tables,
+  type TablesSnapshot,
+} from "./tables.js";
 
 type Root = RootDatabase<Uint8Array, Uint8Array>;
 
@@ -16,7 +24,7 @@ const DATABASES = {
   idempotency: "idempotency",
   idempotencyOrder: "idempotency-order",
   deletions: "deletions",
-} as const;
+} as const satisfies { readonly [K in TableName]: string };
 
 const BINARY = { encoding: "binary", keyEncoding: "binary" } as const;
 
@@ -85,8 +93,8 @@ function openDatabases(path: string, root: Root, { readOnly }: LmdbTablesOptions
       return otherFormat(path, "another program's database", "its own");
   }
   if (format === undefined && readOnly) return noStore(path);
-  const tables = {} as { -readonly [K in keyof typeof DATABASES]: Table };
-  for (const table of Object.keys(DATABASES) as (keyof typeof DATABASES)[]) {
+  const tables = {} as { -readonly [K in TableName]: LmdbTable };
+  for (const table of TABLE_NAMES) {
     const database = root.openDB<Uint8Array, Uint8Array>(DATABASES[table], BINARY) as LmdbDatabase | undefined;
     if (!database) return damaged(path, `its table "${table}" is missing`);
     tables[table] = new LmdbTable(database);
@@ -115,10 +123,12 @@ class LmdbTables implements Tables {
   readonly idempotency: Table;
   readonly idempotencyOrder: Table;
   readonly deletions: Table;
+  readonly #tables: { readonly [K in TableName]: LmdbTable };
   readonly #path: string;
   readonly #root: Root;
 
-  constructor(path: string, root: Root, tables: { readonly [K in keyof typeof DATABASES]: Table }) {
+  constructor(path: string, root: Root, tables: { readonly [K in TableName]: LmdbTable }) {
+    this.#tables = tables;
     this.#path = path;
     this.#root = root;
     this.meta = tables.meta;
@@ -143,6 +153,18 @@ class LmdbTables implements Tables {
     this.#root.resetReadTxn();
   }
 
+  snapshot(): TablesSnapshot {
+    this.#root.resetReadTxn();
+    const transaction = this.#root.useReadTransaction();
+    const tables = {} as { -readonly [K in TableName]: ReadableTable };
+    let sizeBytes = 0;
+    for (const name of TABLE_NAMES) {
+      tables[name] = this.#tables[name].at(transaction);
+      sizeBytes += this.#tables[name].sizeBytes;
+    }
+    return { ...tables, sizeBytes, release: () => transaction.done() };
+  }
+
   freeBytes(): number {
     const { bavail, bsize } = statfsSync(this.#path);
     return bavail * bsize;
@@ -160,6 +182,11 @@ class LmdbTable implements Table {
     this.#database = database;
   }
 
+  get sizeBytes(): number {
+    const stats = this.#database.getStats() as DatabaseStats;
+    return (stats.treeBranchPageCount + stats.treeLeafPageCount + stats.overflowPages) * stats.pageSize;
+  }
+
   get(key: Uint8Array): Uint8Array | undefined {
     return this.#database.getBinary(key);
   }
@@ -173,9 +200,31 @@ class LmdbTable implements Table {
     void this.#database.remove(key);
   }
 
-  entries(): Iterable<{ key: Uint8Array; value: Uint8Array }> {
-    return this.#database.getRange();
+  entries(after?: Uint8Array): Iterable<TableEntry> {
+    return this.#database.getRange(after && { start: after, exclusiveStart: true });
   }
+
+  /** The table as a read transaction sees it. */
+  at(transaction: Transaction): ReadableTable {
+    const database = this.#database;
+    return {
+      // lmdb's types do not know that it takes options too.
+      get: (key) => (database as TransactionalGet).getBinary(key, { transaction }),
+      entries: (after) => database.getRange({ ...(after && { start: after, exclusiveStart: true }), transaction }),
+    };
+  }
+}
+
+interface TransactionalGet {
+  getBinary(key: Uint8Array, options: { readonly transaction: Transaction }): Uint8Array | undefined;
+}
+
+/** What lmdb tells of a database, in pages. */
+interface DatabaseStats {
+  readonly pageSize: number;
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
 }
 
 /**

@@ -123,6 +123,12 @@ export class LogStore implements Store {
     return this.#data.idempotentWrite(key);
   }
 
+  /** Shows what the process that owns the tables has made durable. Only where they are read. */
+  move(edges: HistoryEdges): void {
+    this.#opened = undefined;
+    this.#log.move(edges);
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -151,13 +157,20 @@ export class LogStore implements Store {
     if (plan.kind !== "write") return plan;
     const commit = encodeCommit(plan.entry, transaction.idempotency, (id) => this.#data.recordBytes(id));
     const freeBytes = this.#data.tables.freeBytes();
-    const neededBytes = this.#options.minFreeBytes + commit.sizeBytes;
+    const neededBytes = this.#options.minFreeBytes + this.#pendingBytes() + commit.sizeBytes;
     if (freeBytes < neededBytes) return { kind: "low-disk", freeBytes, neededBytes };
     const edges = writeCommit(this.#data, commit, this.#options.history);
     const acknowledged = { entry: commit.entry, sizeBytes: commit.sizeBytes, edges };
     this.#assigned = edges.newest;
     this.#unacknowledged.push(acknowledged);
     return { kind: "written", acknowledged };
+  }
+
+  /** What was put and may not be on disk yet: the free space does not tell of it. */
+  #pendingBytes(): number {
+    let sizeBytes = 0;
+    for (const pending of this.#unacknowledged) sizeBytes += pending.sizeBytes;
+    return sizeBytes;
   }
 
   /** Shows a durable transaction, and with it those before it: they are in the same or in an earlier write. */

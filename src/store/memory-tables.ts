@@ -1,17 +1,33 @@
-import type { Table, TableEntry, Tables } from "./tables.js";
+import type { Table, TableEntry, Tables, TablesSnapshot } from "./tables.js";
 
 /** Tables that live and die with the process. */
 export function createMemoryTables(): Tables {
+  const meta = new MemoryTable();
+  const records = new MemoryTable();
+  const history = new MemoryTable();
+  const idempotency = new MemoryTable();
+  const idempotencyOrder = new MemoryTable();
+  const deletions = new MemoryTable();
   return {
-    meta: new MemoryTable(),
-    records: new MemoryTable(),
-    history: new MemoryTable(),
-    idempotency: new MemoryTable(),
-    idempotencyOrder: new MemoryTable(),
-    deletions: new MemoryTable(),
+    meta,
+    records,
+    history,
+    idempotency,
+    idempotencyOrder,
+    deletions,
     // Nothing to roll back: whoever calls does all that may throw before the first put.
     transact: async (action) => action(),
     refresh: () => undefined,
+    snapshot: (): TablesSnapshot => ({
+      meta: meta.copy(),
+      records: records.copy(),
+      history: history.copy(),
+      idempotency: idempotency.copy(),
+      idempotencyOrder: idempotencyOrder.copy(),
+      deletions: deletions.copy(),
+      sizeBytes: 0,
+      release: () => undefined,
+    }),
     freeBytes: () => Number.POSITIVE_INFINITY,
     close: async () => undefined,
   };
@@ -19,7 +35,15 @@ export function createMemoryTables(): Tables {
 
 class MemoryTable implements Table {
   /** Keys as Latin-1 strings: they compare like their bytes. */
-  readonly #entries = new Map<string, Uint8Array>();
+  readonly #entries: Map<string, Uint8Array>;
+
+  constructor(entries: Iterable<readonly [string, Uint8Array]> = []) {
+    this.#entries = new Map(entries);
+  }
+
+  copy(): MemoryTable {
+    return new MemoryTable(this.#entries);
+  }
 
   get(key: Uint8Array): Uint8Array | undefined {
     return this.#entries.get(toText(key));
@@ -33,9 +57,11 @@ class MemoryTable implements Table {
     this.#entries.delete(toText(key));
   }
 
-  *entries(): Iterable<TableEntry> {
+  *entries(after?: Uint8Array): Iterable<TableEntry> {
+    const first = after && toText(after);
     const keys = [...this.#entries.keys()].sort();
     for (const key of keys) {
+      if (first !== undefined && key <= first) continue;
       const value = this.#entries.get(key);
       if (value) yield { key: Buffer.from(key, "latin1"), value };
     }

@@ -1,15 +1,19 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, open, stat } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
 import { type Clock, systemClock } from "../base/index.js";
+import { createDirectories, syncDirectories, syncDirectory } from "./directories.js";
 import { claimDirectory } from "./directory-claim.js";
 import { initializeTables } from "./initialize-tables.js";
+import { toTextKey } from "./keys.js";
 import { openLmdbTables } from "./lmdb-tables.js";
 import { LogStore } from "./log-store.js";
+import { removeLeftovers } from "./staged-copy.js";
 import type { Store } from "./store.js";
-import { StoreData } from "./store-data.js";
+import { META, putMeta, StoreData } from "./store-data.js";
 import { type BoundsOptions, resolveBounds } from "./store-options.js";
 import { damaged, isStoreProblem, messageOf, type OrStoreProblem, toStoreProblem } from "./store-problem.js";
+import type { Tables } from "./tables.js";
 
 export interface LmdbStoreOptions extends BoundsOptions {
   /** The data directory, on a local file system. Created if it is missing. */
@@ -35,12 +39,12 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<OrStoreP
   const path = resolve(options.path);
   const readOnly = options.readOnly ?? false;
   try {
-    const created = readOnly ? undefined : await mkdir(path, { recursive: true });
+    const created = readOnly ? undefined : await createDirectories(path);
     if (!(await stat(path)).isDirectory()) return toStoreProblem(path, { code: "ENOTDIR" });
     const claim = readOnly ? undefined : await claimDirectory(path, options.clock ?? systemClock);
     if (isStoreProblem(claim)) return claim;
     const release = async () => claim?.release();
-    const store = await openClaimed(path, created, options, release);
+    const store = await openClaimed(path, created, options, release).catch((cause) => toStoreProblem(path, cause));
     if (isStoreProblem(store)) await release();
     return store;
   } catch (cause) {
@@ -55,6 +59,7 @@ async function openClaimed(
   release: () => Promise<void>,
 ): Promise<OrStoreProblem<Store>> {
   const readOnly = options.readOnly ?? false;
+  if (!readOnly) await removeLeftovers(path);
   const opened = await openLmdbTables(path, { readOnly });
   if (isStoreProblem(opened)) return opened;
   const { tables, created } = opened;
@@ -63,6 +68,9 @@ async function openClaimed(
       await initializeTables(tables, randomUUID());
       await syncDirectories(path, firstCreated);
     }
+    // Whose the names are is not known: whoever created them may have been killed before this.
+    else if (!readOnly) await syncDirectory(path);
+    if (!readOnly) await leaveBackup(tables);
     tables.refresh();
     // All of it, now: what cannot be read has to be known before anything is promised.
     const state = new StoreData(tables).state();
@@ -75,21 +83,11 @@ async function openClaimed(
   }
 }
 
-/**
- * Makes the directory's entries durable, its own and those of the directories that were made on the way to it: LMDB syncs
- * its file, but not the name of the file.
- */
-async function syncDirectories(path: string, firstCreated: string | undefined): Promise<void> {
-  // Windows cannot open a directory, and does not need to.
-  if (process.platform === "win32") return;
-  const last = dirname(firstCreated ?? path);
-  for (let directory = path; ; directory = dirname(directory)) {
-    const handle = await open(directory, "r");
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    if (directory === last || directory === dirname(directory)) return;
-  }
+/** The original of a backup may have gone on: what is committed here has to be of another epoch (S3). */
+async function leaveBackup(tables: Tables): Promise<void> {
+  if (new StoreData(tables).meta(META.backup) === undefined) return;
+  await tables.transact(() => {
+    putMeta(tables, META.epoch, randomUUID());
+    tables.meta.remove(toTextKey(META.backup));
+  });
 }

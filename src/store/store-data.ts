@@ -7,7 +7,7 @@ import { fromRevisionKey, fromTextKey, toIdempotencyKey, toRevisionKey, toTextKe
 import { omitLargeKeys } from "./omit-large-keys.js";
 import { type RecordId, recordId } from "./record.js";
 import type { ChangeOutline, HistoryEdges, IdempotentWrite, StoreState } from "./store.js";
-import type { Tables } from "./tables.js";
+import type { ReadableTables, Tables } from "./tables.js";
 
 /** The layout of the tables. One that has changed needs a new number, and a way to convert. */
 export const FORMAT_VERSION = "1";
@@ -21,19 +21,17 @@ export const META = {
   historyBytes: "history-bytes",
   /** No revision before this one has its idempotency key kept. */
   oldestIdempotent: "idempotency-oldest",
+  /** Only in a backup: when it was made, in RFC 3339. The server that is started on one begins a new epoch. */
+  backup: "backup",
 } as const;
 
 /** Typed reading of the tables. Throws for what cannot be decoded. */
-export class StoreData implements StateView {
-  constructor(readonly tables: Tables) {}
+export class StoreData<T extends ReadableTables = Tables> implements StateView {
+  constructor(readonly tables: T) {}
 
   meta(name: string): string | undefined {
     const value = this.tables.meta.get(toTextKey(name));
     return value && fromTextKey(value);
-  }
-
-  putMeta(name: string, value: string | bigint | number): void {
-    this.tables.meta.put(toTextKey(name), toTextKey(String(value)));
   }
 
   get head(): bigint {
@@ -94,6 +92,11 @@ export class StoreData implements StateView {
     if (text === undefined || !/^\d{1,20}$/.test(text)) throw new Error(`its entry "${name}" is ${text ?? "missing"}`);
     return BigInt(text);
   }
+}
+
+/** Inside a transaction. */
+export function putMeta({ meta }: Pick<Tables, "meta">, name: string, value: string | bigint | number): void {
+  meta.put(toTextKey(name), toTextKey(String(value)));
 }
 
 /** Throws if `bytes` are not the record `id`. */

@@ -4,6 +4,7 @@ import { constants } from "node:os";
  * Why a data directory cannot be used.
  *
  * - `in-use`: another process owns it.
+ * - `occupied`: it holds something, and must not.
  * - `not-found`: it does not exist, or holds no data (only where it is not to be created).
  * - `not-a-directory`: it, or something on the way to it, is a file.
  * - `no-permission`: this user may not read or write it.
@@ -14,6 +15,7 @@ import { constants } from "node:os";
  */
 export type StoreProblemKind =
   | "in-use"
+  | "occupied"
   | "not-found"
   | "not-a-directory"
   | "no-permission"

@@ -22,21 +22,49 @@ export interface Tables {
   transact<T>(action: () => T): Promise<T>;
   /** Lets reads outside a transaction see everything that is durable by now, until the end of this turn. */
   refresh(): void;
+  /** Everything that is durable by now, as it stays for whoever reads it over many turns. */
+  snapshot(): TablesSnapshot;
   /** Free space for this process's user, in bytes. */
   freeBytes(): number;
   /** Nothing may be read or written from then on. */
   close(): Promise<void>;
 }
 
+/** The tables of a store, for reading. */
+export type ReadableTables = { readonly [K in TableName]: ReadableTable };
+
+export type TableName = "meta" | "records" | "history" | "idempotency" | "idempotencyOrder" | "deletions";
+
+/** Where a table does not matter, in this order. */
+export const TABLE_NAMES: readonly TableName[] = [
+  "meta",
+  "records",
+  "history",
+  "idempotency",
+  "idempotencyOrder",
+  "deletions",
+];
+
+/** The tables at one moment. As long as it is held, the pages that it needs are not reused: the file grows meanwhile. */
+export interface TablesSnapshot extends ReadableTables {
+  /** What it takes on disk, about, in bytes. */
+  readonly sizeBytes: number;
+  /** Before the tables are closed. It may not be read any more. */
+  release(): void;
+}
+
 /** Ordered by key, bytewise. What `get` and `entries` give is the receiver's own. */
-export interface Table {
+export interface ReadableTable {
   get(key: Uint8Array): Uint8Array | undefined;
+  /** Those after the key `after`, else all. Finish it within the turn: it would keep old pages from being reused. */
+  entries(after?: Uint8Array): Iterable<TableEntry>;
+}
+
+export interface Table extends ReadableTable {
   /** Only inside a transaction. */
   put(key: Uint8Array, value: Uint8Array): void;
   /** Only inside a transaction. */
   remove(key: Uint8Array): void;
-  /** Finish it within the turn: it would keep old pages from being reused. */
-  entries(): Iterable<TableEntry>;
 }
 
 export interface TableEntry {

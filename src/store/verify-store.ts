@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import { resolve } from "node:path";
 import { toBinary } from "@bufbuild/protobuf";
 import { type HistoryEntry, type Record, RecordSchema } from "../../gen/flagwire/v1/history_pb.js";
 import { changedId } from "./commit-plan.js";
 import { fromRevisionKey, fromTextKey, toIdempotencyKey, toRevisionKey } from "./keys.js";
-import { openLmdbTables } from "./lmdb-tables.js";
+import { readBatches } from "./read-batches.js";
+import { readStore } from "./read-store.js";
 import { type RecordId, recordRevision } from "./record.js";
 import type { HistoryEdges } from "./store.js";
 import {
@@ -15,12 +15,15 @@ import {
   META,
   StoreData,
 } from "./store-data.js";
-import { damaged, isStoreProblem, messageOf, type OrStoreProblem, toStoreProblem } from "./store-problem.js";
+import { messageOf, type OrStoreProblem } from "./store-problem.js";
+import type { ReadableTables, TableEntry, TableName } from "./tables.js";
 
 /** What a data directory holds, and what is wrong with it. */
 export interface VerifyReport {
   readonly formatVersion: string;
   readonly epoch: string;
+  /** When it was made, in RFC 3339, if it is a backup. */
+  readonly backupTime: string | undefined;
   readonly headRevision: bigint;
   readonly recordCount: number;
   readonly historyCount: number;
@@ -38,49 +41,46 @@ const MAX_PROBLEMS = 100;
 /**
  * Reads a whole data directory, offline or beside a running server, and checks that it is consistent: that every record and
  * history entry can be decoded and stands in its own place, that history has no gap and that what it tells leads to the
- * current records. Works in one turn on one snapshot: not for a process that serves.
+ * current records. Rejects once `signal` aborts.
  */
-export async function verifyStore(path: string): Promise<OrStoreProblem<VerifyReport>> {
-  const directory = resolve(path);
-  const opened = await openLmdbTables(directory, { readOnly: true });
-  if (isStoreProblem(opened)) return opened;
-  const { tables } = opened;
-  try {
-    tables.refresh();
-    return new Verification(new StoreData(tables)).report();
-  } catch (cause) {
-    const problem = toStoreProblem(directory, cause);
-    return problem.kind === "unsupported" ? damaged(directory, messageOf(cause), cause) : problem;
-  } finally {
-    await tables.close();
-  }
+export function verifyStore(path: string, signal?: AbortSignal): Promise<OrStoreProblem<VerifyReport>> {
+  return readStore(path, signal, (snapshot) => verifyTables(snapshot, signal));
+}
+
+/** The same, of tables that are open. Throws where they cannot be read at all. */
+export function verifyTables(tables: ReadableTables, signal?: AbortSignal): Promise<VerifyReport> {
+  return new Verification(new StoreData(tables), signal).report();
 }
 
 class Verification {
-  readonly #data: StoreData;
+  readonly #data: StoreData<ReadableTables>;
+  readonly #signal: AbortSignal | undefined;
   readonly #head: bigint;
   readonly #edges: HistoryEdges;
   readonly #problems: string[] = [];
   #problemCount = 0;
-  /** The state of each record after the kept history: a digest of its content; undefined if deleted. */
-  readonly #replayed = new Map<RecordId, string | undefined>();
+  /** The state of each record after the kept history: a digest of its content, undefined if deleted; and since when. */
+  readonly #replayed = new Map<RecordId, { readonly content: string | undefined; readonly revision: bigint }>();
 
-  constructor(data: StoreData) {
+  constructor(data: StoreData<ReadableTables>, signal: AbortSignal | undefined) {
     this.#data = data;
+    this.#signal = signal;
     this.#head = data.head;
     this.#edges = data.edges;
   }
 
-  report(): VerifyReport {
+  async report(): Promise<VerifyReport> {
     const epoch = this.#data.meta(META.epoch) ?? "";
     if (epoch === "") this.#problem("there is no epoch");
-    const history = this.#checkHistory();
-    const recordCount = this.#checkRecords();
-    const idempotencyKeyCount = this.#checkIdempotency();
-    this.#checkDeletions();
+    this.#checkEdges();
+    const history = await this.#checkHistory();
+    const recordCount = await this.#checkRecords();
+    const idempotencyKeyCount = await this.#checkIdempotency();
+    await this.#checkDeletions();
     return {
       formatVersion: FORMAT_VERSION,
       epoch,
+      backupTime: this.#data.meta(META.backup),
       headRevision: this.#head,
       recordCount,
       historyCount: history.count,
@@ -92,11 +92,19 @@ class Verification {
     };
   }
 
-  #checkHistory(): { readonly count: number; readonly sizeBytes: number } {
+  /** The newest transaction is always kept. */
+  #checkEdges(): void {
+    const { oldest, newest } = this.#edges;
+    if (oldest < 1n || oldest > (newest > 0n ? newest : 1n)) {
+      this.#problem(`history begins at revision ${oldest}, the head is ${newest}`);
+    }
+  }
+
+  async #checkHistory(): Promise<{ readonly count: number; readonly sizeBytes: number }> {
     let next = this.#edges.oldest;
     let count = 0;
     let sizeBytes = 0;
-    for (const { key, value } of this.#data.tables.history.entries()) {
+    for await (const { key, value } of this.#entries("history")) {
       count++;
       sizeBytes += value.length;
       const revision = fromRevisionKey(key);
@@ -119,24 +127,24 @@ class Verification {
       if (id === undefined) throw new Error(`revision ${revision} changes something that this version does not know`);
       // What was before the kept history is known only if that goes back to the beginning.
       const known = this.#replayed.has(id) || this.#edges.oldest === 1n;
-      if (known && digest(change.before) !== this.#replayed.get(id)) {
+      if (known && digest(change.before) !== this.#replayed.get(id)?.content) {
         this.#problem(`revision ${revision} does not continue what ${id} was before`);
       }
       if (change.after && recordRevision(change.after) !== revision) {
         this.#problem(`${id} after revision ${revision} says that it was changed at ${recordRevision(change.after)}`);
       }
-      this.#replayed.set(id, digest(change.after));
+      this.#replayed.set(id, { content: digest(change.after), revision });
     }
   }
 
-  #checkRecords(): number {
+  async #checkRecords(): Promise<number> {
     const present = new Set<RecordId>();
-    for (const { key, value } of this.#data.tables.records.entries()) {
+    for await (const { key, value } of this.#entries("records")) {
       const id = fromTextKey(key);
       present.add(id);
       this.#check(() => this.#checkRecord(id, decodeRecord(id, value)));
     }
-    for (const [id, content] of this.#replayed) {
+    for (const [id, { content }] of this.#replayed) {
       if (content !== undefined && !present.has(id))
         this.#problem(`record ${id} is missing: history does not delete it`);
     }
@@ -146,18 +154,19 @@ class Verification {
   #checkRecord(id: RecordId, record: Record): void {
     const revision = recordRevision(record);
     if (revision > this.#head) this.#problem(`record ${id} is of revision ${revision}, the head is ${this.#head}`);
-    if (this.#replayed.has(id)) {
-      if (this.#replayed.get(id) !== digest(record)) this.#problem(`record ${id} is not what history made of it`);
+    const replayed = this.#replayed.get(id);
+    if (replayed) {
+      if (replayed.content !== digest(record)) this.#problem(`record ${id} is not what history made of it`);
     } else if (revision >= this.#edges.oldest) {
       this.#problem(`record ${id} is of revision ${revision}, but history does not tell of it`);
     }
   }
 
-  #checkIdempotency(): number {
+  async #checkIdempotency(): Promise<number> {
     const { oldestIdempotent } = this.#data;
-    const { idempotency, idempotencyOrder } = this.#data.tables;
+    const { idempotencyOrder } = this.#data.tables;
     let count = 0;
-    for (const { key, value } of idempotency.entries()) {
+    for await (const { key, value } of this.#entries("idempotency")) {
       count++;
       this.#check(() => {
         const write = decodeIdempotentWrite(value);
@@ -172,22 +181,32 @@ class Verification {
       });
     }
     let ordered = 0;
-    for (const _ of idempotencyOrder.entries()) ordered++;
+    for await (const _ of this.#entries("idempotencyOrder")) ordered++;
     if (ordered !== count)
       this.#problem(`there are ${count} idempotency keys, but ${ordered} in the order of revisions`);
     return count;
   }
 
-  #checkDeletions(): void {
-    const { deletions, records } = this.#data.tables;
-    for (const { key, value } of deletions.entries()) {
+  async #checkDeletions(): Promise<void> {
+    const { records } = this.#data.tables;
+    const told = new Map<RecordId, bigint | undefined>();
+    for await (const { key, value } of this.#entries("deletions")) {
       const id = fromTextKey(key);
       const revision = fromRevisionKey(value);
       if (revision === undefined || !this.#kept(revision)) {
         this.#problem(`the deletion of ${id} points to revision ${revision ?? "none"}`);
       }
       if (records.get(key)) this.#problem(`record ${id} is there, and deleted`);
+      told.set(id, revision);
     }
+    for (const [id, { content, revision }] of this.#replayed) {
+      if (content !== undefined || told.get(id) === revision) continue;
+      this.#problem(`revision ${revision} deleted ${id}, which is noted of ${told.get(id) ?? "none"}`);
+    }
+  }
+
+  async *#entries(name: TableName): AsyncGenerator<TableEntry, void, undefined> {
+    for await (const batch of readBatches(this.#data.tables[name], this.#signal)) yield* batch;
   }
 
   #kept(revision: bigint): boolean {

@@ -6,7 +6,7 @@ import { changedId, outlinedId } from "./commit-plan.js";
 import { toIdempotencyKey, toRevisionKey, toTextKey } from "./keys.js";
 import type { RecordId } from "./record.js";
 import type { HistoryEdges, Idempotency } from "./store.js";
-import { decodeOutlines, encodeIdempotentWrite, META, type StoreData } from "./store-data.js";
+import { decodeOutlines, encodeIdempotentWrite, META, putMeta, type StoreData } from "./store-data.js";
 import type { Tables } from "./tables.js";
 
 /** How much history is kept. The newest transaction is kept whatever its size. */
@@ -99,10 +99,10 @@ export function writeCommit(data: StoreData, commit: EncodedCommit, bounds: Hist
     tables.idempotencyOrder.put(key, commit.idempotency.digest);
   }
   for (const entry of trim.entries) forget(tables, entry);
-  data.putMeta(META.oldestIdempotent, forgetIdempotencyKeys(tables, oldestIdempotent, newest, bounds));
-  data.putMeta(META.head, newest);
-  data.putMeta(META.oldest, trim.oldest);
-  data.putMeta(META.historyBytes, trim.historyBytes);
+  putMeta(tables, META.oldestIdempotent, forgetIdempotencyKeys(tables, oldestIdempotent, newest, bounds));
+  putMeta(tables, META.head, newest);
+  putMeta(tables, META.oldest, trim.oldest);
+  putMeta(tables, META.historyBytes, trim.historyBytes);
   return { oldest: trim.oldest, newest };
 }
 

@@ -35,6 +35,11 @@ describe("opening a data directory", () => {
     await access(join(path, "data.mdb"));
   });
 
+  it.runIf(process.platform === "linux")("says where no directory can be, rather than trying for ever", async () => {
+    const problem = await openProblem({ path: "/proc/flagwire/data" });
+    expect(problem).toMatchObject({ kind: "unsupported", message: expect.stringContaining("/proc can have no") });
+  });
+
   it("finds everything again: epoch, records, history, idempotency keys", async () => {
     const path = await temporaryDirectory();
     const first = await openStore(path);

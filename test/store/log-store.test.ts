@@ -7,12 +7,15 @@ import type { Tables } from "../../src/store/tables.js";
 import { put, transaction } from "./fixtures.js";
 
 /** A store whose writes become durable, or fail, when the test says so. */
-async function openHeldStore() {
+async function openHeldStore(
+  disk: { readonly freeBytes: number; readonly minFreeBytes: number } | undefined = undefined,
+) {
   const memory = createMemoryTables();
   await initializeTables(memory, "epoch");
   const held: { readonly sync: () => void; readonly fail: (cause: Error) => void }[] = [];
   const tables: Tables = {
     ...memory,
+    freeBytes: () => disk?.freeBytes ?? Number.POSITIVE_INFINITY,
     async transact(action) {
       const result = action();
       await new Promise<void>((resolve, reject) => held.push({ sync: resolve, fail: reject }));
@@ -20,7 +23,12 @@ async function openHeldStore() {
     },
   };
   const release = async () => undefined;
-  const store = new LogStore(tables, { ...resolveBounds({}), minFreeBytes: 0, readOnly: false, release });
+  const store = new LogStore(tables, {
+    ...resolveBounds({}),
+    minFreeBytes: disk?.minFreeBytes ?? 0,
+    readOnly: false,
+    release,
+  });
   return { store, held, memory };
 }
 
@@ -62,6 +70,21 @@ describe("a store whose disk is slow", () => {
       if (entry.revision === 2n) stop.abort();
     }
     expect(revisions).toEqual([1n, 2n]);
+  });
+});
+
+describe("a store whose disk is nearly full", () => {
+  it("counts what is not on disk yet as used", async () => {
+    const { store, held } = await openHeldStore({ freeBytes: 50_000, minFreeBytes: 10_000 });
+    const large = (key: string) => transaction([put(key, "x".repeat(10_000))]);
+    const first = store.commit(large("a"));
+    const second = store.commit(large("b"));
+    for (const { sync } of held.splice(0)) sync();
+    expect(await first).toMatchObject({ kind: "committed" });
+    expect(await second).toMatchObject({ kind: "low-disk", freeBytes: 50_000 });
+    const third = store.commit(large("c"));
+    for (const { sync } of held.splice(0)) sync();
+    expect(await third).toMatchObject({ kind: "committed", revision: 2n });
   });
 });
 

@@ -132,6 +132,16 @@ describe("verifying a directory with planted damage", () => {
       /2 idempotency keys, but 3/,
     ],
     ["an unreadable idempotency key", (t) => t.idempotency.put("x", Buffer.from("{")), /idempotency key cannot/],
+    ["a deletion that is forgotten", (t) => t.deletions.remove("flag/c"), /5 deleted flag\/c, which is noted of none/],
+    [
+      "history that is gone",
+      (t) => {
+        for (let revision = 1n; revision <= 6n; revision++) t.history.remove(revisionKey(revision));
+        t.meta.put("oldest", Buffer.from("7"));
+        t.meta.put("history-bytes", Buffer.from("0"));
+      },
+      /history begins at revision 7, the head is 6/,
+    ],
     ["a deletion of the future", (t) => t.deletions.put("flag/c", revisionKey(9n)), /flag\/c points to revision 9/],
   ];
 

@@ -1,8 +1,9 @@
 import type { Command } from "commander";
 import type { VerifyReport } from "../../store/index.js";
 import type { CommandRunner } from "../command-runner.js";
-import { CliFailure, ExitCode } from "../failure.js";
+import { ExitCode } from "../failure.js";
 import type { Session } from "../session.js";
+import { toStoreFailure } from "../store-failure.js";
 import { counted } from "../text.js";
 
 interface VerifyOptions {
@@ -13,15 +14,15 @@ export function addVerifyCommand(program: Command, run: CommandRunner): void {
   program
     .command("verify")
     .description("check a data directory, offline or beside a running server; exit code 1 where it has problems")
-    .option("--data <dir>", "the data directory", "./data")
+    .option("--data <dir>", "the data directory, or a backup", "./data")
     .action(run(verify));
 }
 
 async function verify(session: Session, { data }: VerifyOptions): Promise<ExitCode> {
   // Loads the store's engine, which no other client command needs.
   const { isStoreProblem, verifyStore } = await import("../../store/index.js");
-  const report = await verifyStore(data);
-  if (isStoreProblem(report)) throw new CliFailure(exitCodeOf(report.kind), report.message);
+  const report = await verifyStore(data, session.signal);
+  if (isStoreProblem(report)) throw toStoreFailure(report);
   if (session.output.json) await session.output.document(toJsonReport(report));
   else await session.output.line(describeReport(data, report));
   if (report.problemCount === 0) return ExitCode.done;
@@ -29,12 +30,6 @@ async function verify(session: Session, { data }: VerifyOptions): Promise<ExitCo
   const further = report.problemCount - report.problems.length;
   if (further > 0) session.output.note(`and ${counted(further, "more problem")}`);
   return ExitCode.no;
-}
-
-/** Damage is an answer, and it is no; the rest could not be looked at. */
-function exitCodeOf(kind: string): ExitCode {
-  if (kind === "damaged") return ExitCode.no;
-  return kind === "not-found" || kind === "not-a-directory" ? ExitCode.usage : ExitCode.refused;
 }
 
 function toJsonReport(report: VerifyReport): unknown {
@@ -48,8 +43,14 @@ function toJsonReport(report: VerifyReport): unknown {
 }
 
 function describeReport(data: string, report: VerifyReport): string {
-  const verdict = report.problemCount === 0 ? "is sound" : `has ${counted(report.problemCount, "problem")}`;
-  const { recordCount, historyCount, headRevision } = report;
+  const { problemCount, backupTime, epoch } = report;
+  const verdict = problemCount === 0 ? "is sound" : `has ${counted(problemCount, "problem")}`;
+  const origin = backupTime === undefined ? "" : `, a backup of ${backupTime}`;
+  return `${data} ${verdict}: ${describeContent(report)}, epoch ${epoch || "missing"}${origin}`;
+}
+
+/** Such as `3 records and 17 history entries at revision 17`. */
+export function describeContent({ recordCount, historyCount, headRevision }: VerifyReport): string {
   const entries = historyCount === 1 ? "1 history entry" : `${historyCount} history entries`;
-  return `${data} ${verdict}: ${counted(recordCount, "record")} and ${entries} at revision ${headRevision}`;
+  return `${counted(recordCount, "record")} and ${entries} at revision ${headRevision}`;
 }
