@@ -52,8 +52,8 @@ export class Follower {
   }
 
   /** What was asked of this snapshot and those before it, since the last time. */
-  takeUsage(): FlagUsage[] {
-    return this.#usage.take(this.#snapshot);
+  takeUsage(maxCount?: number): FlagUsage[] {
+    return this.#usage.take(this.#snapshot, maxCount);
   }
 
   /** Makes the next stream start from the beginning. What is known stays in use. */

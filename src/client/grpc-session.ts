@@ -1,23 +1,10 @@
 import type * as http2 from "node:http2";
-import * as net from "node:net";
-import * as tls from "node:tls";
+import type * as net from "node:net";
 import { Http2SessionManager } from "@connectrpc/connect-node";
-
-/** Certificates, in PEM. Absent ones are the system's. */
-export interface TlsOptions {
-  /** Who may have signed the server's certificate. */
-  readonly ca?: string | Buffer;
-  /** The client's own certificate and its key, where the server asks for them. */
-  readonly cert?: string | Buffer;
-  readonly key?: string | Buffer;
-  /** The name on the server's certificate, if it is not the address's host. */
-  readonly servername?: string;
-}
+import { connectSocket, type SocketTarget } from "./connect-socket.js";
 
 /** Settings of a session. */
-export interface GrpcSessionOptions {
-  readonly url: URL;
-  readonly tls: TlsOptions | undefined;
+export interface GrpcSessionOptions extends SocketTarget {
   /** How long a connection with an open stream may be idle before it is pinged, in milliseconds. */
   readonly pingIntervalMs: number;
   /** How long the answer to a ping may take. */
@@ -30,6 +17,7 @@ export class GrpcSession {
   #socket: net.Socket | undefined;
   #session: http2.Http2Session | undefined;
   #isDetached: boolean;
+  #isAborted = false;
 
   constructor(options: GrpcSessionOptions, isDetached: boolean) {
     this.#isDetached = isDetached;
@@ -77,19 +65,16 @@ export class GrpcSession {
 
   /** Drops the connection at once, whatever its state. */
   abort(): void {
+    this.#isAborted = true;
     this.#manager.abort();
     this.#socket?.destroy();
   }
 
-  #connect({ url, tls: tlsOptions }: GrpcSessionOptions): net.Socket {
-    const host = url.hostname.replace(/^\[|\]$/g, "");
-    const isTls = url.protocol === "https:";
-    const port = url.port === "" ? (isTls ? 443 : 80) : Number(url.port);
-    const name = net.isIP(host) === 0 ? { servername: host } : {};
-    const socket = isTls
-      ? tls.connect({ host, port, ALPNProtocols: ["h2"], ...name, ...tlsOptions })
-      : net.connect({ host, port, noDelay: true });
+  #connect(options: GrpcSessionOptions): net.Socket {
+    const socket = connectSocket(options, "h2");
     if (this.#isDetached) socket.unref();
+    // A call that was given up while it was prepared may still come to this.
+    if (this.#isAborted) socket.destroy();
     this.#socket = socket;
     return socket;
   }

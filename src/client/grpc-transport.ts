@@ -1,15 +1,20 @@
-import { type CallOptions, Code, ConnectError, createClient } from "@connectrpc/connect";
+import { type CallOptions, type Client, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import {
   type EvaluateRequest,
   type EvaluateResponse,
   EvaluationService,
+  type ReportUsageRequest,
   type WatchRequest,
 } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import type { WatchResponse } from "../../gen/flagwire/v1/watch_pb.js";
-import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import { GrpcSession, type TlsOptions } from "./grpc-session.js";
-import { type MirrorTransport, type RemoteTransport, type TransportCode, TransportError } from "./transport.js";
+import { type Clock, systemClock } from "../base/index.js";
+import type { TlsOptions } from "./connect-socket.js";
+import { firstToSpeak, type Way } from "./first-to-speak.js";
+import { GrpcSession } from "./grpc-session.js";
+import { Http1Connection } from "./http1-connection.js";
+import { toTransportError } from "./to-transport-error.js";
+import { isRefused, type MirrorTransport, type RemoteTransport } from "./transport.js";
 
 /** Settings of gRPC in Node. */
 export interface GrpcTransportOptions {
@@ -20,6 +25,13 @@ export interface GrpcTransportOptions {
   readonly pingIntervalMs?: number | undefined;
   /** Default 10 s. */
   readonly pingTimeoutMs?: number | undefined;
+  /**
+   * How long a poll may say nothing by one protocol before the other is tried beside it. Default 2 s: servers answer within
+   * one.
+   */
+  readonly otherProtocolAfterMs?: number | undefined;
+  /** Default the system's. */
+  readonly clock?: Clock | undefined;
 }
 
 /** A segment may list two million keys and travels alone; anything above is no message of ours. */
@@ -28,7 +40,12 @@ const MAX_MESSAGE_BYTES = 512 * 1_048_576;
 /** After so many deadlines in a row a connection is taken for half-open and replaced. */
 const MAX_DEADLINES = 3;
 
-/** gRPC over HTTP/2, in Node. Connects when first used. */
+type Service = Client<typeof EvaluationService>;
+
+/** What a poll goes by: gRPC over HTTP/2, or Connect over HTTP/1.1 where a proxy in between knows nothing else. */
+type PollProtocol = "grpc" | "http1";
+
+/** gRPC over HTTP/2, in Node; polls also by Connect over HTTP/1.1. Connects when first used. */
 export function openGrpcTransport(options: GrpcTransportOptions): MirrorTransport & RemoteTransport {
   return new GrpcTransport(options);
 }
@@ -38,6 +55,11 @@ class GrpcTransport implements MirrorTransport, RemoteTransport {
   readonly #options: GrpcTransportOptions;
   readonly #headers: CallOptions;
   readonly #watchSessions = new Set<GrpcSession>();
+  /** That of the stream which is open. */
+  #streamSession: GrpcSession | undefined;
+  readonly #http1: Http1Connection;
+  /** By which the last poll came through: it is tried first. */
+  #pollProtocol: PollProtocol = "grpc";
   #callSession: GrpcSession | undefined;
   #deadlines = 0;
   #isDetached = false;
@@ -45,25 +67,80 @@ class GrpcTransport implements MirrorTransport, RemoteTransport {
   constructor(options: GrpcTransportOptions) {
     this.#options = options;
     this.address = options.url.origin;
+    this.#http1 = new Http1Connection({ url: options.url, tls: options.tls, readMaxBytes: MAX_MESSAGE_BYTES }, false);
     this.#headers = options.token === undefined ? {} : { headers: { authorization: `Bearer ${options.token}` } };
+  }
+
+  async *watch(request: WatchRequest, signal: AbortSignal): AsyncGenerator<WatchResponse, void, undefined> {
+    try {
+      yield* request.once ? this.#poll(request, signal) : this.#stream(request, signal);
+    } catch (error) {
+      throw toTransportError(error);
+    }
   }
 
   /**
    * Each stream has a connection of its own, so that giving up a stream gives up a half-open connection too, and
    * reconnecting reaches another server where there are several.
    */
-  async *watch(request: WatchRequest, signal: AbortSignal): AsyncGenerator<WatchResponse, void, undefined> {
+  async *#stream(request: WatchRequest, signal: AbortSignal): AsyncGenerator<WatchResponse, void, undefined> {
     const session = this.#openSession(this.#isDetached);
     this.#watchSessions.add(session);
-    const abort = (): void => session.abort();
+    if (!request.once) this.#streamSession = session;
+    const abort = (): void => this.#dropWatchSession(session);
     signal.addEventListener("abort", abort);
     try {
       yield* this.#client(session).watch(request, { ...this.#headers, signal });
-    } catch (error) {
-      throw toTransportError(error);
     } finally {
       signal.removeEventListener("abort", abort);
-      this.#watchSessions.delete(session);
+      this.#dropWatchSession(session);
+    }
+  }
+
+  #dropWatchSession(session: GrpcSession): void {
+    this.#watchSessions.delete(session);
+    if (this.#streamSession === session) this.#streamSession = undefined;
+    session.abort();
+  }
+
+  /** By the protocol that worked last, and beside it by the other where that fails or is silent. */
+  async *#poll(request: WatchRequest, signal: AbortSignal): AsyncGenerator<WatchResponse, void, undefined> {
+    const { clock = systemClock, otherProtocolAfterMs: delayMs = 2_000 } = this.#options;
+    const protocols = [this.#pollProtocol, other(this.#pollProtocol)];
+    const ways = protocols.map((protocol): Way<WatchResponse> => {
+      if (protocol === "grpc") return (stop) => this.#stream(request, stop);
+      return (stop) => this.#http1Client().watch(request, { ...this.#headers, signal: stop });
+    });
+    const isFinal = (error: unknown): boolean => isRefused(toTransportError(error));
+    for await (const [message, way] of firstToSpeak(ways, { clock, delayMs, signal, isFinal })) {
+      const protocol = protocols[way] ?? "grpc";
+      // One that brings only a part, such as where a proxy cuts after so many bytes, is the last to be tried again.
+      this.#pollProtocol = message.commit === undefined ? other(protocol) : protocol;
+      yield message;
+    }
+  }
+
+  /** On the stream's connection if there is one: each other would be opened for this call alone. */
+  async reportUsage(request: ReportUsageRequest, signal: AbortSignal): Promise<void> {
+    try {
+      const options = { ...this.#headers, signal };
+      const session = this.#streamSession;
+      if (session !== undefined) await this.#client(session).reportUsage(request, options);
+      else if (this.#pollProtocol === "http1") await this.#http1Client().reportUsage(request, options);
+      else await this.#reportAlone(request, options);
+    } catch (error) {
+      throw toTransportError(error);
+    }
+  }
+
+  async #reportAlone(request: ReportUsageRequest, options: CallOptions): Promise<void> {
+    const session = this.#openSession(this.#isDetached);
+    const abort = (): void => session.abort();
+    options.signal?.addEventListener("abort", abort);
+    try {
+      await this.#client(session).reportUsage(request, options);
+    } finally {
+      options.signal?.removeEventListener("abort", abort);
       session.abort();
     }
   }
@@ -86,10 +163,12 @@ class GrpcTransport implements MirrorTransport, RemoteTransport {
   unref(): void {
     this.#isDetached = true;
     for (const session of this.#watchSessions) session.unref();
+    this.#http1.unref();
   }
 
   async close(): Promise<void> {
-    for (const session of this.#watchSessions) session.abort();
+    for (const session of this.#watchSessions) this.#dropWatchSession(session);
+    this.#http1.abort();
     this.#dropCallSession();
   }
 
@@ -104,7 +183,11 @@ class GrpcTransport implements MirrorTransport, RemoteTransport {
     return new GrpcSession({ url, tls, pingIntervalMs, pingTimeoutMs }, isDetached);
   }
 
-  #client(sessionManager: GrpcSession) {
+  #http1Client(): Service {
+    return createClient(EvaluationService, this.#http1.transport);
+  }
+
+  #client(sessionManager: GrpcSession): Service {
     const transport = createGrpcTransport({
       baseUrl: this.#options.url.href,
       sessionManager,
@@ -115,28 +198,6 @@ class GrpcTransport implements MirrorTransport, RemoteTransport {
   }
 }
 
-/** Connect's errors in our words. Everything that fails ends here. */
-function toTransportError(thrown: unknown): TransportError {
-  const error = ConnectError.from(thrown, Code.Internal);
-  const reason = error.findDetails(ErrorInfoSchema)[0]?.reason;
-  return new TransportError(CODES[error.code], error.rawMessage, reason, { cause: thrown });
+function other(protocol: PollProtocol): PollProtocol {
+  return protocol === "grpc" ? "http1" : "grpc";
 }
-
-const CODES: { readonly [code in Code]: TransportCode } = {
-  [Code.Canceled]: "CANCELLED",
-  [Code.Unknown]: "UNKNOWN",
-  [Code.InvalidArgument]: "INVALID_ARGUMENT",
-  [Code.DeadlineExceeded]: "DEADLINE_EXCEEDED",
-  [Code.NotFound]: "NOT_FOUND",
-  [Code.AlreadyExists]: "ALREADY_EXISTS",
-  [Code.PermissionDenied]: "PERMISSION_DENIED",
-  [Code.ResourceExhausted]: "RESOURCE_EXHAUSTED",
-  [Code.FailedPrecondition]: "FAILED_PRECONDITION",
-  [Code.Aborted]: "ABORTED",
-  [Code.OutOfRange]: "OUT_OF_RANGE",
-  [Code.Unimplemented]: "UNIMPLEMENTED",
-  [Code.Internal]: "INTERNAL",
-  [Code.Unavailable]: "UNAVAILABLE",
-  [Code.DataLoss]: "DATA_LOSS",
-  [Code.Unauthenticated]: "UNAUTHENTICATED",
-};

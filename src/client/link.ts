@@ -1,6 +1,8 @@
 import type { WatchRequest } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import type { WatchResponse } from "../../gen/flagwire/v1/watch_pb.js";
 import { type BackoffOptions, backoffDelayMs, type Clock, type Random, type StopTimer } from "../base/index.js";
+import { Delivery, type Step } from "./delivery.js";
+import { type Ending, keepsPosition, speaksAgainstStreams, type Verdict } from "./ending.js";
 import type { MirrorTransport } from "./transport.js";
 
 /** Settings of a link, all in milliseconds; MirrorOptions has their reasons. */
@@ -13,97 +15,182 @@ export interface LinkOptions {
   readonly healthyAfterMs: number;
   /** How long a new stream may take to its first message. */
   readonly firstMessageTimeoutMs: number;
+  /**
+   * How long a stream may say nothing, also between messages, while somebody waits for the first update; and how long one may
+   * take to its first message where a poll would work.
+   */
+  readonly doubtTimeoutMs: number;
   /** How long a stream may then say nothing. */
   readonly silenceTimeoutMs: number;
+  /** How long a poll may say nothing, also before its first message: a proxy may hold back all of it. */
+  readonly pollTimeoutMs: number;
+  /** The longest pause between polls. */
+  readonly pollIntervalMs: number;
+  /** How long it polls before it tries a stream again. */
+  readonly streamRetryMs: number;
 }
 
 /** Who a link works for. Its methods are called one at a time and must not throw. */
 export interface LinkHost {
-  /** A stream is about to be opened: what to ask for. */
+  /** Whether somebody waits for the first update. */
+  readonly isAwaited: boolean;
+  /** A stream or a poll is about to be opened: what to ask for. */
   begin(): WatchRequest;
   /** A message came. The answer says what to do with the stream. */
   receive(message: WatchResponse): Verdict;
-  /** A stream ended. Another follows after a pause. */
-  ended(ending: Ending): void;
+  /**
+   * A stream or a poll ended badly, or by a goodbye. Another attempt follows. `wasTrial`: it was a stream where polls work,
+   * and a poll takes its place at once.
+   */
+  ended(ending: Ending, wasTrial: boolean): void;
+  /** From now on updates are polled, or streamed again. */
+  delivering(by: Step): void;
 }
 
-/** What to do with a stream after a message. */
-export type Verdict =
-  | { readonly kind: "go-on" }
-  | { readonly kind: "goodbye"; readonly reason: string; readonly retryAfterMs: number }
-  | { readonly kind: "violation"; readonly message: string };
-
-/** How a stream ended. */
-export type Ending =
-  | Exclude<Verdict, { kind: "go-on" }>
-  | { readonly kind: "closed-by-server" }
-  | { readonly kind: "silence"; readonly afterMs: number }
-  | { readonly kind: "failed"; readonly error: unknown };
-
-/** One stream, and the timer that watches over it. */
+/** One stream or poll, and the timer that watches over it. */
 interface Attempt {
+  readonly step: Step;
   readonly abort: AbortController;
+  readonly startedAtMs: number;
   stopWatchdog: StopTimer;
   firstMessageAtMs: number | undefined;
+  lastMessageAtMs: number;
+  /** Somebody waits for its next message. */
+  isHurried: boolean;
 }
 
 /**
- * A link is `idle` until started, then `streaming` (from the attempt to connect to the end of the stream) and `pausing`
- * in turns, and `closed` for good. Each state owns its timer; leaving it stops it.
+ * A link is `idle` until started, then `attempting` (a stream or a poll, from the attempt to connect to its end) and
+ * `pausing` in turns, and `closed` for good. Each state owns its timer; leaving it stops it. Which of the two is attempted
+ * is the delivery's to say.
  */
 type LinkState =
   | { readonly kind: "idle" }
-  | { readonly kind: "streaming"; readonly attempt: Attempt }
-  | { readonly kind: "pausing"; readonly stop: StopTimer }
+  | { readonly kind: "attempting"; readonly attempt: Attempt }
+  | {
+      readonly kind: "pausing";
+      readonly stop: StopTimer;
+      /** When the poll began that succeeded before this pause. */
+      readonly polledAtMs?: number;
+    }
   | { readonly kind: "closed" };
 
 /** The longest pause that a server may ask for, so that a wrong one cannot put a mirror to sleep. */
 const MAX_RETRY_AFTER_MS = 300_000;
+/** The longest pause before everything is fetched anew, where what came cannot be right again and again. */
+const MAX_RESYNC_PAUSE_MS = 120_000;
+/** What went wrong is forgotten after so many times the time that a stream needs to be healthy. */
+const FORGOTTEN_AFTER = 10;
+/** Polls that somebody waits for begin at least so far apart. */
+const MIN_POLL_INTERVAL_MS = 1_000;
+/** How long a stream that takes a poll's place may say nothing while somebody waits: it brings changes at once, or it stalls. */
+const HURRIED_PATIENCE_MS = 2_000;
 
-/** Keeps one stream open: opens it, watches over it, and opens it again after a pause, whatever happens. */
+/**
+ * Keeps one stream open: opens it, watches over it, and opens it again after a pause, whatever happens. Polls where streams
+ * do not last, and returns to streaming when one does.
+ */
 export class Link {
   readonly #options: LinkOptions;
   readonly #host: LinkHost;
+  readonly #delivery: Delivery;
   #state: LinkState = { kind: "idle" };
-  /** Streams that ended without having been healthy, in a row. */
+  /** Attempts that ended without a healthy stream, in a row. */
   #failures = 0;
+  /** How often what came could not be right, lately, and when last. */
+  #resyncs = 0;
+  #resyncAtMs = 0;
   #attempts = 0;
+  #polls = 0;
+  #wasInStep = false;
 
   constructor(options: LinkOptions, host: LinkHost) {
     this.#options = options;
     this.#host = host;
+    this.#delivery = new Delivery(options);
   }
 
-  /** How many streams were tried. */
+  /** How many streams and polls were tried. */
   get attempts(): number {
     return this.#attempts;
   }
 
+  /** How many of them were polls. */
+  get polls(): number {
+    return this.#polls;
+  }
+
+  get delivery(): Step {
+    return this.#delivery.by;
+  }
+
   open(): void {
     if (this.#state.kind === "closed") return;
-    const attempt: Attempt = { abort: new AbortController(), stopWatchdog: () => {}, firstMessageAtMs: undefined };
-    this.#state = { kind: "streaming", attempt };
+    const startedAtMs = this.#options.clock.monotonicMs();
+    const step = this.#delivery.next(startedAtMs, this.#wasInStep);
+    const abort = new AbortController();
+    const attempt: Attempt = {
+      step,
+      abort,
+      startedAtMs,
+      stopWatchdog: () => {},
+      firstMessageAtMs: undefined,
+      lastMessageAtMs: startedAtMs,
+      isHurried: false,
+    };
+    this.#state = { kind: "attempting", attempt };
     this.#attempts++;
-    this.#watch(attempt, this.#options.firstMessageTimeoutMs);
+    if (step === "poll") this.#polls++;
+    this.#watch(attempt);
     void this.#read(attempt);
+  }
+
+  /**
+   * Somebody waits for what the next poll may bring: it comes at once, or a second after the last one. A stream that is tried
+   * in its place soon gives way if it says nothing.
+   */
+  hurry(): void {
+    const state = this.#state;
+    if (state.kind === "attempting") this.#hurryStream(state.attempt);
+    if (state.kind !== "pausing" || state.polledAtMs === undefined) return;
+    state.stop();
+    this.#pause(Math.max(0, state.polledAtMs + MIN_POLL_INTERVAL_MS - this.#options.clock.monotonicMs()));
+  }
+
+  /** Once for each of its messages: who asks again and again must not put off its end. */
+  #hurryStream(attempt: Attempt): void {
+    if (attempt.step !== "stream" || attempt.isHurried || !this.#delivery.canPoll) return;
+    attempt.isHurried = true;
+    this.#watch(attempt);
   }
 
   close(): void {
     const state = this.#state;
     this.#state = { kind: "closed" };
     if (state.kind === "pausing") state.stop();
-    if (state.kind === "streaming") drop(state.attempt);
+    if (state.kind === "attempting") drop(state.attempt);
   }
 
   /** Never rejects. It may outlive its attempt where a transport is slow to let go; then it does nothing any more. */
   async #read(attempt: Attempt): Promise<void> {
     try {
-      for await (const message of this.#options.transport.watch(this.#host.begin(), attempt.abort.signal)) {
+      const request = this.#host.begin();
+      request.once = attempt.step === "poll";
+      for await (const message of this.#options.transport.watch(request, attempt.abort.signal)) {
         if (!this.#isCurrent(attempt)) return;
-        attempt.firstMessageAtMs ??= this.#options.clock.monotonicMs();
-        this.#watch(attempt, this.#options.silenceTimeoutMs);
+        attempt.isHurried = false;
+        attempt.lastMessageAtMs = this.#options.clock.monotonicMs();
+        attempt.firstMessageAtMs ??= attempt.lastMessageAtMs;
         const verdict = this.#host.receive(message);
-        if (verdict.kind !== "go-on") return this.#end(attempt, verdict);
+        if (!this.#isCurrent(attempt)) return;
+        if (verdict.kind === "in-step") {
+          this.#wasInStep = true;
+          if (attempt.step === "poll") return this.#polled(attempt);
+        } else if (verdict.kind !== "go-on") {
+          return this.#end(attempt, verdict);
+        }
+        this.#watch(attempt);
+        if (attempt.step === "stream" && this.#wasHealthy(attempt, attempt.lastMessageAtMs)) this.#streams();
       }
       this.#end(attempt, { kind: "closed-by-server" });
     } catch (error) {
@@ -111,30 +198,98 @@ export class Link {
     }
   }
 
-  #watch(attempt: Attempt, afterMs: number): void {
+  #watch(attempt: Attempt): void {
     attempt.stopWatchdog();
+    const afterMs = this.#patienceMs(attempt);
     attempt.stopWatchdog = this.#options.clock.after(afterMs, () => this.#end(attempt, { kind: "silence", afterMs }));
+  }
+
+  #patienceMs({ step, firstMessageAtMs, isHurried }: Attempt): number {
+    const { pollTimeoutMs, doubtTimeoutMs, firstMessageTimeoutMs, silenceTimeoutMs } = this.#options;
+    const isFirst = firstMessageAtMs === undefined;
+    if (step === "poll") return pollTimeoutMs;
+    if (this.#host.isAwaited) return doubtTimeoutMs;
+    if (!this.#delivery.canPoll) return isFirst ? firstMessageTimeoutMs : silenceTimeoutMs;
+    if (isHurried) return HURRIED_PATIENCE_MS;
+    // A poll would work: it has to come before the mirror is stale.
+    return isFirst ? doubtTimeoutMs : silenceTimeoutMs / 2;
+  }
+
+  #polled(attempt: Attempt): void {
+    drop(attempt);
+    this.#delivery.pollSucceeded();
+    const { random, pollIntervalMs } = this.#options;
+    // Where a poll worked for the first time, a stream is tried once more at once: the server may just have come back.
+    if (this.#delivery.by === "stream") this.open();
+    else this.#pause(pollIntervalMs * (0.5 + random() / 2), attempt.startedAtMs);
+  }
+
+  /** A stream is healthy. */
+  #streams(): void {
+    const before = this.#delivery.by;
+    this.#wasStreaming();
+    if (before === "poll") this.#host.delivering("stream");
+  }
+
+  #wasStreaming(): void {
+    this.#failures = 0;
+    this.#delivery.streamWasHealthy();
   }
 
   #end(attempt: Attempt, ending: Ending): void {
     if (!this.#isCurrent(attempt)) return;
     drop(attempt);
-    const { clock, random, backoff } = this.#options;
-    if (this.#wasHealthy(attempt)) this.#failures = 0;
+    const isDoubtful = attempt.step === "stream" && this.#delivery.canPoll;
+    const before = this.#delivery.by;
+    this.#judge(attempt, ending);
+    const { by } = this.#delivery;
+    // Where a stream was only tried, a poll takes its place at once.
+    const wasTrial = isDoubtful && this.#delivery.next(this.#options.clock.monotonicMs(), true) === "poll";
+    this.#pause(wasTrial ? 0 : this.#pauseMs(attempt, ending));
+    this.#host.ended(ending, wasTrial);
+    if (by !== before) this.#host.delivering(by);
+  }
+
+  /** What an ending says of streams and polls. */
+  #judge(attempt: Attempt, ending: Ending): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    const livedUntilMs = ending.kind === "silence" ? attempt.lastMessageAtMs : nowMs;
+    if (attempt.step === "poll") this.#delivery.pollFailed();
+    else if (this.#wasHealthy(attempt, livedUntilMs)) this.#wasStreaming();
+    else if (speaksAgainstStreams(ending)) this.#delivery.streamWasBad(nowMs);
+    else this.#delivery.streamWasEnded();
+  }
+
+  #pauseMs({ step }: Attempt, ending: Ending): number {
+    const { random, backoff } = this.#options;
     const askedMs = ending.kind === "goodbye" ? Math.min(ending.retryAfterMs, MAX_RETRY_AFTER_MS) : 0;
-    const pauseMs = Math.max(askedMs, backoffDelayMs(this.#failures, backoff, random));
-    this.#failures++;
-    this.#state = { kind: "pausing", stop: clock.after(pauseMs, () => this.open()) };
-    this.#host.ended(ending);
+    const resyncMs = keepsPosition(ending) ? 0 : this.#resyncPauseMs();
+    const { failedPolls } = this.#delivery;
+    const failures = step === "poll" && failedPolls > 0 ? failedPolls - 1 : this.#failures++;
+    return Math.max(askedMs, resyncMs, backoffDelayMs(failures, backoff, random));
+  }
+
+  /** Healthy streams and polls do not shorten it: each time, all flags and segments have to be sent. */
+  #resyncPauseMs(): number {
+    const { clock, random, backoff, healthyAfterMs } = this.#options;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.#resyncAtMs >= FORGOTTEN_AFTER * healthyAfterMs) this.#resyncs = 0;
+    this.#resyncAtMs = nowMs;
+    const maxMs = Math.max(backoff.maxMs, MAX_RESYNC_PAUSE_MS);
+    return backoffDelayMs(this.#resyncs++, { minMs: backoff.minMs, maxMs }, random);
+  }
+
+  #pause(pauseMs: number, polledAtMs?: number): void {
+    const stop = this.#options.clock.after(pauseMs, () => this.open());
+    this.#state = { kind: "pausing", stop, ...(polledAtMs !== undefined && { polledAtMs }) };
   }
 
   #isCurrent(attempt: Attempt): boolean {
-    return this.#state.kind === "streaming" && this.#state.attempt === attempt;
+    return this.#state.kind === "attempting" && this.#state.attempt === attempt;
   }
 
-  #wasHealthy({ firstMessageAtMs }: Attempt): boolean {
-    if (firstMessageAtMs === undefined) return false;
-    return this.#options.clock.monotonicMs() - firstMessageAtMs >= this.#options.healthyAfterMs;
+  #wasHealthy({ firstMessageAtMs }: Attempt, untilMs: number): boolean {
+    return firstMessageAtMs !== undefined && untilMs - firstMessageAtMs >= this.#options.healthyAfterMs;
   }
 }
 

@@ -2,6 +2,7 @@ import type { Context, ExplainOptions, JsonValue } from "../engine/index.js";
 import type { EvaluationDetails, Explanation } from "./details.js";
 import type { Unsubscribe } from "./listeners.js";
 import type { MirrorError } from "./mirror-error.js";
+import type { WaitOptions } from "./revision-waits.js";
 import type { FlagUsage } from "./usage.js";
 
 /**
@@ -28,8 +29,10 @@ export interface MirrorEvents {
 
 /** What a mirror has done. For metrics. */
 export interface MirrorCounts {
-  /** Streams tried. */
+  /** Streams and polls tried. */
   readonly attempts: number;
+  /** How many of them were polls. */
+  readonly polls: number;
   /** Updates applied, by kind. */
   readonly fulls: number;
   readonly deltas: number;
@@ -63,18 +66,31 @@ export interface Mirror extends Flags, AsyncDisposable {
   /** The checksum of the flags and segments; see UpdateCommit.digest. */
   readonly digest: string;
   readonly counts: MirrorCounts;
+  /** How updates come: `poll` where streams do not get through, such as by a proxy that cuts them or holds them back. */
+  readonly delivery: "stream" | "poll";
   /** The keys of all flags, sorted. */
   keys(): string[];
   /**
-   * The evaluations since the last call, by flag and variant, those of before the last updates included. Nobody else takes
-   * them.
+   * The evaluations since the last call, by flag and variant, those of before the last updates included. What is taken is
+   * not reported to the server, and what was reported before is not taken: take them where `reportUsage` is off.
    */
   takeUsage(): FlagUsage[];
+  /**
+   * Resolves as soon as the mirror answers with a revision or a later one, such as that of a write that was just answered:
+   * reading one's own writes. At once where it does already; before the first sync it waits for that.
+   *
+   * Rejects with a `MirrorError`: of the kind `timeout`, with `aborted` when the signal aborts, with `closed` when the
+   * mirror is closed, and with `epoch` when the server's data are replaced meanwhile, such as by a restored backup, whose
+   * revisions have nothing to do with those before. A revision does not tell of which data it is: one that was answered
+   * after a replacement that the mirror has not heard of yet is taken for one of before. With a `TypeError` for what is no
+   * revision.
+   */
+  waitFor(revision: number | bigint, options?: WaitOptions): Promise<void>;
   /** Listens until the function returned is called. */
   on<E extends keyof MirrorEvents>(event: E, listener: (payload: MirrorEvents[E]) => void): Unsubscribe;
   /**
-   * Stops following, and tells listeners nothing more, from the call on. Resolves when everything is let go of and the
-   * cache is written, or after 2 s has not been. Answers stay.
+   * Stops following, and tells listeners nothing more, from the call on. Resolves when the last usage is reported, or after
+   * 1 s has not been, everything is let go of, and the cache is written, or after 2 s has not been. Answers stay.
    */
   close(): Promise<void>;
 }

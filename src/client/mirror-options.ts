@@ -25,6 +25,15 @@ export interface MirrorTimes {
    * Default 45 s: three of the longest heartbeat intervals.
    */
   readonly staleAfterMs: number;
+  /**
+   * The longest pause between polls, where streams do not get through. Default 10 s, with jitter between half of it and all
+   * of it; never more than half of `staleAfterMs`.
+   */
+  readonly pollIntervalMs: number;
+  /** How long a poll may say nothing. Default 20 s: a proxy may hold it back until it is whole. */
+  readonly pollTimeoutMs: number;
+  /** How long it polls before it tries a stream again. Default 3 min, give or take a half. */
+  readonly streamRetryMs: number;
   /** How long a stream must live to let the backoff start again from its minimum. Default 60 s. */
   readonly healthyAfterMs: number;
   /** How long changes are collected before the cache is written. Default 1 s. The first snapshot is written at once. */
@@ -43,16 +52,24 @@ export interface MirrorParts {
   readonly cache: MirrorCache | undefined;
   /** See MirrorOptions. */
   readonly privateAttributes: readonly string[];
+  /** How often usage is reported; undefined: never. */
+  readonly reportIntervalMs: number | undefined;
+  /** Keeps the program from ending by itself until the function returned is called. */
+  readonly stayAlive: () => () => void;
   /** Never throws. */
   readonly log: (entry: MirrorLogEntry) => void;
 }
 
 export function resolveTimes(times: Partial<MirrorTimes>): MirrorTimes {
+  const staleAfterMs = times.staleAfterMs ?? 45_000;
   return {
     connectTimeoutMs: times.connectTimeoutMs ?? 10_000,
     fallbackAfterMs: times.fallbackAfterMs ?? 2_000,
     firstMessageTimeoutMs: times.firstMessageTimeoutMs ?? 10_000,
-    staleAfterMs: times.staleAfterMs ?? 45_000,
+    staleAfterMs,
+    pollIntervalMs: Math.min(times.pollIntervalMs ?? 10_000, staleAfterMs / 2),
+    pollTimeoutMs: times.pollTimeoutMs ?? 20_000,
+    streamRetryMs: times.streamRetryMs ?? 180_000,
     healthyAfterMs: times.healthyAfterMs ?? 60_000,
     cacheDelayMs: times.cacheDelayMs ?? 1_000,
   };

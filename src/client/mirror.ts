@@ -4,16 +4,18 @@ import type { WatchResponse } from "../../gen/flagwire/v1/watch_pb.js";
 import type { StopTimer } from "../base/index.js";
 import type { Snapshot } from "../engine/index.js";
 import { CacheWriter } from "./cache-writer.js";
+import { type Ending, keepsPosition, toMirrorError, type Verdict } from "./ending.js";
 import { Follower } from "./follower.js";
-import { type Ending, Link, type LinkHost, type Verdict } from "./link.js";
+import { Link, type LinkHost } from "./link.js";
 import { Listeners, type Unsubscribe } from "./listeners.js";
 import type { Mirror, MirrorCounts, MirrorEvents, MirrorStatus } from "./mirror-api.js";
 import { MirrorError, messageOf } from "./mirror-error.js";
 import type { MirrorParts } from "./mirror-options.js";
+import { RevisionWaits, toRevision, type WaitOptions } from "./revision-waits.js";
 import { SnapshotFlags } from "./snapshot-flags.js";
-import { isRefused, leavesPositionIntact } from "./transport.js";
 import { type Update, UpdateReader } from "./update-reader.js";
 import type { FlagUsage } from "./usage.js";
+import { UsageReporter } from "./usage-reporter.js";
 import { within } from "./within.js";
 
 /** The freshness of what the mirror holds. Only `ready` has a timer, which makes it stale. */
@@ -36,6 +38,8 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
   readonly #link: Link;
   readonly #listeners: Listeners<MirrorEvents>;
   readonly #cacheWriter: CacheWriter | undefined;
+  readonly #waits: RevisionWaits;
+  readonly #reporter: UsageReporter | undefined;
   readonly #counts = { fulls: 0, deltas: 0, nones: 0, resyncs: 0 };
   #observer: OpeningObserver | undefined;
   #freshness: Freshness = { status: "connecting" };
@@ -48,12 +52,13 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
     super(follower, clock, privateAttributes);
     this.#parts = parts;
     this.#follower = follower;
-    const timeouts = {
-      healthyAfterMs: times.healthyAfterMs,
-      firstMessageTimeoutMs: times.firstMessageTimeoutMs,
-      silenceTimeoutMs: times.staleAfterMs,
-    };
+    const { connectTimeoutMs, firstMessageTimeoutMs, staleAfterMs } = times;
+    // Of the time to open, a half: there has to be enough left for a poll.
+    const doubtTimeoutMs = Math.min(firstMessageTimeoutMs, connectTimeoutMs / 2);
+    const timeouts = { ...times, doubtTimeoutMs, silenceTimeoutMs: staleAfterMs };
     this.#link = new Link({ transport, clock, random, backoff, ...timeouts }, this);
+    this.#waits = new RevisionWaits(clock, () => `the mirror is ${this.status}, at revision ${this.revision}`);
+    this.#reporter = createReporter(parts, follower);
     this.#listeners = new Listeners((event, error) => this.#listenerFailed(event, error));
     if (cache !== undefined) {
       const failed = (error: unknown): void =>
@@ -71,6 +76,10 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
     return this.#follower.hasData;
   }
 
+  get isAwaited(): boolean {
+    return this.#observer !== undefined && !this.#follower.hasData;
+  }
+
   get status(): MirrorStatus {
     return this.#freshness.status;
   }
@@ -84,7 +93,11 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
   }
 
   get counts(): MirrorCounts {
-    return { attempts: this.#link.attempts, ...this.#counts };
+    return { attempts: this.#link.attempts, polls: this.#link.polls, ...this.#counts };
+  }
+
+  get delivery(): "stream" | "poll" {
+    return this.#link.delivery;
   }
 
   keys(): string[] {
@@ -93,6 +106,12 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
 
   takeUsage(): FlagUsage[] {
     return this.#follower.takeUsage();
+  }
+
+  async waitFor(revision: number | bigint, options?: WaitOptions): Promise<void> {
+    const wanted = toRevision(revision);
+    if (!this.#waits.has(wanted)) this.#link.hurry();
+    await this.#waits.wait(wanted, options ?? {});
   }
 
   on<E extends keyof MirrorEvents>(event: E, listener: (payload: MirrorEvents[E]) => void): Unsubscribe {
@@ -117,6 +136,7 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
   start(observer: OpeningObserver): void {
     this.#observer = observer;
     this.#link.open();
+    this.#reporter?.start();
   }
 
   /** Nobody waits for the opening any more. What was kept from before is in use now, and old. */
@@ -145,6 +165,7 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
         const objection = this.#follower.bookmark(reading.position);
         if (objection !== undefined) return { kind: "violation", message: objection };
         this.#becomeReady();
+        this.#waits.reached(reading.position);
         return GO_ON;
       }
       case "part":
@@ -157,20 +178,30 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
     }
   }
 
-  ended(ending: Ending): void {
+  ended(ending: Ending, wasTrial: boolean): void {
     // Before anybody is told: whatever becomes of that, the next stream must not go on from a wrong position.
     if (!keepsPosition(ending)) {
       this.#follower.dropPosition();
       this.#counts.resyncs++;
     }
-    const error = this.#toError(ending);
-    if (error === undefined) {
-      const message = `the stream from ${this.#parts.transport.address} ended; reconnecting`;
+    const error = toMirrorError(ending, this.#parts.transport.address);
+    if (error === undefined || wasTrial) {
+      const why = error === undefined ? "" : ` (${error.message})`;
+      const message = `the stream from ${this.#parts.transport.address} ended${why}; ${wasTrial ? "polling" : "reconnecting"}`;
       this.#parts.log({ level: "info", message });
       return;
     }
     this.#observer?.failed(error);
     this.report(error);
+  }
+
+  delivering(by: "stream" | "poll"): void {
+    const { transport, times } = this.#parts;
+    const message =
+      by === "poll"
+        ? `streams from ${transport.address} do not last: it is polled, every ${times.pollIntervalMs / 1000} s`
+        : `updates come by a stream from ${transport.address} again`;
+    this.#parts.log({ level: by === "poll" ? "warn" : "info", message });
   }
 
   #apply(update: Update): Verdict {
@@ -184,7 +215,8 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
       this.#listeners.emit("change", { keys: applied.changedKeys, revision: this.revision });
     }
     this.#observer?.synced();
-    return GO_ON;
+    this.#waits.reached(update.position);
+    return IN_STEP;
   }
 
   #becomeReady(): void {
@@ -207,7 +239,17 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
     this.#observer = undefined;
     this.#listeners.clear();
     this.#link.close();
-    await Promise.all([this.#parts.transport.close(), this.#flushCache()]);
+    this.#waits.close();
+    await Promise.all([this.#leaveServer(), this.#flushCache()]);
+  }
+
+  async #leaveServer(): Promise<void> {
+    if (this.#reporter !== undefined) {
+      const release = this.#parts.stayAlive();
+      await this.#reporter.close(LAST_REPORT_TIMEOUT_MS);
+      release();
+    }
+    await this.#parts.transport.close();
   }
 
   /** Never rejects, and never waits for ever: the cache may be anybody's. */
@@ -217,25 +259,6 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
       await within(this.#cacheWriter.flush(), { clock: this.#parts.clock, timeoutMs: FLUSH_TIMEOUT_MS });
     } catch (error) {
       this.report(new MirrorError("cache", `the cache is not written: ${messageOf(error)}`, { cause: error }));
-    }
-  }
-
-  #toError(ending: Ending): MirrorError | undefined {
-    const { address } = this.#parts.transport;
-    switch (ending.kind) {
-      case "goodbye":
-      case "closed-by-server":
-        return undefined;
-      case "silence":
-        return new MirrorError("silence", `nothing came from ${address} for ${ending.afterMs / 1000} s`);
-      case "violation":
-        return new MirrorError("protocol", `what came from ${address} cannot be right: ${ending.message}`);
-      case "failed": {
-        const { error } = ending;
-        const kind = isRefused(error) ? "refused" : "connection";
-        const what = kind === "refused" ? "refused to be watched" : "cannot be watched";
-        return new MirrorError(kind, `${address} ${what}: ${messageOf(error)}`, { cause: error });
-      }
     }
   }
 
@@ -252,9 +275,18 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
 /** How long closing waits for the cache. */
 const FLUSH_TIMEOUT_MS = 2_000;
 
-function keepsPosition(ending: Ending): boolean {
-  return ending.kind === "failed" ? leavesPositionIntact(ending.error) : ending.kind !== "violation";
+/** How long closing tries to report the last usage. */
+const LAST_REPORT_TIMEOUT_MS = 1_000;
+
+/** Undefined where nobody wants it or can. */
+function createReporter(parts: MirrorParts, follower: Follower): UsageReporter | undefined {
+  const { transport, reportIntervalMs: intervalMs } = parts;
+  if (transport.reportUsage === undefined || intervalMs === undefined) return undefined;
+  const send = transport.reportUsage.bind(transport);
+  const take = (maxCount: number): FlagUsage[] => follower.takeUsage(maxCount);
+  return new UsageReporter({ ...parts, intervalMs, address: transport.address, send, take });
 }
 
 const GO_ON: Verdict = { kind: "go-on" };
+const IN_STEP: Verdict = { kind: "in-step" };
 const COUNTS = { full: "fulls", delta: "deltas", none: "nones" } as const;

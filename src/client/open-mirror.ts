@@ -3,8 +3,8 @@ import { type BackoffOptions, type Clock, type Random, systemClock, systemRandom
 import { parseAddress } from "./address.js";
 import { bootstrapSnapshot } from "./bootstrap.js";
 import type { MirrorCache } from "./cache.js";
+import type { TlsOptions } from "./connect-socket.js";
 import { createFileCache } from "./file-cache.js";
-import type { TlsOptions } from "./grpc-session.js";
 import { openGrpcTransport } from "./grpc-transport.js";
 import { fromKept } from "./kept-snapshot.js";
 import { SnapshotMirror } from "./mirror.js";
@@ -57,6 +57,11 @@ export interface MirrorOptions extends Partial<MirrorTimes> {
    * none.
    */
   readonly privateAttributes?: readonly string[];
+  /**
+   * Whether and how often the mirror tells the server what it answered: how often each variant of each flag, and nothing of
+   * anybody's context. Default every minute, give or take a half. `false` leaves the counts to `takeUsage`.
+   */
+  readonly reportUsage?: false | { readonly intervalMs?: number };
   /** Told what happens in the background, also before anybody can listen to events. Default nobody. */
   readonly log?: (entry: MirrorLogEntry) => void;
   /** How to reach the server. Default gRPC at `address`. The mirror closes it. */
@@ -142,6 +147,8 @@ function resolveParts(options: MirrorOptions): MirrorParts {
     environment,
     clientName: options.clientName ?? "flagwire",
     privateAttributes,
+    reportIntervalMs: options.reportUsage === false ? undefined : (options.reportUsage?.intervalMs ?? 60_000),
+    stayAlive,
     transport,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,

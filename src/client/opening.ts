@@ -63,7 +63,7 @@ export class Opening {
     const cause = this.#lastError === undefined ? "" : ` (${this.#lastError.message})`;
     const message =
       `no flags from ${address} within ${connectTimeoutMs / 1000} s${cause}. Check that the server runs there (flagwire serve) ` +
-      "and that nothing in between blocks HTTP/2. To start without a server, give a cache or a bootstrap.";
+      "and that nothing in between blocks it. To start without a server, give a cache or a bootstrap.";
     return new MirrorError("connection", message, { cause: this.#lastError });
   }
 }

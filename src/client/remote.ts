@@ -11,6 +11,7 @@ import {
   type Reason,
 } from "../engine/index.js";
 import { parseAddress } from "./address.js";
+import type { TlsOptions } from "./connect-socket.js";
 import {
   type EvaluationDetails,
   type Explanation,
@@ -19,7 +20,6 @@ import {
   toDetails,
   typeMismatch,
 } from "./details.js";
-import type { TlsOptions } from "./grpc-session.js";
 import { openGrpcTransport } from "./grpc-transport.js";
 import { messageOf } from "./mirror-error.js";
 import { NO_LIST_OF_NAMES, parseExplainOptions, parsePrivateAttributes } from "./private-attributes.js";

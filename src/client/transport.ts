@@ -1,4 +1,9 @@
-import type { EvaluateRequest, EvaluateResponse, WatchRequest } from "../../gen/flagwire/v1/evaluation_service_pb.js";
+import type {
+  EvaluateRequest,
+  EvaluateResponse,
+  ReportUsageRequest,
+  WatchRequest,
+} from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import type { WatchResponse } from "../../gen/flagwire/v1/watch_pb.js";
 
 /** How a mirror reaches its server. */
@@ -7,9 +12,12 @@ export interface MirrorTransport {
   readonly address: string;
   /**
    * Opens a stream on a connection of its own and iterates its messages. Throws a `TransportError` where the stream fails
-   * or its status is not OK. When `signal` aborts the connection is dropped, a half-open one too.
+   * or its status is not OK. When `signal` aborts the connection is dropped, a half-open one too. A request with `once` is a
+   * poll, by whatever gets through to the server: it ends after one update.
    */
   watch(request: WatchRequest, signal: AbortSignal): AsyncIterable<WatchResponse>;
+  /** Throws a `TransportError` unless the server has counted the report. Absent: usage is not reported. */
+  reportUsage?(request: ReportUsageRequest, signal: AbortSignal): Promise<void>;
   /** From now on, streams open and to come do not keep the program from ending by itself. */
   unref(): void;
   /** Drops every connection. */
@@ -72,6 +80,26 @@ const REFUSALS: ReadonlySet<TransportCode> = new Set([
   "INVALID_ARGUMENT",
 ]);
 
+/** Nobody could be connected to: no other way of asking would fare better. */
+export function isUnreachable(error: unknown): boolean {
+  const seen = new Set<unknown>();
+  for (let cause = error; cause instanceof Error && !seen.has(cause); cause = cause.cause) {
+    if ("code" in cause && UNREACHABLE.has(cause.code)) return true;
+    seen.add(cause);
+  }
+  return false;
+}
+
+/** Of Node's errors. */
+const UNREACHABLE: ReadonlySet<unknown> = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "EHOSTDOWN",
+  "ENETUNREACH",
+]);
+
 /**
  * The stream ended in a way that says nothing against what it brought. After any other error, such as a message that
  * cannot be decoded, nothing is taken for granted.
@@ -82,6 +110,8 @@ export function leavesPositionIntact(error: unknown): boolean {
 
 const CLEAN_ENDS: ReadonlySet<TransportCode> = new Set([
   "CANCELLED",
+  // No server of ours answers so: it is what a proxy made of its own trouble.
+  "UNKNOWN",
   "DEADLINE_EXCEEDED",
   "NOT_FOUND",
   "PERMISSION_DENIED",

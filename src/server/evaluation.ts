@@ -7,7 +7,6 @@ import {
   EvaluationErrorSchema,
   type EvaluationService,
 } from "../../gen/flagwire/v1/evaluation_service_pb.js";
-import type { WatchResponse } from "../../gen/flagwire/v1/watch_pb.js";
 import type { Clock } from "../base/index.js";
 import { type CompiledFlag, type Context, explain, type Outcome, type Snapshot } from "../engine/index.js";
 import type { WatchHub } from "../watch/index.js";
@@ -19,12 +18,16 @@ import type { Encoded, ServiceHandlers } from "./handlers.js";
 import { contractLimits } from "./limits.js";
 import { type FieldViolation, isRefusal, type OrRefusal, Refusal } from "./refusal.js";
 import type { Head } from "./state/head.js";
+import { reportUsageHandler } from "./usage/report-usage.js";
+import type { UsageLedger } from "./usage/usage-ledger.js";
+import { watchHandler } from "./watch.js";
 
 /** What the handlers of EvaluationService work with. */
 export interface Evaluation {
   readonly head: Head;
   readonly hub: WatchHub;
   readonly clock: Clock;
+  readonly usage: UsageLedger;
 }
 
 type Handlers = ServiceHandlers<typeof EvaluationService>;
@@ -34,7 +37,8 @@ export function evaluationHandlers(evaluation: Evaluation): Handlers {
   return {
     evaluate: evaluate(evaluation),
     bulkEvaluate: bulkEvaluate(evaluation),
-    watch: watch(evaluation),
+    watch: watchHandler(evaluation),
+    reportUsage: reportUsageHandler(evaluation),
   };
 }
 
@@ -155,24 +159,6 @@ class BulkAnswers {
     this.#sizeBytes += answer.sizeBytes;
     return this.#sizeBytes <= contractLimits.bulkBytes;
   }
-}
-
-function watch({ hub }: Evaluation): Handlers["watch"] {
-  return async function* frames(request, call): AsyncGenerator<OrRefusal<WatchResponse | Encoded<WatchResponse>>> {
-    const environment = resolveEnvironment(request.environment);
-    if (request.clientName.length > 256) {
-      yield invalidArgument([{ field: "client_name", description: "is longer than 256 characters" }]);
-      return;
-    }
-    if (!hub.has(environment)) {
-      yield environmentNotFound(environment);
-      return;
-    }
-    const { position, once } = request;
-    for await (const frame of hub.watch({ environment, position, once }, call.signal)) yield frame;
-    if (once) return;
-    yield new Refusal("UNAVAILABLE", "STREAM_ENDED", "the stream has ended; reconnect with the last position");
-  };
 }
 
 /**

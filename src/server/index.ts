@@ -1,3 +1,19 @@
-export { type ListenerStats, ListenProblem } from "./listener.js";
-export { type FlagwireServer, openServer, type ServerAddress, type ServerOptions } from "./open-server.js";
+export {
+  createTcpSource,
+  type ListenerStats,
+  ListenProblem,
+  type ServerAddress,
+  type SocketSource,
+} from "./listener.js";
+export { type FlagwireServer, openServer, type ServerOptions, type ServerStats } from "./open-server.js";
 export type { TransportLimits } from "./transport.js";
+export { createMemoryUsageLedger, type UsageLedgerLimits } from "./usage/memory-usage-ledger.js";
+export type {
+  RecordedUsage,
+  Reporter,
+  UsageLedger,
+  UsageListing,
+  UsageReceipt,
+  UsageReport,
+  VariantCount,
+} from "./usage/usage-ledger.js";

@@ -134,6 +134,17 @@ describe("a stream over gRPC", () => {
     await vi.waitFor(() => expect(server.connections.size).toBe(0));
   });
 
+  it("leaves no connection where it was given up before there was one", async () => {
+    const url = new URL(`http://${server.address}`);
+    const session = new GrpcSession({ url, tls: undefined, pingIntervalMs: 20_000, pingTimeoutMs: 1 }, false);
+    session.abort();
+    const stream = await session.request("POST", "/", {}, {});
+    const closed = new Promise((resolve) => stream.on("error", () => {}).on("close", resolve));
+    stream.resume().end();
+    await closed;
+    expect(server.connections.size).toBe(0);
+  });
+
   it("hears of an error after it was given up, which is nobody's any more", async () => {
     const options = {
       url: new URL(`http://${server.address}`),

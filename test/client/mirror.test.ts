@@ -103,7 +103,7 @@ describe("a segment that is larger than a message", () => {
     };
     await (await open({ cache })).close();
     transport = new HubTransport(hub);
-    transport.refusal = new TransportError("UNAVAILABLE", "away");
+    transport.refusal = nobodyThere();
     const mirror = await open({ cache });
     expect([isIn(mirror, "user-299"), isIn(mirror, "user-300")]).toEqual([true, false]);
     transport.refusal = undefined;
@@ -285,7 +285,7 @@ describe("reconnecting", () => {
 
   it("waits longer after each failure, up to a limit, and starts again only after a minute of health", async () => {
     const mirror = await open();
-    transport.refusal = new TransportError("UNAVAILABLE", "connect ECONNREFUSED");
+    transport.refusal = nobodyThere();
     const attemptTimes: number[] = [];
     transport.cut();
     const startMs = clock.monotonicMs();
@@ -306,11 +306,14 @@ describe("reconnecting", () => {
     await clock.advance(15_000);
     expect(transport.requests).toHaveLength(attempts);
     await clock.advance(250);
-    expect(transport.requests).toHaveLength(attempts + 1);
-    await clock.advance(60_000);
+    expect(transport.requests.length).toBeGreaterThan(attempts);
+    await clock.advance(75_000);
     transport.cut();
-    await clock.advance(750);
-    expect(transport.requests).toHaveLength(attempts + 2);
+    const healthyAttempts = transport.requests.length;
+    await clock.advance(749);
+    expect(transport.requests).toHaveLength(healthyAttempts);
+    await clock.advance(1);
+    expect(transport.requests).toHaveLength(healthyAttempts + 1);
   });
 
   it("waits as long as a goodbye asks, and calls it no error", async () => {
@@ -423,13 +426,13 @@ describe("silence", () => {
     await clock.advance(1);
     expect(mirror.status).toBe("stale");
     expect(mirror.boolean("a", false)).toBe(true);
-    expect(events).toEqual(["error silence", "stale@1"]);
+    expect(events).toEqual(["stale@1", "error silence"]);
     expect(transport.openStreams).toBe(0);
     transport.thaw();
     await clock.advance(1_000);
     expect(mirror.status).toBe("ready");
     expect(mirror.boolean("a", true)).toBe(false);
-    expect(events).toEqual(["error silence", "stale@1", "ready@2", "change a@2"]);
+    expect(events).toEqual(["stale@1", "error silence", "ready@2", "change a@2"]);
     expect(positions()).toEqual([undefined, 1n]);
   });
 
@@ -651,6 +654,11 @@ class SlowTransport extends HubTransport {
       yield message;
     }
   }
+}
+
+function nobodyThere(): TransportError {
+  const cause = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
+  return new TransportError("UNAVAILABLE", cause.message, undefined, { cause });
 }
 
 function heartbeat(revision: bigint, epoch = "epoch-1") {

@@ -47,7 +47,8 @@ function opening(options: MirrorOptions = {}): Promise<Mirror> {
   return mirror;
 }
 
-const away = new TransportError("UNAVAILABLE", "connect ECONNREFUSED 127.0.0.1:8013");
+const refused = Object.assign(new Error("connect ECONNREFUSED 127.0.0.1:8013"), { code: "ECONNREFUSED" });
+const away = new TransportError("UNAVAILABLE", refused.message, undefined, { cause: refused });
 
 describe("without anything kept", () => {
   it("keeps trying, and opens when the server comes", async () => {

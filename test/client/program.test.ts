@@ -1,13 +1,16 @@
 import { spawn } from "node:child_process";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { FlagKind, FlagType } from "../../gen/flagwire/v1/flag_pb.js";
 import { systemClock } from "../../src/base/index.js";
 import { createWatchHub } from "../../src/watch/index.js";
 import { type Build, buildProgram } from "../support/build-program.js";
 import { openGrpcHubServer } from "../support/grpc-hub-server.js";
 import { booleanFlag } from "../support/items.js";
 import { Publisher } from "../support/publisher.js";
+import { openTestServer, type TestServer } from "../support/server.js";
+import { BadProxy } from "./bad-proxy.js";
 
 let build: Build;
 
@@ -95,7 +98,9 @@ describe("a program with a mirror", () => {
       try {
         await openMirror({ address: "${server.address}", connectTimeoutMs: 700 });
       } catch (error) {
-        console.log(error.kind, process.getActiveResourcesInfo().filter((name) => /TCP|Timeout/.test(name)).join());
+        const resources = () => process.getActiveResourcesInfo().filter((name) => /TCP|Timeout/.test(name)).join();
+        // What was closed is gone after a turn or two.
+        setImmediate(() => setImmediate(() => console.log(error.kind, resources())));
       }`;
     expect(await run(source)).toEqual({ code: 0, output: "connection \n" });
   });
@@ -107,6 +112,71 @@ describe("a program with a mirror", () => {
       await flags.close();
       setImmediate(() => setImmediate(() => console.log(process.getActiveResourcesInfo().filter((name) => /TCP|Timeout|Port/.test(name)).length)));`;
     expect(await run(source)).toEqual({ code: 0, output: "0\n" });
+  });
+});
+
+describe("a program with a mirror behind a proxy that knows HTTP/1.1 only", () => {
+  let server: TestServer;
+  let proxy: BadProxy;
+
+  beforeEach(async () => {
+    server = await openTestServer();
+    proxy = await new BadProxy(server.server.address.port).listen();
+    proxy.mode = "buffers";
+    const variants = { on: { kind: { case: "boolValue" as const, value: true } } };
+    await server.admin.createFlag({ flag: { key: "a", type: FlagType.BOOLEAN, kind: FlagKind.OPERATIONAL, variants } });
+  });
+
+  afterEach(async () => {
+    await proxy[Symbol.asyncDispose]();
+    await server[Symbol.asyncDispose]();
+  });
+
+  it("ends by itself while it polls and reports", async () => {
+    const source = `
+      const options = { address: "${proxy.address}", pollIntervalMs: 20, reportUsage: { intervalMs: 20 } };
+      const flags = await openMirror(options);
+      const busy = setInterval(() => {
+        flags.boolean("a", false);
+        if (flags.counts.polls > 5) clearInterval(busy);
+      }, 10);
+      process.on("exit", () => console.log(flags.status, flags.delivery));`;
+    expect(await run(source)).toEqual({ code: 0, output: "ready poll\n" });
+    const { usages } = await server.admin.listUsage({});
+    expect(usages.map(({ flagKey }) => flagKey)).toEqual(["a"]);
+  });
+
+  it("ends by itself while a poll is not answered", async () => {
+    const source = `
+      const options = { address: "${proxy.address}", pollIntervalMs: 20, pollTimeoutMs: 3600000, reportUsage: false };
+      const flags = await openMirror(options);
+      console.log("open");
+      let quiet = 0;
+      let attempts = 0;
+      const busy = setInterval(() => {
+        quiet = flags.counts.attempts === attempts ? quiet + 1 : 0;
+        attempts = flags.counts.attempts;
+        if (quiet < 20) return;
+        clearInterval(busy);
+        // It fires only if something else keeps the program alive.
+        setTimeout(() => process.exit(3), 3000).unref();
+      }, 20);`;
+    const ended = await run(source, () => {
+      proxy.mode = "swallows";
+    });
+    expect(ended).toEqual({ code: 0, output: "open\n" });
+    expect(proxy.http1Requests.length).toBeGreaterThan(1);
+  });
+
+  it("stays alive for its last report, and holds nothing after closing", async () => {
+    const source = `
+      const flags = await openMirror({ address: "${proxy.address}", backoff: { minMs: 1, maxMs: 5 } });
+      flags.boolean("a", false);
+      await flags.close();
+      setImmediate(() => setImmediate(() => console.log(process.getActiveResourcesInfo().filter((name) => /TCP|Timeout|Port/.test(name)).length)));`;
+    expect(await run(source)).toEqual({ code: 0, output: "0\n" });
+    const { usages } = await server.admin.listUsage({});
+    expect(usages).toMatchObject([{ flagKey: "a", count: 1n }]);
   });
 });
 

@@ -21,6 +21,7 @@ import type { Turns } from "../../src/server/admin/steps.js";
 import { Writer } from "../../src/server/admin/writer.js";
 import type { Call } from "../../src/server/handlers.js";
 import { Head } from "../../src/server/state/head.js";
+import { createMemoryUsageLedger } from "../../src/server/usage/memory-usage-ledger.js";
 import { openMemoryStore, type RecordChange, type Store } from "../../src/store/index.js";
 import { createWatchHub } from "../../src/watch/index.js";
 import { booleanFlag, inSegment, rule } from "./admin-support.js";
@@ -77,7 +78,7 @@ async function openAdmin(pause: () => Promise<unknown> = nextTurn, stepMs = 1) {
   let nowMs = 0;
   const turns: Turns = { clock: { monotonicMs: () => (nowMs += stepMs) }, turnMs: 1, next: () => pause() };
   const writer = new Writer(head, systemClock, turns);
-  const handlers = adminHandlers({ head, writer });
+  const handlers = adminHandlers({ head, writer }, createMemoryUsageLedger(systemClock));
   const importFile = (file: MessageInitShape<typeof ImportRequestSchema>["file"], signal?: AbortSignal) =>
     handlers.import(
       (async function* () {

@@ -9,6 +9,7 @@ import { TraceSchema } from "../../gen/flagwire/v1/trace_pb.js";
 import { systemClock, systemRandom } from "../../src/base/index.js";
 import { evaluationHandlers } from "../../src/server/evaluation.js";
 import { Head } from "../../src/server/state/head.js";
+import { createMemoryUsageLedger } from "../../src/server/usage/memory-usage-ledger.js";
 import { targetingId } from "../../src/store/index.js";
 import { createWatchHub } from "../../src/watch/index.js";
 import {
@@ -111,7 +112,12 @@ describe("Evaluate", () => {
     await server.admin.createFlag({ flag: flag("large", 66_000), targeting });
     const hub = createWatchHub({ clock: systemClock, random: systemRandom });
     const head = await Head.open(server.store, hub);
-    const { evaluate } = evaluationHandlers({ head, hub, clock: systemClock });
+    const { evaluate } = evaluationHandlers({
+      head,
+      hub,
+      clock: systemClock,
+      usage: createMemoryUsageLedger(systemClock),
+    });
     const ask = (flagKey: string) =>
       evaluate(create(EvaluateRequestSchema, { flagKey }), { peer: "", header: () => undefined, signal: never });
     expect(ask("small")).toBe(ask("small"));

@@ -5,6 +5,7 @@ import {
   BulkEvaluateResponseSchema,
   EvaluateResponseSchema,
   EvaluationService,
+  ReportUsageResponseSchema,
 } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { FlagSchema } from "../../gen/flagwire/v1/flag_pb.js";
 import { systemClock } from "../../src/base/index.js";
@@ -31,6 +32,7 @@ it("a direct handler reaches the transport, and is asked only for those who may 
     evaluate: Object.assign(() => response, { direct }),
     bulkEvaluate: () => create(BulkEvaluateResponseSchema),
     async *watch() {},
+    reportUsage: () => create(ReportUsageResponseSchema),
   });
   const [evaluate, bulkEvaluate] = bindMethods(guardService(served));
   if (evaluate?.kind !== "unary" || bulkEvaluate?.kind !== "unary") throw new Error("both are unary");
@@ -56,6 +58,6 @@ it("a direct handler is not asked where something may be written: that is looked
 it("Evaluate has a direct handler, which leaves to the other what it does not take", () => {
   // Bytes that it does not take never reach the state.
   const nothing = undefined as never;
-  const { direct } = evaluationHandlers({ head: nothing, hub: nothing, clock: systemClock }).evaluate;
+  const { direct } = evaluationHandlers({ head: nothing, hub: nothing, clock: systemClock, usage: nothing }).evaluate;
   expect(direct?.(Uint8Array.of(0xff), callWith(undefined))).toBeUndefined();
 });

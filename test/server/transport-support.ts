@@ -15,6 +15,7 @@ import {
   type EvaluateResponse,
   EvaluateResponseSchema,
   EvaluationService,
+  ReportUsageResponseSchema,
   type WatchRequest,
 } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { type WatchResponse, WatchResponseSchema } from "../../gen/flagwire/v1/watch_pb.js";
@@ -83,6 +84,7 @@ function evaluationService(seen: Seen): ServedService {
     evaluate: (request, call) => evaluate(request, call, seen),
     bulkEvaluate: () => create(BulkEvaluateResponseSchema, { revision: 7n }),
     watch: (request, call) => watch(request, call, seen),
+    reportUsage: () => create(ReportUsageResponseSchema),
   });
 }
 

@@ -8,15 +8,15 @@ import type { Trace } from "./trace_pb.js";
 import { file_flagwire_v1_trace } from "./trace_pb.js";
 import type { Position, WatchResponseSchema } from "./watch_pb.js";
 import { file_flagwire_v1_watch } from "./watch_pb.js";
-import type { Value } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_struct } from "@bufbuild/protobuf/wkt";
+import type { Timestamp, Value } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file flagwire/v1/evaluation_service.proto.
  */
 export const file_flagwire_v1_evaluation_service: GenFile = /*@__PURE__*/
-  fileDesc("CiRmbGFnd2lyZS92MS9ldmFsdWF0aW9uX3NlcnZpY2UucHJvdG8SC2ZsYWd3aXJlLnYxImkKB0NvbnRleHQSFQoNdGFyZ2V0aW5nX2tleRgBIAEoCRIrCgphdHRyaWJ1dGVzGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIaChJwcml2YXRlX2F0dHJpYnV0ZXMYAyADKAkicAoPRXZhbHVhdGVSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJEhAKCGZsYWdfa2V5GAIgASgJEiUKB2NvbnRleHQYAyABKAsyFC5mbGFnd2lyZS52MS5Db250ZXh0Eg8KB2V4cGxhaW4YBCABKAgipAIKEEV2YWx1YXRlUmVzcG9uc2USEAoIZmxhZ19rZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSDwoHdmFyaWFudBgDIAEoCRIOCgZyZWFzb24YBCABKAkSDwoHcnVsZV9pZBgFIAEoCRIrCgVlcnJvchgGIAEoCzIcLmZsYWd3aXJlLnYxLkV2YWx1YXRpb25FcnJvchIQCghyZXZpc2lvbhgHIAEoBBIpCghtZXRhZGF0YRgIIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSGAoQcHJlcmVxdWlzaXRlX2tleRgJIAEoCRIhCgV0cmFjZRgKIAEoCzISLmZsYWd3aXJlLnYxLlRyYWNlIjAKD0V2YWx1YXRpb25FcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiZAoTQnVsa0V2YWx1YXRlUmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRIRCglmbGFnX2tleXMYAiADKAkSJQoHY29udGV4dBgDIAEoCzIULmZsYWd3aXJlLnYxLkNvbnRleHQiXAoUQnVsa0V2YWx1YXRlUmVzcG9uc2USMgoLZXZhbHVhdGlvbnMYASADKAsyHS5mbGFnd2lyZS52MS5FdmFsdWF0ZVJlc3BvbnNlEhAKCHJldmlzaW9uGAIgASgEIm8KDFdhdGNoUmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRInCghwb3NpdGlvbhgCIAEoCzIVLmZsYWd3aXJlLnYxLlBvc2l0aW9uEhMKC2NsaWVudF9uYW1lGAMgASgJEgwKBG9uY2UYBCABKAgy/QEKEUV2YWx1YXRpb25TZXJ2aWNlEkwKCEV2YWx1YXRlEhwuZmxhZ3dpcmUudjEuRXZhbHVhdGVSZXF1ZXN0Gh0uZmxhZ3dpcmUudjEuRXZhbHVhdGVSZXNwb25zZSIDkAIBElgKDEJ1bGtFdmFsdWF0ZRIgLmZsYWd3aXJlLnYxLkJ1bGtFdmFsdWF0ZVJlcXVlc3QaIS5mbGFnd2lyZS52MS5CdWxrRXZhbHVhdGVSZXNwb25zZSIDkAIBEkAKBVdhdGNoEhkuZmxhZ3dpcmUudjEuV2F0Y2hSZXF1ZXN0GhouZmxhZ3dpcmUudjEuV2F0Y2hSZXNwb25zZTABYgZwcm90bzM", [file_flagwire_v1_trace, file_flagwire_v1_watch, file_google_protobuf_struct]);
+  fileDesc("CiRmbGFnd2lyZS92MS9ldmFsdWF0aW9uX3NlcnZpY2UucHJvdG8SC2ZsYWd3aXJlLnYxImkKB0NvbnRleHQSFQoNdGFyZ2V0aW5nX2tleRgBIAEoCRIrCgphdHRyaWJ1dGVzGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIaChJwcml2YXRlX2F0dHJpYnV0ZXMYAyADKAkicAoPRXZhbHVhdGVSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJEhAKCGZsYWdfa2V5GAIgASgJEiUKB2NvbnRleHQYAyABKAsyFC5mbGFnd2lyZS52MS5Db250ZXh0Eg8KB2V4cGxhaW4YBCABKAgipAIKEEV2YWx1YXRlUmVzcG9uc2USEAoIZmxhZ19rZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSDwoHdmFyaWFudBgDIAEoCRIOCgZyZWFzb24YBCABKAkSDwoHcnVsZV9pZBgFIAEoCRIrCgVlcnJvchgGIAEoCzIcLmZsYWd3aXJlLnYxLkV2YWx1YXRpb25FcnJvchIQCghyZXZpc2lvbhgHIAEoBBIpCghtZXRhZGF0YRgIIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSGAoQcHJlcmVxdWlzaXRlX2tleRgJIAEoCRIhCgV0cmFjZRgKIAEoCzISLmZsYWd3aXJlLnYxLlRyYWNlIjAKD0V2YWx1YXRpb25FcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiZAoTQnVsa0V2YWx1YXRlUmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRIRCglmbGFnX2tleXMYAiADKAkSJQoHY29udGV4dBgDIAEoCzIULmZsYWd3aXJlLnYxLkNvbnRleHQiXAoUQnVsa0V2YWx1YXRlUmVzcG9uc2USMgoLZXZhbHVhdGlvbnMYASADKAsyHS5mbGFnd2lyZS52MS5FdmFsdWF0ZVJlc3BvbnNlEhAKCHJldmlzaW9uGAIgASgEIm8KDFdhdGNoUmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRInCghwb3NpdGlvbhgCIAEoCzIVLmZsYWd3aXJlLnYxLlBvc2l0aW9uEhMKC2NsaWVudF9uYW1lGAMgASgJEgwKBG9uY2UYBCABKAgi2AEKElJlcG9ydFVzYWdlUmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRITCgtjbGllbnRfbmFtZRgCIAEoCRIRCglyZXBvcnRfaWQYAyABKAkSLgoKc3RhcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEicKBmNvdW50cxgGIAMoCzIXLmZsYWd3aXJlLnYxLlVzYWdlQ291bnQiUAoKVXNhZ2VDb3VudBIQCghmbGFnX2tleRgBIAEoCRIPCgd2YXJpYW50GAIgASgJEhAKCHJldmlzaW9uGAMgASgEEg0KBWNvdW50GAQgASgEIkUKE1JlcG9ydFVzYWdlUmVzcG9uc2USFwoPYWxyZWFkeV9jb3VudGVkGAEgASgIEhUKDXVua25vd25fY291bnQYAiABKA0yzwIKEUV2YWx1YXRpb25TZXJ2aWNlEkwKCEV2YWx1YXRlEhwuZmxhZ3dpcmUudjEuRXZhbHVhdGVSZXF1ZXN0Gh0uZmxhZ3dpcmUudjEuRXZhbHVhdGVSZXNwb25zZSIDkAIBElgKDEJ1bGtFdmFsdWF0ZRIgLmZsYWd3aXJlLnYxLkJ1bGtFdmFsdWF0ZVJlcXVlc3QaIS5mbGFnd2lyZS52MS5CdWxrRXZhbHVhdGVSZXNwb25zZSIDkAIBEkAKBVdhdGNoEhkuZmxhZ3dpcmUudjEuV2F0Y2hSZXF1ZXN0GhouZmxhZ3dpcmUudjEuV2F0Y2hSZXNwb25zZTABElAKC1JlcG9ydFVzYWdlEh8uZmxhZ3dpcmUudjEuUmVwb3J0VXNhZ2VSZXF1ZXN0GiAuZmxhZ3dpcmUudjEuUmVwb3J0VXNhZ2VSZXNwb25zZWIGcHJvdG8z", [file_flagwire_v1_trace, file_flagwire_v1_watch, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Who asks, and what is known of them. Lengths of strings are in UTF-16 code units.
@@ -332,6 +332,135 @@ export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
   messageDesc(file_flagwire_v1_evaluation_service, 6);
 
 /**
+ * See EvaluationService.ReportUsage.
+ *
+ * @generated from message flagwire.v1.ReportUsageRequest
+ */
+export type ReportUsageRequest = Message<"flagwire.v1.ReportUsageRequest"> & {
+  /**
+   * Empty: the token's environment, else `production`.
+   *
+   * @generated from field: string environment = 1;
+   */
+  environment: string;
+
+  /**
+   * A name for the client, for the server's operators. At most 256 characters.
+   *
+   * @generated from field: string client_name = 2;
+   */
+  clientName: string;
+
+  /**
+   * Chosen by the client for this report and no other, such as a UUID, and kept when
+   * it is repeated. Required; at most 128 characters. A server remembers the last
+   * 100,000 ids.
+   *
+   * @generated from field: string report_id = 3;
+   */
+  reportId: string;
+
+  /**
+   * When the first of the evaluations can have been. Absent: not known.
+   *
+   * @generated from field: google.protobuf.Timestamp start_time = 4;
+   */
+  startTime?: Timestamp | undefined;
+
+  /**
+   * When the last of them can have been; one in the future counts as now. Absent: now.
+   *
+   * @generated from field: google.protobuf.Timestamp end_time = 5;
+   */
+  endTime?: Timestamp | undefined;
+
+  /**
+   * What was answered; at most 5,000. Counts of flags, or of variants, that do not
+   * exist any more are left out.
+   *
+   * @generated from field: repeated flagwire.v1.UsageCount counts = 6;
+   */
+  counts: UsageCount[];
+};
+
+/**
+ * Describes the message flagwire.v1.ReportUsageRequest.
+ * Use `create(ReportUsageRequestSchema)` to create a new message.
+ */
+export const ReportUsageRequestSchema: GenMessage<ReportUsageRequest> = /*@__PURE__*/
+  messageDesc(file_flagwire_v1_evaluation_service, 7);
+
+/**
+ * How often a variant of a flag was answered.
+ *
+ * @generated from message flagwire.v1.UsageCount
+ */
+export type UsageCount = Message<"flagwire.v1.UsageCount"> & {
+  /**
+   * The flag. Required.
+   *
+   * @generated from field: string flag_key = 1;
+   */
+  flagKey: string;
+
+  /**
+   * The variant. Empty: there was no value, and callers used their own default.
+   *
+   * @generated from field: string variant = 2;
+   */
+  variant: string;
+
+  /**
+   * The newest revision that it can have been answered at.
+   *
+   * @generated from field: uint64 revision = 3;
+   */
+  revision: bigint;
+
+  /**
+   * How often; 1 to 1,000,000,000,000.
+   *
+   * @generated from field: uint64 count = 4;
+   */
+  count: bigint;
+};
+
+/**
+ * Describes the message flagwire.v1.UsageCount.
+ * Use `create(UsageCountSchema)` to create a new message.
+ */
+export const UsageCountSchema: GenMessage<UsageCount> = /*@__PURE__*/
+  messageDesc(file_flagwire_v1_evaluation_service, 8);
+
+/**
+ * See EvaluationService.ReportUsage.
+ *
+ * @generated from message flagwire.v1.ReportUsageResponse
+ */
+export type ReportUsageResponse = Message<"flagwire.v1.ReportUsageResponse"> & {
+  /**
+   * The report had been counted before, and nothing was added.
+   *
+   * @generated from field: bool already_counted = 1;
+   */
+  alreadyCounted: boolean;
+
+  /**
+   * How many of `counts` were left out, because there is no such flag or variant.
+   *
+   * @generated from field: uint32 unknown_count = 2;
+   */
+  unknownCount: number;
+};
+
+/**
+ * Describes the message flagwire.v1.ReportUsageResponse.
+ * Use `create(ReportUsageResponseSchema)` to create a new message.
+ */
+export const ReportUsageResponseSchema: GenMessage<ReportUsageResponse> = /*@__PURE__*/
+  messageDesc(file_flagwire_v1_evaluation_service, 9);
+
+/**
  * Answers flags, and streams everything that is needed to answer them elsewhere.
  *
  * Errors of calls carry `google.rpc.ErrorInfo` with a stable `reason` and the
@@ -378,6 +507,19 @@ export const EvaluationService: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchRequestSchema;
     output: typeof WatchResponseSchema;
+  },
+  /**
+   * Tells the server what a mirror answered by itself. Counts are added up for each
+   * environment, flag and variant; AdminService.ListUsage shows them. A report that
+   * came before, by its `report_id`, is not counted again: repeat one whose outcome is
+   * not known.
+   *
+   * @generated from rpc flagwire.v1.EvaluationService.ReportUsage
+   */
+  reportUsage: {
+    methodKind: "unary";
+    input: typeof ReportUsageRequestSchema;
+    output: typeof ReportUsageResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_flagwire_v1_evaluation_service, 0);

@@ -44,7 +44,9 @@ async function open(session: Session): Promise<Mirror> {
   const { address, environment, token } = session.options;
   const options = { address, environment, token, signal: session.signal, clock: session.io.clock };
   try {
-    return await openMirror({ ...options, clientName: "flagwire mirror", connectTimeoutMs: callBudgetMs });
+    // What is tried out here is nobody's usage.
+    const more = { clientName: "flagwire mirror", connectTimeoutMs: callBudgetMs, reportUsage: false } as const;
+    return await openMirror({ ...options, ...more });
   } catch (error) {
     if (!(error instanceof MirrorError)) throw error;
     throw new CliFailure(ExitCode.refused, error.message);

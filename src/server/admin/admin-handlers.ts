@@ -1,5 +1,7 @@
 import type { AdminService } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import type { ServiceHandlers } from "../handlers.js";
+import { listUsageHandler } from "../usage/list-usage.js";
+import type { UsageLedger } from "../usage/usage-ledger.js";
 import type { Admin } from "./admin.js";
 import { environmentHandlers } from "./environments.js";
 import { exportHandler } from "./export.js";
@@ -11,7 +13,7 @@ import { segmentHandlers } from "./segments.js";
 import { targetingHandlers } from "./targetings.js";
 
 /** The handlers of AdminService, whatever the transport. */
-export function adminHandlers(admin: Admin): ServiceHandlers<typeof AdminService> {
+export function adminHandlers(admin: Admin, usage: UsageLedger): ServiceHandlers<typeof AdminService> {
   return {
     ...flagHandlers(admin),
     ...targetingHandlers(admin),
@@ -21,5 +23,6 @@ export function adminHandlers(admin: Admin): ServiceHandlers<typeof AdminService
     import: importHandler(admin),
     export: exportHandler(admin),
     listHistory: historyHandler(admin),
+    listUsage: listUsageHandler({ head: admin.head, usage }),
   };
 }

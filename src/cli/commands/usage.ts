@@ -1,0 +1,84 @@
+import { create } from "@bufbuild/protobuf";
+import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
+import type { Command } from "commander";
+import { type ListUsageResponse, ListUsageResponseSchema } from "../../../gen/flagwire/v1/admin_service_pb.js";
+import type { CommandRunner } from "../command-runner.js";
+import { toDocument } from "../response-document.js";
+import type { Session } from "../session.js";
+import { toTable } from "../text.js";
+import { withSimilarKeys } from "./similar-keys.js";
+
+const maximumReportersNamed = 5;
+
+export function addUsageCommand(program: Command, run: CommandRunner): void {
+  program
+    .command("usage")
+    .argument("[key]", "only of this flag")
+    .description("how often mirrors answered each variant, as they report it, since the server started")
+    .action(run(showUsage))
+    .addHelpText(
+      "after",
+      `
+A mirror reports about every minute. A variant that was never reported is not
+listed; without a variant stands what callers' own defaults answered.
+
+Examples:
+  flagwire usage
+  flagwire usage new-checkout --env staging --json`,
+    );
+}
+
+async function showUsage(session: Session, key: string | undefined): Promise<void> {
+  const all =
+    key === undefined
+      ? await fetchUsage(session, "")
+      : await withSimilarKeys(session, key, () => fetchUsage(session, key));
+  if (session.output.json) {
+    const { nextPageToken: _, ...document } = toDocument(ListUsageResponseSchema, all);
+    return session.output.document(document);
+  }
+  const rows = all.usages.map((one) => [
+    one.flagKey,
+    one.variant === "" ? "(none)" : one.variant,
+    String(one.count),
+    String(one.revision),
+    toText(one.lastUsedTime),
+  ]);
+  if (rows.length > 0) await session.output.raw(toTable(["KEY", "VARIANT", "COUNT", "REVISION", "LAST USED"], rows));
+  session.output.note(describeReports(all, session.options.environment, key));
+}
+
+async function fetchUsage(session: Session, flagKey: string): Promise<ListUsageResponse> {
+  const remote = session.remote();
+  const { environment } = session.options;
+  const all = create(ListUsageResponseSchema);
+  let pageToken = "";
+  do {
+    const request = { environment, flagKey, pageSize: 1000, pageToken };
+    const page = await remote.call((options) => remote.admin.listUsage(request, options));
+    for (const usage of page.usages) all.usages.push(usage);
+    const { countedSince } = page;
+    if (countedSince !== undefined) all.countedSince = countedSince;
+    all.reporters = page.reporters;
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "");
+  return all;
+}
+
+function describeReports(
+  { usages, countedSince, reporters }: ListUsageResponse,
+  environment: string,
+  key?: string,
+): string {
+  const since = `since ${toText(countedSince)}, when the server started`;
+  if (reporters.length === 0) return `no mirror of ${environment} has reported anything ${since}`;
+  const named = reporters
+    .slice(0, maximumReportersNamed)
+    .map(({ clientName, lastReportTime }) => `${clientName || "a client without a name"} at ${toText(lastReportTime)}`);
+  const what = usages.length > 0 || key === undefined ? "counted" : `nothing of ${key} was reported`;
+  return `${what} ${since}; the last reports: ${named.join(", ")}`;
+}
+
+function toText(time: Timestamp | undefined): string {
+  return time === undefined ? "" : timestampDate(time).toISOString();
+}

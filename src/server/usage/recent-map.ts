@@ -1,0 +1,28 @@
+/** A map of bounded size: beyond it, what was set longest ago goes. */
+export class RecentMap<V> {
+  readonly #maxSize: number;
+  /** In the order in which they were set last. */
+  readonly #entries = new Map<string, V>();
+
+  constructor(maxSize: number) {
+    this.#maxSize = maxSize;
+  }
+
+  get(key: string): V | undefined {
+    return this.#entries.get(key);
+  }
+
+  set(key: string, value: V): void {
+    this.#entries.delete(key);
+    this.#entries.set(key, value);
+    if (this.#entries.size <= this.#maxSize) return;
+    for (const oldest of this.#entries.keys()) {
+      this.#entries.delete(oldest);
+      return;
+    }
+  }
+
+  newestFirst(): V[] {
+    return [...this.#entries.values()].reverse();
+  }
+}

@@ -1,0 +1,71 @@
+import { create } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import {
+  type EvaluationService,
+  type ReportUsageRequest,
+  ReportUsageResponseSchema,
+} from "../../../gen/flagwire/v1/evaluation_service_pb.js";
+import type { Clock } from "../../base/index.js";
+import { environmentNotFound, invalidArgument, resolveEnvironment } from "../environment.js";
+import type { ServiceHandlers } from "../handlers.js";
+import type { Head } from "../state/head.js";
+import { Violations } from "../validate/violations.js";
+import type { UsageLedger, VariantCount } from "./usage-ledger.js";
+
+const MAX_COUNTS = 5_000;
+const MAX_COUNT = 1_000_000_000_000n;
+
+/** What the handler works with. */
+export interface UsageParts {
+  readonly head: Head;
+  readonly clock: Clock;
+  readonly usage: UsageLedger;
+}
+
+export function reportUsageHandler(parts: UsageParts): ServiceHandlers<typeof EvaluationService>["reportUsage"] {
+  return async (request) => {
+    const environment = resolveEnvironment(request.environment);
+    const violations = checkReport(request);
+    if (violations.list.length > 0) return invalidArgument(violations.list);
+    const { head, clock, usage } = parts;
+    if (head.snapshot(environment) === undefined) return environmentNotFound(environment);
+    const counts = knownCounts(request, head);
+    const nowMs = clock.now();
+    const endMs = request.endTime === undefined ? nowMs : Math.min(nowMs, timestampMs(request.endTime));
+    const { clientName, reportId } = request;
+    const { alreadyCounted } = await usage.record({ environment, clientName, reportId, endMs, counts });
+    const unknownCount = request.counts.length - counts.length;
+    return create(ReportUsageResponseSchema, { alreadyCounted, unknownCount });
+  };
+}
+
+function checkReport({ clientName, reportId, startTime, endTime, counts }: ReportUsageRequest): Violations {
+  const violations = new Violations();
+  violations.text("client_name", clientName, 256);
+  if (reportId === "") violations.add("report_id", "is required");
+  else violations.text("report_id", reportId, 128);
+  violations.timestamp("start_time", startTime);
+  violations.timestamp("end_time", endTime);
+  if (startTime !== undefined && endTime !== undefined && timestampMs(startTime) > timestampMs(endTime)) {
+    violations.add("start_time", "is after end_time");
+  }
+  violations.count("counts", counts.length, MAX_COUNTS);
+  if (counts.length > MAX_COUNTS) return violations;
+  for (const [index, { flagKey, count }] of counts.entries()) {
+    violations.key(`counts[${index}].flag_key`, flagKey);
+    if (count === 0n) violations.add(`counts[${index}].count`, "is required");
+    else if (count > MAX_COUNT) violations.add(`counts[${index}].count`, `is ${count}; ${MAX_COUNT} is the limit`);
+  }
+  return violations;
+}
+
+/** The counts of what exists: names that anybody may make up are not kept. */
+function knownCounts({ counts }: ReportUsageRequest, { catalog }: Head): VariantCount[] {
+  const known: VariantCount[] = [];
+  for (const { flagKey, variant, revision, count } of counts) {
+    const flag = catalog.flag(flagKey);
+    const exists = flag !== undefined && (variant === "" || Object.hasOwn(flag.variants, variant));
+    if (exists) known.push({ flagKey, variant, revision, count: Number(count) });
+  }
+  return known;
+}

@@ -1,0 +1,54 @@
+/**
+ * Where reports of usage are added up. Handlers wait for it, so that one ledger may serve several processes. What it is
+ * given has been checked: flags and variants exist, and everything is within the contract's limits.
+ */
+export interface UsageLedger {
+  /** Adds a report up, unless it came before. */
+  record(report: UsageReport): Promise<UsageReceipt>;
+  /** What is known of an environment, or of one of its flags; a flag may have been deleted since. */
+  list(environment: string, flagKey: string | undefined): Promise<UsageListing>;
+}
+
+/** A report as the ledger takes it. Times are in milliseconds since 1970. */
+export interface UsageReport {
+  readonly environment: string;
+  readonly clientName: string;
+  readonly reportId: string;
+  /** The last of the evaluations came at this time at the latest; never in the future. */
+  readonly endMs: number;
+  readonly counts: readonly VariantCount[];
+}
+
+/** How often a variant was answered; the empty variant is the caller's own default. */
+export interface VariantCount {
+  readonly flagKey: string;
+  readonly variant: string;
+  readonly revision: bigint;
+  readonly count: number;
+}
+
+export interface UsageReceipt {
+  /** It had been counted before. */
+  readonly alreadyCounted: boolean;
+}
+
+export interface UsageListing {
+  /** Since when reports are counted. */
+  readonly sinceMs: number;
+  /** In no order. */
+  readonly usages: readonly RecordedUsage[];
+  /** Those that reported last, the newest first. */
+  readonly reporters: readonly Reporter[];
+}
+
+/** The sum of what was reported of a variant. */
+export interface RecordedUsage extends VariantCount {
+  readonly lastUsedMs: number;
+}
+
+/** A client, by the name that it gives itself. */
+export interface Reporter {
+  readonly clientName: string;
+  readonly lastReportMs: number;
+  readonly reportCount: number;
+}

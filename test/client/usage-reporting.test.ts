@@ -1,0 +1,245 @@
+import { clone } from "@bufbuild/protobuf";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type ReportUsageRequest, ReportUsageRequestSchema } from "../../gen/flagwire/v1/evaluation_service_pb.js";
+import { type Mirror, type MirrorOptions, openMirror, TransportError } from "../../src/client/index.js";
+import { createWatchHub } from "../../src/watch/index.js";
+import { HubTransport } from "../support/hub-transport.js";
+import { booleanFlag, deletedFlag } from "../support/items.js";
+import { Publisher } from "../support/publisher.js";
+import { settle, VirtualClock } from "../support/virtual-clock.js";
+
+/** A server that counts reports, and may be away in several ways. */
+class CountingTransport extends HubTransport {
+  readonly reports: ReportUsageRequest[] = [];
+  /** What becomes of a report; it is noted in any case. */
+  answer: (signal: AbortSignal) => Promise<void> = async () => {};
+  isClosedAtLastReport = false;
+
+  async reportUsage(request: ReportUsageRequest, signal: AbortSignal): Promise<void> {
+    this.reports.push(clone(ReportUsageRequestSchema, request));
+    this.isClosedAtLastReport = this.isClosed;
+    await this.answer(signal);
+  }
+
+  /** The reports as `flag variant count @ revision`, the counts of one report joined. */
+  get told(): string[] {
+    return this.reports.map(({ counts }) =>
+      counts
+        .map(({ flagKey, variant, count, revision }) => `${flagKey} ${variant || "-"} ${count} @ ${revision}`)
+        .join(", "),
+    );
+  }
+}
+
+let clock: VirtualClock;
+let publisher: Publisher;
+let transport: CountingTransport;
+let mirror: Mirror;
+let log: string[];
+
+beforeEach(async () => {
+  clock = new VirtualClock();
+  const hub = createWatchHub({ clock, random: () => 0.5 });
+  publisher = new Publisher(hub, [booleanFlag("a", 1), booleanFlag("b", 1, "off")]);
+  transport = new CountingTransport(hub);
+  log = [];
+  mirror = await open();
+});
+
+afterEach(() => mirror.close());
+
+/** With this chance it reports every minute sharp. */
+function open(options: MirrorOptions = {}): Promise<Mirror> {
+  return openMirror({ transport, clock, random: () => 0.5, log: ({ message }) => log.push(message), ...options });
+}
+
+function ask(key: string, times = 1): void {
+  for (let time = 0; time < times; time++) mirror.boolean(key, false);
+}
+
+const fails = (code: "UNAVAILABLE" | "UNIMPLEMENTED" | "INVALID_ARGUMENT") => async () => {
+  throw new TransportError(code, "no");
+};
+const ids = () => transport.reports.map(({ reportId }) => reportId);
+
+describe("a mirror's reports", () => {
+  it("tell every minute what was answered since the last one, and when", async () => {
+    const openedAtMs = clock.now();
+    ask("a", 3);
+    await clock.advance(59_999);
+    expect(transport.told).toEqual([]);
+    await clock.advance(1);
+    expect(transport.told).toEqual(["a on 3 @ 1"]);
+    expect(transport.reports[0]).toMatchObject({ environment: "production", clientName: "flagwire" });
+    ask("b", 2);
+    publisher.commit(booleanFlag("a", 2, "off"));
+    await settle();
+    ask("a", 1);
+    await clock.advance(60_000);
+    expect(transport.told.slice(1)).toEqual(["a off 1 @ 2, b off 2 @ 2"]);
+    const times = transport.reports.flatMap(({ startTime, endTime }) =>
+      [startTime, endTime].map((time) => (time === undefined ? 0 : timestampMs(time) - openedAtMs)),
+    );
+    expect(times).toEqual([0, 60_000, 60_000, 120_000]);
+    expect(new Set(ids()).size).toBe(2);
+  });
+
+  it("are not made where there is nothing to tell", async () => {
+    await clock.advance(600_000);
+    expect(transport.reports).toEqual([]);
+    await mirror.close();
+    expect(transport.reports).toEqual([]);
+  });
+
+  it("are repeated as they were, under the same id, until their outcome is known", async () => {
+    transport.answer = fails("UNAVAILABLE");
+    ask("a", 3);
+    await clock.advance(60_000);
+    ask("a", 4);
+    ask("b", 1);
+    await clock.advance(120_000);
+    expect(transport.told).toEqual(["a on 3 @ 1", "a on 3 @ 1", "a on 3 @ 1"]);
+    expect(new Set(ids()).size).toBe(1);
+    transport.answer = async () => {};
+    await clock.advance(60_000);
+    expect(transport.told.slice(3)).toEqual(["a on 3 @ 1", "a on 4 @ 1, b off 1 @ 1"]);
+    expect(new Set(ids()).size).toBe(2);
+  });
+
+  it("are repeated too where nobody answered within ten seconds", async () => {
+    transport.answer = () => new Promise(() => {});
+    ask("a", 3);
+    await clock.advance(60_000 + 10_000);
+    transport.answer = async () => {};
+    await clock.advance(60_000);
+    expect(transport.told).toEqual(["a on 3 @ 1", "a on 3 @ 1"]);
+    expect(new Set(ids()).size).toBe(1);
+    ask("a", 1);
+    await clock.advance(60_000);
+    expect(transport.told.at(-1)).toBe("a on 1 @ 1");
+  });
+
+  it("are logged once in an outage, and once when it is over; they are no error of the mirror", async () => {
+    let errors = 0;
+    mirror.on("error", () => errors++);
+    transport.answer = fails("UNAVAILABLE");
+    ask("a");
+    await clock.advance(3_600_000);
+    expect(transport.reports.length).toBeGreaterThan(50);
+    const told = () => log.filter((line) => line.startsWith("usage"));
+    expect(told()).toEqual([expect.stringContaining("usage cannot be reported to http://hub.test: no")]);
+    transport.answer = async () => {};
+    await clock.advance(60_000);
+    expect(told().slice(1)).toEqual([expect.stringContaining("usage is reported to http://hub.test again")]);
+    expect(errors).toBe(0);
+  });
+
+  it("stop for an hour where the server does not know them, and lose nothing", async () => {
+    transport.answer = fails("UNIMPLEMENTED");
+    ask("a");
+    await clock.advance(60_000 + 3_599_999);
+    expect(transport.reports).toHaveLength(1);
+    ask("a");
+    transport.answer = async () => {};
+    await clock.advance(1);
+    expect(transport.told).toEqual(["a on 1 @ 1", "a on 1 @ 1", "a on 1 @ 1"]);
+  });
+
+  it("are dropped where they would be refused for ever", async () => {
+    transport.answer = fails("INVALID_ARGUMENT");
+    ask("a", 2);
+    await clock.advance(60_000);
+    transport.answer = async () => {};
+    ask("b");
+    await clock.advance(60_000);
+    expect(transport.told).toEqual(["a on 2 @ 1", "b off 1 @ 1"]);
+  });
+
+  it("have at most 5,000 counts; what is more follows at once", async () => {
+    const keys = Array.from({ length: 7_000 }, (_, index) => `f${index}`);
+    publisher.commit(...keys.map((key) => booleanFlag(key, 2)));
+    await settle();
+    for (const key of keys) ask(key);
+    await clock.advance(60_000);
+    expect(transport.reports.map(({ counts }) => counts.length)).toEqual([5_000, 2_000]);
+    expect(new Set(ids()).size).toBe(2);
+  });
+
+  it("keep a bounded number of counts while the server is away, whatever comes and goes", {
+    timeout: 60_000,
+  }, async () => {
+    transport.answer = fails("UNAVAILABLE");
+    ask("a");
+    await clock.advance(60_000);
+    for (let round = 0; round < 11; round++) {
+      const keys = Array.from({ length: 10_000 }, (_, index) => `r${round}-${index}`);
+      publisher.commit(...keys.map((key) => booleanFlag(key, 2)));
+      await settle();
+      for (const key of keys) ask(key);
+      publisher.commit(...keys.map(deletedFlag));
+      await settle();
+    }
+    expect(mirror.takeUsage()).toHaveLength(100_000);
+  });
+
+  it("go to the server or to `takeUsage`, each count to one of them", async () => {
+    ask("a", 2);
+    expect(mirror.takeUsage()).toMatchObject([{ flagKey: "a", count: 2 }]);
+    ask("a", 3);
+    await clock.advance(60_000);
+    expect(transport.told).toEqual(["a on 3 @ 1"]);
+    expect(mirror.takeUsage()).toEqual([]);
+  });
+
+  it("can be switched off, and made more often", async () => {
+    await mirror.close();
+    mirror = await open({ reportUsage: false });
+    ask("a", 2);
+    await clock.advance(600_000);
+    expect(mirror.takeUsage()).toMatchObject([{ flagKey: "a", count: 2 }]);
+    await mirror.close();
+    expect(transport.reports).toEqual([]);
+    mirror = await open({ reportUsage: { intervalMs: 1_000 } });
+    ask("a", 2);
+    await clock.advance(1_000);
+    expect(transport.told).toEqual(["a on 2 @ 1"]);
+  });
+});
+
+describe("closing", () => {
+  it("reports what is left, before the server is let go of", async () => {
+    ask("a", 2);
+    await mirror.close();
+    expect(transport.told).toEqual(["a on 2 @ 1"]);
+    expect([transport.isClosedAtLastReport, transport.isClosed]).toEqual([false, true]);
+    expect(clock.pendingTimers).toBe(0);
+    expect(transport.openStreams).toBe(0);
+  });
+
+  it("repeats what was on its way, under its id, and then the rest", async () => {
+    transport.answer = () => new Promise(() => {});
+    ask("a", 2);
+    await clock.advance(60_000);
+    transport.answer = async () => {};
+    ask("a", 1);
+    await mirror.close();
+    expect(transport.told).toEqual(["a on 2 @ 1", "a on 2 @ 1", "a on 1 @ 1"]);
+    expect(new Set(ids()).size).toBe(2);
+  });
+
+  it.each<[string, () => Promise<void>]>([
+    ["says nothing", () => new Promise(() => {})],
+    ["is away", fails("UNAVAILABLE")],
+  ])("takes a second at most where the server %s", async (_what, answer) => {
+    transport.answer = answer;
+    ask("a");
+    const closing = mirror.close();
+    await clock.advance(1_000);
+    await closing;
+    expect(transport.isClosed).toBe(true);
+    expect(clock.pendingTimers).toBe(0);
+    await clock.advance(600_000);
+    expect(transport.reports).toHaveLength(1);
+  });
+});
