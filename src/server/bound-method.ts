@@ -1,6 +1,6 @@
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { invariant } from "../base/index.js";
-import type { Answered, AnswerStream, Call, DirectHandler, ServedService } from "./handlers.js";
+import type { Answered, AnswerStream, Call, CursorHandler, DirectHandler, ServedService } from "./handlers.js";
 
 export type Answer = Answered<Message>;
 export type UnaryFunction = (request: Message, call: Call) => Answer | Promise<Answer>;
@@ -11,7 +11,11 @@ export type BidiFunction = (requests: AsyncIterable<Message>, call: Call) => Ans
 /** A method with its handler, by its kind, as a transport needs them. */
 export type BoundMethod = { readonly method: DescMethod; readonly name: string } & (
   | { readonly kind: "unary"; readonly handle: UnaryFunction; readonly direct: DirectHandler<Message> | undefined }
-  | { readonly kind: "server_streaming"; readonly handle: ServerStreamFunction }
+  | {
+      readonly kind: "server_streaming";
+      readonly handle: ServerStreamFunction;
+      readonly open: CursorHandler<Message, Message> | undefined;
+    }
   | { readonly kind: "client_streaming"; readonly handle: ClientStreamFunction }
   | { readonly kind: "bidi_streaming"; readonly handle: BidiFunction }
 );
@@ -23,6 +27,7 @@ export type BoundMethod = { readonly method: DescMethod; readonly name: string }
 export function bindMethods(served: ServedService): BoundMethod[] {
   return served.service.methods.map((method) => {
     const handler = served.handlers[method.localName];
+    const { direct, open } = { ...handler } as { readonly direct?: unknown; readonly open?: unknown };
     const name = `${served.service.typeName}/${method.name}`;
     invariant(typeof handler === "function", `${name} has no handler`);
     return {
@@ -30,7 +35,8 @@ export function bindMethods(served: ServedService): BoundMethod[] {
       name,
       kind: method.methodKind,
       handle: handler.bind(served.handlers),
-      direct: (handler as { readonly direct?: unknown }).direct,
+      direct,
+      open,
     } as unknown as BoundMethod;
   });
 }

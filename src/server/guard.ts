@@ -1,7 +1,7 @@
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { refuseAccess } from "./access.js";
-import type { Call, DirectHandler, Handler, ServedService } from "./handlers.js";
+import type { Call, CursorHandler, DirectHandler, Handler, ServedService } from "./handlers.js";
 import type { Refusal } from "./refusal.js";
 import { refuseUnencodable } from "./validate/encodable.js";
 
@@ -28,10 +28,21 @@ function guardHandler(method: DescMethod, handler: Handler<DescMethod>): Handler
     return streams ? only(refusal) : refusal;
   };
   // What may write is always looked at as a message.
-  const { direct } = mayWrite ? {} : (handler as { readonly direct?: DirectHandler<Message> });
-  if (direct === undefined) return guarded as Handler<DescMethod>;
-  const guardedDirect: DirectHandler<Message> = (bytes, call) => refuseAccess(call) ?? direct(bytes, call);
-  return Object.assign(guarded, { direct: guardedDirect }) as Handler<DescMethod>;
+  const shortcuts = mayWrite ? {} : guardShortcuts(handler as Shortcuts);
+  return Object.assign(guarded, shortcuts) as Handler<DescMethod>;
+}
+
+/** What a transport may call in the place of a handler. */
+interface Shortcuts {
+  readonly direct?: DirectHandler<Message>;
+  readonly open?: CursorHandler<Message, Message>;
+}
+
+function guardShortcuts({ direct, open }: Shortcuts): Shortcuts {
+  return {
+    ...(direct && { direct: (bytes, call) => refuseAccess(call) ?? direct(bytes, call) }),
+    ...(open && { open: (request, call, onNews) => refuseAccess(call) ?? open(request, call, onNews) }),
+  };
 }
 
 async function* only(refusal: Refusal): AsyncGenerator<Refusal> {

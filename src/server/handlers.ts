@@ -45,11 +45,37 @@ export interface UnaryHandler<I, O> {
   readonly direct?: DirectHandler<O>;
 }
 
+/**
+ * Messages of a stream for a transport that asks for each when the client has taken the one before. Unlike an iterator it
+ * costs nothing while nothing is sent.
+ */
+export interface AnswerCursor<T> {
+  /**
+   * What to send now. A refusal ends the stream with that status. Undefined where there is nothing: then `onNews` is called
+   * once, when there may be, or, where the stream has `ended`, never. Does not throw.
+   */
+  next(): OrRefusal<T | Encoded<T>> | undefined;
+  /** Nothing will come any more: the stream ends with OK. */
+  readonly ended: boolean;
+  /** Lets go of everything. Called however the stream ends. */
+  close(): void;
+}
+
+/** Opens a stream as a cursor. `onNews` is not called before this has returned, and does not throw. */
+export type CursorHandler<I, O> = (request: I, call: Call, onNews: () => void) => OrRefusal<AnswerCursor<O>>;
+
+/** The implementation of a server-streaming method. */
+export interface ServerStreamHandler<I, O> {
+  (request: I, call: Call): AnswerStream<O>;
+  /** The same stream, for a transport that has many of them. */
+  readonly open?: CursorHandler<I, O>;
+}
+
 /** The implementation of one method, by its kind. Handlers may be asynchronous, and do not throw for bad input. */
 export type Handler<M extends DescMethod> = M extends { methodKind: "unary" }
   ? UnaryHandler<MessageShape<M["input"]>, MessageShape<M["output"]>>
   : M extends { methodKind: "server_streaming" }
-    ? (request: MessageShape<M["input"]>, call: Call) => AnswerStream<MessageShape<M["output"]>>
+    ? ServerStreamHandler<MessageShape<M["input"]>, MessageShape<M["output"]>>
     : M extends { methodKind: "client_streaming" }
       ? (requests: AsyncIterable<MessageShape<M["input"]>>, call: Call) => Promise<Answered<MessageShape<M["output"]>>>
       : (requests: AsyncIterable<MessageShape<M["input"]>>, call: Call) => AnswerStream<MessageShape<M["output"]>>;

@@ -65,8 +65,8 @@ export interface TransportOptions {
   readonly clock: Clock;
   readonly limits: TransportLimits;
   /**
-   * What answers unary gRPC calls: this server on their HTTP/2 streams, or grpc-js, as it answers all others. The two differ in
-   * nothing but speed. Default: this server.
+   * What answers unary gRPC calls, and streams whose handlers give cursors: this server on their HTTP/2 streams, or grpc-js, as it
+   * answers all others. The two differ in little but speed. Default: this server.
    */
   readonly unaryBy?: "stream" | "grpc-js";
   /** Called when a client that did not read was cut off. */

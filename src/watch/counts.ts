@@ -22,6 +22,7 @@ export interface WatchCounts {
 
 /** The hub's own, running counts. */
 export interface Tally {
+  watchers: number;
   frames: number;
   fulls: number;
   deltas: number;
@@ -34,6 +35,7 @@ export interface Tally {
 
 export function createTally(): Tally {
   return {
+    watchers: 0,
     frames: 0,
     fulls: 0,
     deltas: 0,

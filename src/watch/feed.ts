@@ -6,7 +6,7 @@ import { Head } from "./head.js";
 import { deletionOf, EncodedItem, ItemState, isDeletion, type WatchItemId, watchItemId } from "./item.js";
 import type { WatchLimits } from "./options.js";
 import { type RetainedChange, RetainedWindow } from "./retained-window.js";
-import type { Waker } from "./waker.js";
+import { type Listener, Wave } from "./wave.js";
 
 /** What an environment is at a revision: everything (`reset`), or what the revision changed (`publish`). */
 export interface Publication {
@@ -16,9 +16,18 @@ export interface Publication {
   readonly items: readonly WatchItem[];
 }
 
+/** A stream of the environment. */
+export interface Watcher extends Listener {
+  /** It has said goodbye. */
+  readonly isLeaving: boolean;
+  /** Makes it say goodbye when it is next woken. */
+  recycle(): void;
+}
+
 /** Everything that watchers of one environment read: its items, its recent past and its head. */
 export class Feed {
-  readonly watchers = new Set<Waker>();
+  readonly #watchers = new Set<Watcher>();
+  readonly #wave = new Wave(this.#watchers);
   #items = new Map<WatchItemId, ItemState>();
   #window: RetainedWindow;
   #head: Head;
@@ -40,8 +49,21 @@ export class Feed {
     return this.#head.position;
   }
 
+  get watchers(): ReadonlySet<Watcher> {
+    return this.#watchers;
+  }
+
   get removed(): boolean {
     return this.#removed;
+  }
+
+  join(watcher: Watcher): void {
+    this.#watchers.add(watcher);
+    this.tally.watchers++;
+  }
+
+  leave(watcher: Watcher): void {
+    if (this.#watchers.delete(watcher)) this.tally.watchers--;
   }
 
   /** Starts again from a whole state, of any epoch. Watchers are sent everything. */
@@ -62,7 +84,7 @@ export class Feed {
     this.#window.add({ revision: position.revision, ids: [...new Set(items.map(watchItemId))] });
     this.#moveHead(publication);
     if (items.length > 0) this.wake();
-    else if (this.watchers.size > 0) this.#bookmark();
+    else if (this.#watchers.size > 0) this.#bookmark();
   }
 
   /** Takes up changes from before the head, all those after `floor`, so that watchers can go on from there. */
@@ -83,10 +105,11 @@ export class Feed {
     this.wake();
   }
 
+  /** Tells the watchers that there is news, in the turns of the event loop to come. */
   wake(): void {
     this.#stopBookmark?.();
     this.#stopBookmark = undefined;
-    for (const watcher of this.watchers) watcher.wake();
+    this.#wave.start();
   }
 
   /** Lets the watchers know of a position that brought nothing, but not of each such position. */

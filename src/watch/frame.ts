@@ -1,5 +1,4 @@
 import { create, toBinary } from "@bufbuild/protobuf";
-import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import {
   type Goodbye,
   type Position,
@@ -10,6 +9,7 @@ import {
 } from "../../gen/flagwire/v1/watch_pb.js";
 import type { Tally } from "./counts.js";
 import type { EncodedItem } from "./item.js";
+import { FRAME_PREFIX_BYTES, joinFrame } from "./message-frame.js";
 
 /**
  * What a frame carries. An update's begin is in its first frame, its commit in its last. A part of something large is with
@@ -25,7 +25,7 @@ export type FrameContent =
   | { readonly kind: "heartbeat"; readonly position: Position }
   | { readonly kind: "goodbye"; readonly goodbye: Goodbye };
 
-/** Frames above this size forget their bytes when the head moves on, so that slow watchers of old heads hold little. */
+/** Frames above this size are let go of when the head moves on, so that slow watchers of old heads hold little. */
 const SMALL_FRAME_BYTES = 65_536;
 
 /**
@@ -34,8 +34,10 @@ const SMALL_FRAME_BYTES = 65_536;
  */
 export class Frame {
   #message: WatchResponse | undefined;
-  #bytes: Uint8Array | undefined;
-  #released = false;
+  #frame: Buffer | undefined;
+  /** Of a large one that is not of the newest head: there as long as somebody is being sent it, for others in the same place. */
+  #released: WeakRef<Buffer> | undefined;
+  #isReleased = false;
 
   constructor(
     readonly content: FrameContent,
@@ -49,20 +51,33 @@ export class Frame {
 
   /** The message in protobuf's binary form. */
   get bytes(): Uint8Array {
-    if (this.#bytes !== undefined) return this.#bytes;
-    const part = partOf(this.content);
-    // Kept there, and shared by all frames of it: there may be as many as there are updates that carry it.
-    if (part !== undefined) return part.field;
-    const bytes = encode(this.content);
-    this.tally.frameEncodings++;
-    if (!this.#released || bytes.length <= SMALL_FRAME_BYTES) this.#bytes = bytes;
-    return bytes;
+    return this.frame.subarray(FRAME_PREFIX_BYTES);
   }
 
-  /** Called when this is no longer the newest: a watcher that still needs it puts it together for itself. */
+  /** The same with gRPC's prefix before it. */
+  get frame(): Buffer {
+    const kept = this.#frame ?? this.#released?.deref();
+    if (kept !== undefined) return kept;
+    const part = partOf(this.content);
+    // Kept there, and shared by all frames of it: there may be as many as there are updates that carry it.
+    if (part !== undefined) return part.frame;
+    const frame = encode(this.content);
+    this.tally.frameEncodings++;
+    this.#keep(frame);
+    return frame;
+  }
+
+  /** Called when this is no longer the newest. */
   release(): void {
-    this.#released = true;
-    if (this.#bytes !== undefined && this.#bytes.length > SMALL_FRAME_BYTES) this.#bytes = undefined;
+    this.#isReleased = true;
+    const frame = this.#frame;
+    this.#frame = undefined;
+    if (frame !== undefined) this.#keep(frame);
+  }
+
+  #keep(frame: Buffer): void {
+    if (this.#isReleased && frame.length > SMALL_FRAME_BYTES) this.#released = new WeakRef(frame);
+    else this.#frame = frame;
   }
 }
 
@@ -89,11 +104,12 @@ function partOf(content: FrameContent): EncodedItem | undefined {
 }
 
 /** A message's fields may be written one after the other, so encoded items are copied and never encoded again. */
-function encode(content: FrameContent): Uint8Array {
-  if (content.kind !== "update") return toBinary(WatchResponseSchema, toMessage(content));
-  const writer = new BinaryWriter();
-  writer.raw(toBinary(WatchResponseSchema, create(WatchResponseSchema, { begin: content.begin })));
-  for (const item of content.items) writer.raw(item.field);
-  writer.raw(toBinary(WatchResponseSchema, create(WatchResponseSchema, { commit: content.commit })));
-  return writer.finish();
+function encode(content: FrameContent): Buffer {
+  if (content.kind !== "update") return joinFrame([toBinary(WatchResponseSchema, toMessage(content))]);
+  const { begin, items, commit } = content;
+  return joinFrame([
+    toBinary(WatchResponseSchema, create(WatchResponseSchema, { begin })),
+    ...items.map(({ field }) => field),
+    toBinary(WatchResponseSchema, create(WatchResponseSchema, { commit })),
+  ]);
 }

@@ -1,12 +1,21 @@
 import type { GoodbyeReason } from "../../gen/flagwire/v1/watch_pb.js";
 import { invariant } from "../base/index.js";
 import { createTally, type WatchCounts } from "./counts.js";
-import { Feed, type Publication } from "./feed.js";
+import type { Farewell } from "./farewell.js";
+import { Feed, type Publication, type Watcher } from "./feed.js";
+import { FeedCursor, type StreamSettings } from "./feed-cursor.js";
 import type { Frame } from "./frame.js";
 import { resolveLimits, type WatchHubOptions } from "./options.js";
+import { pickSome } from "./pick-some.js";
 import type { RetainedChange } from "./retained-window.js";
-import { type Farewell, type StreamSettings, watchFeed } from "./stream.js";
+import { Schedule } from "./schedule.js";
+import type { WatchCursor } from "./watch-cursor.js";
+import { watchFrames } from "./watch-frames.js";
 import type { WatchTarget } from "./watch-target.js";
+import { Wave } from "./wave.js";
+
+/** Times are rounded to so many parts of the time between heartbeats: 250 ms, far from what is promised. */
+const TICKS_PER_HEARTBEAT = 40;
 
 /**
  * The fan-out: one state and one recent past for each environment, read by any number of streams at their own pace.
@@ -29,9 +38,15 @@ export interface WatchHub {
   remove(environment: string): void;
   has(environment: string): boolean;
   /**
-   * The messages of one stream: an update at once, then what changes, and heartbeats. Pull the next when the one before
-   * has been taken by the client. It ends after a goodbye, or without one when `signal` aborts, which also lets go of
-   * everything that the stream holds, whether or not it is pulled again.
+   * Begins a stream: an update at once, then what changes, and heartbeats; a goodbye in the end. `onNews` is called where
+   * the cursor had nothing, in a turn of the event loop of its own or others'; it must not throw. Close the cursor when the
+   * stream is over, however it ends.
+   */
+  open(target: WatchTarget, onNews: () => void): WatchCursor;
+  /**
+   * The messages of one stream, as `open` gives them. Pull the next when the one before has been taken by the client. It
+   * ends after a goodbye, or without one when `signal` aborts, which also lets go of everything that the stream holds,
+   * whether or not it is pulled again.
    */
   watch(target: WatchTarget, signal: AbortSignal): AsyncGenerator<Frame, void, undefined>;
   /**
@@ -39,6 +54,11 @@ export interface WatchHub {
    * `retryAfterMs`, give or take a half, so that they do not come back together.
    */
   goodbye(reason: GoodbyeReason, retryAfterMs: number): void;
+  /**
+   * Ends so many streams, or all if there are fewer, as if they had become old: chance picks them. So that their clients
+   * spread over servers anew.
+   */
+  recycle(count: number): void;
   counts(): WatchCounts;
 }
 
@@ -48,13 +68,17 @@ export function createWatchHub(options: WatchHubOptions): WatchHub {
   const tally = createTally();
   const feeds = new Map<string, Feed>();
   let farewell: Farewell | undefined;
-  const settings: StreamSettings = { clock, random, limits, tally, farewell: () => farewell };
+  const schedule = new Schedule(clock, Math.max(1, limits.heartbeatMs / TICKS_PER_HEARTBEAT));
+  const settings: StreamSettings = { clock, random, limits, tally, schedule, farewell: () => farewell };
 
   const feedOf = (environment: string): Feed => {
     const feed = feeds.get(environment);
     invariant(feed !== undefined, `environment ${environment} was published before it was reset`);
     return feed;
   };
+
+  const open: WatchHub["open"] = (target, onNews) =>
+    new FeedCursor(feeds.get(target.environment), target, onNews, settings);
 
   return {
     reset(environment, publication) {
@@ -69,15 +93,21 @@ export function createWatchHub(options: WatchHubOptions): WatchHub {
       feeds.delete(environment);
     },
     has: (environment) => feeds.has(environment),
-    watch: (target, signal) => watchFeed(feeds.get(target.environment), target, signal, settings),
+    open,
+    watch: (target, signal) => watchFrames((onNews) => open(target, onNews), signal),
     goodbye(reason, retryAfterMs) {
       farewell = { reason, retryAfterMs };
       for (const feed of feeds.values()) feed.wake();
     },
-    counts() {
-      let watchers = 0;
-      for (const feed of feeds.values()) watchers += feed.watchers.size;
-      return { environments: feeds.size, watchers, ...tally };
+    recycle(count) {
+      const staying: Watcher[] = [];
+      for (const feed of feeds.values()) {
+        for (const watcher of feed.watchers) if (!watcher.isLeaving) staying.push(watcher);
+      }
+      const picked = pickSome(staying, count, random);
+      for (const watcher of picked) watcher.recycle();
+      new Wave(new Set(picked)).start();
     },
+    counts: () => ({ environments: feeds.size, ...tally }),
   };
 }

@@ -6,4 +6,5 @@ export { createWatchHub, type WatchHub } from "./hub.js";
 export { flagItemId, segmentItemId, type WatchItemId, watchItemId } from "./item.js";
 export type { WatchHubOptions, WatchLimits } from "./options.js";
 export type { RetainedChange } from "./retained-window.js";
+export type { WatchCursor } from "./watch-cursor.js";
 export type { WatchTarget } from "./watch-target.js";

@@ -4,6 +4,7 @@ import { type WatchItem, WatchItemSchema, WatchResponseSchema } from "../../gen/
 import { invariant } from "../base/index.js";
 import type { Tally } from "./counts.js";
 import { cutSegment } from "./cut-segment.js";
+import { FRAME_PREFIX_BYTES, joinFrame } from "./message-frame.js";
 
 /** Names one flag or segment within an environment, such as `flag/new-checkout`. */
 export type WatchItemId = string;
@@ -83,7 +84,7 @@ const ITEMS_FIELD = WatchResponseSchema.field.items.number;
 
 /** An item that is encoded when first sent and never again, whichever and however many messages it travels in. */
 export class EncodedItem {
-  #field: Uint8Array | undefined;
+  #frame: Buffer | undefined;
 
   constructor(
     readonly item: WatchItem,
@@ -94,11 +95,17 @@ export class EncodedItem {
 
   /** The bytes that it is in a message: those of a WatchResponse that has this one item only. */
   get field(): Uint8Array {
-    if (this.#field === undefined) {
+    return this.frame.subarray(FRAME_PREFIX_BYTES);
+  }
+
+  /** A message of this one item, in its frame. */
+  get frame(): Buffer {
+    if (this.#frame === undefined) {
       const bytes = toBinary(WatchItemSchema, this.item);
-      this.#field = new BinaryWriter().tag(ITEMS_FIELD, WireType.LengthDelimited).bytes(bytes).finish();
+      const field = new BinaryWriter().tag(ITEMS_FIELD, WireType.LengthDelimited).bytes(bytes).finish();
+      this.#frame = joinFrame([field]);
       this.tally.itemEncodings++;
     }
-    return this.#field;
+    return this.#frame;
   }
 }

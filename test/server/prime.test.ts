@@ -29,3 +29,8 @@ it("an entry of a segment with as many keys as may be read belongs to the past",
   const past = await readPast(history({}, { included: keys(199_998) }), 3n, ["production"]);
   expect(past.get("production")).toMatchObject({ floor: 1n, changes: [{ revision: 2n }, { revision: 3n }] });
 });
+
+it("a state that is newer than its history has no past: nobody could resume across what is missing", async () => {
+  const past = await readPast(history({}, {}), 5n, ["production"]);
+  expect(past.get("production")).toMatchObject({ floor: 5n, changes: [] });
+});

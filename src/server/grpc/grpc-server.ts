@@ -13,8 +13,8 @@ import { bidiHandler, serverStreamHandler } from "./answer-pump.js";
 import { type GrpcMethod, toGrpcMethod } from "./codec.js";
 import { divertStreams } from "./divert-streams.js";
 import type { GrpcHost } from "./grpc-call.js";
+import { RawStreams } from "./raw-streams.js";
 import { clientStreamHandler, unaryHandler } from "./respond-once.js";
-import { UnaryStreams } from "./unary-streams.js";
 
 /** gRPC over sockets that somebody else accepted. */
 export interface GrpcServer {
@@ -42,12 +42,13 @@ export function createGrpcServer(options: TransportOptions): GrpcServer {
   // flow control. It costs the client its other calls on this connection too.
   const cutOff = (peer: string, method: string): void => {
     const socket = sockets.get(peer);
-    if (socket === undefined) return;
+    // Where several of its calls stall, the first costs it all of them.
+    if (socket === undefined || socket.destroyed) return;
     reportStalled(peer, method);
     socket.destroy();
   };
   const host: GrpcHost = { ...options, cutOff, reportStalled };
-  const unary = new UnaryStreams(host);
+  const raw = new RawStreams(host);
   for (const served of options.services) {
     const methods = bindMethods(served);
     const definition: Record<string, GrpcMethod> = {};
@@ -55,16 +56,16 @@ export function createGrpcServer(options: TransportOptions): GrpcServer {
     for (const bound of methods) {
       definition[bound.method.localName] = toGrpcMethod(bound);
       implementation[bound.method.localName] = toImplementation(bound, host);
-      if (bound.kind === "unary") unary.add(bound);
+      raw.add(bound);
     }
     server.addService(definition, implementation);
   }
   // TLS ends at the listener, so its sockets are "insecure" here.
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const diversion = options.unaryBy === "grpc-js" ? { ...unary, pick: () => undefined } : unary;
+  const diversion = options.unaryBy === "grpc-js" ? { ...raw, pick: () => undefined } : raw;
   if (!divertStreams(server, diversion)) {
     options.log.warn(
-      "this version of grpc-js is not known: unary calls are slower, and malformed tokens are overlooked",
+      "this version of grpc-js is not known: calls are slower, streams take more memory, and malformed tokens are overlooked",
     );
   }
   return {

@@ -11,7 +11,7 @@ type Send = sendUnaryData<Buffer>;
 type UnaryCall = SurfaceCall & { readonly request: Decoded };
 type ReadableCall = ConstructorParameters<typeof RequestStream>[0];
 
-/** grpc-js's handler of a unary method, for the calls that `UnaryStreams` does not take. */
+/** grpc-js's handler of a unary method, for the calls that `RawStreams` does not take. */
 export function unaryHandler(bound: BoundMethod, handle: UnaryFunction, host: GrpcHost) {
   return (surface: UnaryCall, send: Send): void => {
     const { request } = surface;

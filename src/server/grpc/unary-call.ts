@@ -3,12 +3,13 @@ import type { Clock, StopTimer } from "../../base/index.js";
 import type { Answer, BoundMethod } from "../bound-method.js";
 import { CallScope } from "../call-scope.js";
 import type { Call } from "../handlers.js";
-import { isRefusal, Refusal } from "../refusal.js";
+import { isRefusal } from "../refusal.js";
 import { cancelledByClient, deadlineExceeded, refusalOfThrown } from "../status.js";
 import { decode, encodeFrame, Undecodable } from "./codec.js";
 import type { DeadlineQueue, DueCall } from "./deadline-queue.js";
 import type { GrpcHost } from "./grpc-call.js";
 import { toStatusHeaders } from "./grpc-status.js";
+import { HEADERS_ONLY, malformedTimeout, OK_TRAILERS, peerOf, RESPONSE_HEADERS, WITH_TRAILERS } from "./raw-stream.js";
 import { RequestFrame } from "./request-frame.js";
 import { readHeader } from "./request-header.js";
 import { type FollowedCall, SingleAnswer } from "./single-answer.js";
@@ -16,6 +17,7 @@ import { parseTimeout } from "./timeout.js";
 
 /** What every call of one method shares. */
 export interface UnaryMethod {
+  readonly kind: "unary";
   readonly bound: BoundMethod & { readonly kind: "unary" };
   readonly host: GrpcHost;
   readonly deadlines: DeadlineQueue;
@@ -52,16 +54,6 @@ function onWantTrailers(this: ServerHttp2Stream): void {
   // A stream is open when it wants trailers: Node looks, just before it says so.
   this.sendTrailers(OK_TRAILERS);
 }
-
-const RESPONSE_HEADERS = {
-  ":status": 200,
-  "content-type": "application/grpc+proto",
-  "grpc-accept-encoding": "identity,deflate,gzip",
-};
-const OK_TRAILERS = { "grpc-status": "0" };
-// gRPC has no use for the date.
-const WITH_TRAILERS = { waitForTrailers: true, sendDate: false };
-const HEADERS_ONLY = { endStream: true, sendDate: false };
 
 /**
  * A unary call on its HTTP/2 stream.
@@ -100,8 +92,7 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
   }
 
   get peer(): string {
-    const socket = this.#stream.session?.socket;
-    return socket?.remoteAddress === undefined ? "unknown" : `${socket.remoteAddress}:${socket.remotePort}`;
+    return peerOf(this.#stream);
   }
 
   /** Takes the value of `grpc-timeout`. */
@@ -228,10 +219,4 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
     this.#stopTimer = stop;
     this.#stream.once("close", stop);
   }
-}
-
-// As grpc-js answers it, and the other implementations of gRPC do.
-function malformedTimeout(timeout: string): Refusal {
-  const message = `the header grpc-timeout is malformed: ${JSON.stringify(timeout)}`;
-  return new Refusal("INTERNAL", "MALFORMED_TIMEOUT", message);
 }

@@ -34,6 +34,8 @@ export async function readPast(
   let weight = 0;
   for await (const entry of history) {
     if (entry.revision > head) continue;
+    // What was read of the state may be newer than what history tells yet: with a gap nothing can be resumed.
+    if (entry.revision !== head - BigInt(entries)) break;
     weight += entry.changes.reduce((sum, change) => sum + weightOf(change), 0);
     if (entries++ === MAX_ENTRIES || weight > MAX_WEIGHT) break;
     floor = entry.revision - 1n;

@@ -1,0 +1,54 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
+import type { BoundMethod } from "../bound-method.js";
+import { answerCursor, type CursorMethod } from "./cursor-call.js";
+import { DeadlineQueue } from "./deadline-queue.js";
+import type { StreamDiversion } from "./divert-streams.js";
+import type { GrpcHost } from "./grpc-call.js";
+import { markUnreadableToken } from "./request-header.js";
+import { StreamSweep } from "./stream-sweep.js";
+import { answerUnary, type UnaryMethod } from "./unary-call.js";
+
+type RawMethod = UnaryMethod | CursorMethod;
+
+/**
+ * Which streams are plain unary calls, or plain calls of a method that gives cursors, and how those are answered without
+ * grpc-js: that costs more than the answer, and for each stream several times the memory.
+ */
+export class RawStreams implements StreamDiversion<RawMethod> {
+  readonly #methods = new Map<string | undefined, RawMethod>();
+  readonly #host: GrpcHost;
+  readonly #deadlines: DeadlineQueue;
+  readonly #sweep: StreamSweep;
+
+  constructor(host: GrpcHost) {
+    this.#host = host;
+    this.#deadlines = new DeadlineQueue(host.clock);
+    this.#sweep = new StreamSweep(host.clock, host.limits.stallTimeoutMs);
+  }
+
+  /** Does nothing with a method of another kind. */
+  add(bound: BoundMethod): void {
+    const shared = { host: this.#host, deadlines: this.#deadlines };
+    if (bound.kind === "unary") this.#methods.set(`/${bound.name}`, { ...shared, bound, kind: "unary" });
+    if (bound.kind !== "server_streaming" || bound.open === undefined) return;
+    const { open } = bound;
+    this.#methods.set(`/${bound.name}`, { ...shared, bound, kind: "cursor", open, sweep: this.#sweep });
+  }
+
+  readonly prepare = markUnreadableToken;
+
+  /** Not for anything out of the ordinary: other content types, compression, other HTTP methods. */
+  readonly pick = (headers: IncomingHttpHeaders): RawMethod | undefined => {
+    const method = this.#methods.get(headers[":path"]);
+    if (method === undefined || headers[":method"] !== "POST") return undefined;
+    const type = headers["content-type"];
+    if (type !== "application/grpc" && type !== "application/grpc+proto") return undefined;
+    const encoding = headers["grpc-encoding"];
+    return encoding === undefined || encoding === "identity" ? method : undefined;
+  };
+
+  readonly answer = (method: RawMethod, stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void => {
+    if (method.kind === "unary") answerUnary(method, stream, headers);
+    else answerCursor(method, stream, headers);
+  };
+}
