@@ -13,7 +13,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   flagd: ["gen", "base", "engine"],
   openfeature: ["gen", "base", "engine", "client"],
   server: ["gen", "base", "engine", "store", "watch", "flagd"],
-  cli: ["gen", "base", "contract", "engine", "store", "watch", "client", "flagd", "openfeature", "server"],
+  cluster: ["gen", "base", "store", "server"],
+  cli: ["gen", "base", "contract", "engine", "store", "watch", "client", "flagd", "openfeature", "server", "cluster"],
 };
 /** Folders whose types a folder may use, but nothing that exists at run time. */
 const allowedTypes: Readonly<Record<string, readonly string[]>> = { watch: ["store"] };

@@ -1,43 +1,50 @@
 import { isLoopback } from "../base/index.js";
-import type { FlagwireServer } from "../server/index.js";
+import type { ServerAddress } from "../server/index.js";
 import { defaultAddress, toHostPort } from "./address.js";
 import type { Session } from "./session.js";
 import { counted } from "./text.js";
 
 export interface WelcomeOptions {
-  readonly server: Pick<FlagwireServer, "address" | "revision" | "flagKeys">;
+  readonly address: ServerAddress;
+  readonly revision: bigint;
+  readonly flagCount: number;
+  /** Any one, to try things with. */
+  readonly firstFlagKey: string | undefined;
+  /** How many processes answer. */
+  readonly workers: number;
   /** The data directory, absolute. */
   readonly directory: string;
 }
 
 /** Says where everything is and what to try next. */
 export async function welcome(session: Session, options: WelcomeOptions): Promise<void> {
-  const { server } = options;
-  const address = toHostPort(server.address);
-  const keys = server.flagKeys();
+  const { revision, flagCount, workers } = options;
+  const address = toHostPort(options.address);
   if (session.output.json) {
     return session.output.jsonLine({
       address,
       data: options.directory,
-      flags: keys.length,
-      revision: String(server.revision),
+      flags: flagCount,
+      revision: String(revision),
       version: session.io.version,
+      workers,
     });
   }
   const { version } = session.io;
-  const access = isLoopback(server.address.host) ? "this machine" : "anyone who can connect";
+  const access = isLoopback(options.address.host) ? "this machine" : "anyone who can connect";
   const lines = [
     `Flagwire ${version} serves on ${address}`,
     "",
     `  gRPC    ${address} (with health and reflection)`,
     `  JSON    http://${address}/flagwire.v1.EvaluationService/Evaluate`,
     `  health  http://${address}/healthz and /readyz`,
-    `  data    ${options.directory} (${counted(keys.length, "flag")}, revision ${server.revision})`,
+    `  data    ${options.directory} (${counted(flagCount, "flag")}, revision ${revision})`,
+    ...(workers === 1 ? [] : [`  workers ${workers} processes`]),
     `  access  no token exists: ${access} may read and change everything`,
     "",
     "Try next, in another terminal:",
     "",
-    ...suggestions(address, keys[0]).map((line) => `  ${line}`),
+    ...suggestions(address, options.firstFlagKey).map((line) => `  ${line}`),
     "",
   ];
   await session.output.line(lines.join("\n"));

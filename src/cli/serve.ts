@@ -1,22 +1,16 @@
 import { resolve } from "node:path";
 import type { Logger } from "pino";
 import { type FlagwireServer, ListenProblem, openServer } from "../server/index.js";
-import { isStoreProblem, openLmdbStore, type Store } from "../store/index.js";
-import { type HostPort, toHostPort } from "./address.js";
+import { isStoreProblem, openLmdbStore } from "../store/index.js";
+import { toHostPort } from "./address.js";
 import { CliFailure, ExitCode } from "./failure.js";
 import { readFlagFile } from "./files/read-flag-file.js";
 import { createLogger } from "./logger.js";
 import { type Seed, seedServer } from "./seed-server.js";
+import type { ServeOptions, ServeParts } from "./serve-options.js";
 import { welcome } from "./serve-welcome.js";
+import { serveWorkers } from "./serve-workers.js";
 import type { Session } from "./session.js";
-
-export interface ServeOptions {
-  readonly listen: HostPort;
-  /** The data directory. */
-  readonly data: string;
-  /** A file to import while there is nothing else yet. */
-  readonly seed: string | undefined;
-}
 
 /** The composition root of the service: opens everything in order, serves until told to stop, closes in reverse. */
 export async function serve(session: Session, options: ServeOptions): Promise<ExitCode> {
@@ -25,24 +19,19 @@ export async function serve(session: Session, options: ServeOptions): Promise<Ex
   const store = await openLmdbStore({ path: options.data, clock: session.io.clock });
   if (isStoreProblem(store)) throw new CliFailure(ExitCode.refused, store.message);
   try {
-    return await serveStore(session, options, { store, log, seed });
+    const parts = { store, log, seed };
+    return await (options.workers === 1 ? serveStore : serveWorkers)(session, options, parts);
   } finally {
     await store.close();
   }
 }
 
-interface Parts {
-  readonly store: Store;
-  readonly log: Logger;
-  readonly seed: Seed | undefined;
-}
-
-async function serveStore(session: Session, options: ServeOptions, parts: Parts): Promise<ExitCode> {
+async function serveStore(session: Session, options: ServeOptions, parts: ServeParts): Promise<ExitCode> {
   const { log } = parts;
   const server = await openSeeded(session, options, parts);
   if (server === undefined) return ExitCode.done;
   try {
-    await welcome(session, { server, directory: resolve(options.data) });
+    await welcome(session, { ...overviewOf(server), workers: 1, directory: resolve(options.data) });
     log.info({ address: toHostPort(server.address), revision: String(server.revision) }, "serving");
     return await untilStopped(session, server, log);
   } finally {
@@ -50,11 +39,17 @@ async function serveStore(session: Session, options: ServeOptions, parts: Parts)
   }
 }
 
+function overviewOf(server: FlagwireServer) {
+  const keys = server.flagKeys();
+  const { address, revision } = server;
+  return { address, revision, flagCount: keys.length, firstFlagKey: keys[0] };
+}
+
 /** Undefined if it was told to stop while still starting: what that cut off is no failure. */
 async function openSeeded(
   session: Session,
   { listen }: ServeOptions,
-  parts: Parts,
+  parts: ServeParts,
 ): Promise<FlagwireServer | undefined> {
   const { store, log, seed } = parts;
   try {

@@ -1,4 +1,4 @@
-import { createServer, type Server, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import type { Logger } from "pino";
 import type { Clock } from "../base/index.js";
 import { createGrpcServer, type GrpcServer } from "./grpc/grpc-server.js";
@@ -9,8 +9,18 @@ import { peekProtocol } from "./preface.js";
 import { createReflectionServices } from "./reflection.js";
 import { defaultTransportLimits, type TransportLimits } from "./transport.js";
 
-/** Accepts connections and hands over sockets with clear text: `net`, or `tls` once its handshake is done. */
-export type SocketServerFactory = (onConnection: (socket: Socket) => void) => Server;
+/** Where connections come from: a port, or a process that has one. Gives sockets with clear text. */
+export interface SocketSource {
+  /** Begins. Gives the address that clients connect to, or why there is none. */
+  open(onConnection: (socket: Socket) => void): Promise<ServerAddress | ListenProblem>;
+  /** Takes no more connections. Resolves when those that it gave are closed. */
+  close(): Promise<void>;
+}
+
+export interface ServerAddress {
+  readonly host: string;
+  readonly port: number;
+}
 
 export interface ListenerOptions {
   /** The address to listen on. */
@@ -26,13 +36,13 @@ export interface ListenerOptions {
   readonly limits?: Partial<TransportLimits>;
   /** See TransportOptions. */
   readonly unaryBy?: "stream" | "grpc-js";
-  /** Default: plain TCP. */
-  readonly createSocketServer?: SocketServerFactory;
+  /** Default: TCP, at `host` and `port`. */
+  readonly source?: SocketSource;
 }
 
 /** One port that speaks gRPC, and Connect, gRPC-Web and JSON over HTTP/1.1. */
 export interface Listener extends AsyncDisposable {
-  readonly address: { readonly host: string; readonly port: number };
+  readonly address: ServerAddress;
   stats(): ListenerStats;
   /**
    * Takes no more connections and calls; lets those that run end for so many milliseconds, then destroys them. Sets
@@ -80,16 +90,16 @@ export async function openListener(options: ListenerOptions): Promise<Listener |
       (protocol === "http2" ? grpc : http).serve(socket);
     });
   };
-  const server = (options.createSocketServer ?? createTcpServer)(accept);
-  const problem = await listen(server, options);
-  if (problem !== undefined) {
+  const source = options.source ?? createTcpSource(options);
+  const address = await source.open(accept);
+  if (address instanceof ListenProblem) {
     grpc.destroy();
     http.drain();
-    return problem;
+    return address;
   }
-  const stop = createStop({ server, grpc, http, undecided, health: options.health, clock: options.clock });
+  const stop = createStop({ source, grpc, http, undecided, health: options.health, clock: options.clock });
   return {
-    address: toAddress(server, options),
+    address,
     stats: () => ({
       connections: { grpc: grpc.connections, http: http.connections, undecided: undecided.size },
       stalledClients,
@@ -99,18 +109,33 @@ export async function openListener(options: ListenerOptions): Promise<Listener |
   };
 }
 
-// Without delay: answers are small, and wait for nothing.
-const createTcpServer: SocketServerFactory = (onConnection) => createServer({ noDelay: true }, onConnection);
+export interface TcpSourceOptions {
+  readonly host: string;
+  /** 0: any that is free. */
+  readonly port: number;
+  readonly log: Logger;
+  /** Whether to read nothing, so that a socket can be handed to another process whole. Default false. */
+  readonly pauseOnConnect?: boolean;
+}
 
-function listen(server: Server, { host, port, log }: ListenerOptions): Promise<ListenProblem | undefined> {
-  return new Promise((resolve) => {
-    server.once("error", (error) => resolve(toListenProblem(error, host, port)));
-    server.listen({ host, port }, () => {
-      // From now on: no descriptor was left for a connection, or the like. The next one may do better.
-      server.on("error", (err) => log.error({ err }, "accepting a connection failed"));
-      resolve(undefined);
-    });
-  });
+export function createTcpSource({ host, port, log, pauseOnConnect = false }: TcpSourceOptions): SocketSource {
+  // Without delay: answers are small, and wait for nothing.
+  const server = createServer({ noDelay: true, pauseOnConnect });
+  return {
+    open: (onConnection) =>
+      new Promise((resolve) => {
+        server.on("connection", onConnection);
+        server.once("error", (error) => resolve(toListenProblem(error, host, port)));
+        server.listen({ host, port }, () => {
+          // From now on: no descriptor was left for a connection, or the like. The next one may do better.
+          server.on("error", (err) => log.error({ err }, "accepting a connection failed"));
+          const address = server.address();
+          const isKnown = typeof address === "object" && address !== null;
+          resolve(isKnown ? { host: address.address, port: address.port } : { host, port });
+        });
+      }),
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+  };
 }
 
 function toListenProblem(error: NodeJS.ErrnoException, host: string, port: number): ListenProblem {
@@ -128,15 +153,8 @@ function toListenProblem(error: NodeJS.ErrnoException, host: string, port: numbe
   }
 }
 
-function toAddress(server: Server, options: ListenerOptions): Listener["address"] {
-  const address = server.address();
-  return typeof address === "object" && address !== null
-    ? { host: address.address, port: address.port }
-    : { host: options.host, port: options.port };
-}
-
 interface Parts {
-  readonly server: Server;
+  readonly source: SocketSource;
   readonly grpc: GrpcServer;
   readonly http: HttpServer;
   readonly undecided: ReadonlySet<Socket>;
@@ -144,10 +162,10 @@ interface Parts {
   readonly clock: Clock;
 }
 
-function createStop({ server, grpc, http, undecided, health, clock }: Parts): Listener["stop"] {
+function createStop({ source, grpc, http, undecided, health, clock }: Parts): Listener["stop"] {
   let stopped: Promise<void> | undefined;
   const drain = async (): Promise<void> => {
-    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    const closed = source.close();
     health.set("not-serving");
     health.end();
     for (const socket of undecided) socket.destroy();

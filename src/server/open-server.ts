@@ -16,15 +16,26 @@ import { evaluationHandlers } from "./evaluation.js";
 import { guardService } from "./guard.js";
 import { serveService } from "./handlers.js";
 import { createHealthState, type HealthState } from "./health.js";
-import { type Listener, type ListenerStats, ListenProblem, openListener } from "./listener.js";
+import {
+  type Listener,
+  type ListenerStats,
+  ListenProblem,
+  openListener,
+  type ServerAddress,
+  type SocketSource,
+} from "./listener.js";
 import { Head } from "./state/head.js";
 import type { TransportLimits } from "./transport.js";
+import { createMemoryUsageLedger } from "./usage/memory-usage-ledger.js";
+import type { UsageLedger } from "./usage/usage-ledger.js";
 
 /** What a server is made of. It does not own the store: close that after the server has stopped. */
 export interface ServerOptions {
   readonly store: Store;
   /** Port 0: any that is free. */
   readonly listen: { readonly host: string; readonly port: number };
+  /** Where connections come from. Default: TCP, at `listen`. */
+  readonly source?: SocketSource;
   readonly log: Logger;
   /** Default: the system's. */
   readonly clock?: Clock;
@@ -34,16 +45,13 @@ export interface ServerOptions {
   readonly limits?: Partial<TransportLimits>;
   /** Default: see WatchLimits. */
   readonly watch?: Partial<WatchLimits>;
+  /** Where reports of usage are added up. Default: in this process's memory. */
+  readonly usage?: UsageLedger;
   /**
    * Done once calls are answered but before the server reports that it serves, such as an import of the first flags. If it
    * rejects, opening stops the server and rejects too. Default: nothing.
    */
   readonly prepare?: (address: ServerAddress) => Promise<void>;
-}
-
-export interface ServerAddress {
-  readonly host: string;
-  readonly port: number;
 }
 
 /** A server that answers. */
@@ -55,12 +63,19 @@ export interface FlagwireServer extends AsyncDisposable {
   flagKeys(): readonly string[];
   /** Resolves if the store fails or cannot be followed: it reports NOT_SERVING by then; stop it and exit. */
   readonly failed: Promise<StoreFailure>;
-  stats(): ListenerStats;
+  stats(): ServerStats;
+  /** Ends so many streams early, so that their clients open others. */
+  recycle(count: number): void;
   /**
    * Drains: reports NOT_SERVING, says goodbye on every stream, lets calls finish for `deadlineMs` (default 5 s), then cuts
    * off what is left.
    */
   stop(deadlineMs?: number): Promise<void>;
+}
+
+export interface ServerStats extends ListenerStats {
+  /** Open streams of changes. */
+  readonly watchers: number;
 }
 
 const DRAIN_DEADLINE_MS = 5_000;
@@ -77,12 +92,14 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
   const health = createHealthState();
   const head = await openHead(store, hub, clock);
   const writer = new Writer(head, clock);
+  const usage = options.usage ?? createMemoryUsageLedger(clock);
   const services = [
-    serveService(EvaluationService, evaluationHandlers({ head, hub, clock })),
-    serveService(AdminService, adminHandlers({ head, writer })),
+    serveService(EvaluationService, evaluationHandlers({ head, hub, clock, usage })),
+    serveService(AdminService, adminHandlers({ head, writer }, usage)),
   ].map(guardService);
-  const { host, port } = options.listen;
-  const listener = await openListener({ host, port, services, health, log, clock, limits: options.limits ?? {} });
+  const { listen, limits = {}, source } = options;
+  const from = source === undefined ? {} : { source };
+  const listener = await openListener({ ...listen, ...from, services, health, log, clock, limits });
   if (listener instanceof ListenProblem) {
     await head.close();
     return listener;
@@ -144,8 +161,12 @@ class RunningServer implements FlagwireServer {
     return this.head.catalog.flagKeys();
   }
 
-  stats(): ListenerStats {
-    return this.listener.stats();
+  stats(): ServerStats {
+    return { ...this.listener.stats(), watchers: this.hub.counts().watchers };
+  }
+
+  recycle(count: number): void {
+    this.hub.recycle(count);
   }
 
   stop(deadlineMs: number = DRAIN_DEADLINE_MS): Promise<void> {
@@ -165,7 +186,7 @@ class RunningServer implements FlagwireServer {
   }
 }
 
-/** `production` exists from the first start. */
+/** `production` exists from the first start, whichever of several servers on one store comes first. */
 async function createDefaultEnvironment(head: Head, clock: Clock): Promise<void> {
   const { catalog, store } = head;
   if (catalog.environment(DEFAULT_ENVIRONMENT) !== undefined) return;
@@ -179,7 +200,12 @@ async function createDefaultEnvironment(head: Head, clock: Clock): Promise<void>
     changes: [stamp(change, { catalog, author, timeMs })],
     preconditions: [{ kind: "absent", id: change.id }],
   });
-  if (result.kind !== "committed")
-    throw new StoreUnavailable(`environment ${DEFAULT_ENVIRONMENT} cannot be created: ${result.kind}`);
-  await head.reached(result.revision);
+  switch (result.kind) {
+    case "committed":
+      return head.reached(result.revision);
+    case "conflict":
+      return head.reached(result.headRevision);
+    default:
+      throw new StoreUnavailable(`environment ${DEFAULT_ENVIRONMENT} cannot be created: ${result.kind}`);
+  }
 }

@@ -122,6 +122,17 @@ describe("serve", () => {
     expect(samePort.stderr).toContain(`${address} is in use`);
   });
 
+  it.each(["0", "65", "1.5", "-1", "many", ""])("cannot have %s workers", async (workers) => {
+    const argv = ["serve", `--workers=${workers}`, "--listen", "127.0.0.1:0", "--data", join(directory, "data")];
+    const { exitCode, stderr } = await runFlagwire(argv);
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain(`--workers ${JSON.stringify(workers)} is not a number from 1 to 64, or auto`);
+  });
+
+  it("has one worker, itself, unless more are asked for", async () => {
+    expect((await serve()).document).toMatchObject({ workers: 1 });
+  });
+
   it("logs a JSON object a line", async () => {
     const { one } = await serve();
     await stop(one);

@@ -1,0 +1,74 @@
+import { fork } from "node:child_process";
+import { resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { systemRandom } from "../base/index.js";
+import { openSupervisor, type Supervisor } from "../cluster/index.js";
+import { ListenProblem } from "../server/index.js";
+import { toHostPort } from "./address.js";
+import { CliFailure, ExitCode } from "./failure.js";
+import { seedServer } from "./seed-server.js";
+import type { ServeOptions, ServeParts } from "./serve-options.js";
+import { welcome } from "./serve-welcome.js";
+import type { Session } from "./session.js";
+
+/** The service as several processes: this one writes and hands connections over, the others answer. */
+export async function serveWorkers(session: Session, options: ServeOptions, parts: ServeParts): Promise<ExitCode> {
+  const { store, log } = parts;
+  // Opening has read everything, to know that it can be read, and keeps it for the first to ask. Here nobody will.
+  await store.load();
+  const directory = resolve(options.data);
+  const { listen, workers } = options;
+  const { clock } = session.io;
+  const random = systemRandom;
+  const supervisor = await openSupervisor({ store, directory, listen, workers, fork: forkWorker, log, clock, random });
+  if (supervisor instanceof ListenProblem) throw new CliFailure(ExitCode.refused, supervisor.message);
+  try {
+    const stopped = aborted(session.signal);
+    const failed = supervisor.failed.then(({ message, cause }) => {
+      log.fatal({ err: cause }, message);
+      throw new CliFailure(ExitCode.refused, message);
+    });
+    const isReady = await Promise.race([makeReady(session, supervisor, options, parts), stopped, failed]);
+    if (isReady) await Promise.race([stopped, failed]);
+    log.info("draining");
+    return ExitCode.done;
+  } finally {
+    await supervisor.stop();
+  }
+}
+
+function forkWorker() {
+  const main = fileURLToPath(new URL("./worker-main.js", import.meta.url));
+  return fork(main, [], { serialization: "advanced", stdio: ["ignore", "ignore", "inherit", "ipc"] });
+}
+
+/** False if it was told to stop meanwhile: what that cut off is no failure. */
+async function makeReady(
+  session: Session,
+  supervisor: Supervisor,
+  options: ServeOptions,
+  { log, seed }: ServeParts,
+): Promise<boolean> {
+  try {
+    await supervisor.opened;
+    const { address } = supervisor;
+    if (seed !== undefined) await seedServer(session, address, seed);
+    await supervisor.announce();
+    const overview = await supervisor.overview();
+    await welcome(session, { address, ...overview, workers: options.workers, directory: resolve(options.data) });
+    const { workers } = options;
+    log.info({ address: toHostPort(address), revision: String(overview.revision), workers }, "serving");
+    return true;
+  } catch (error) {
+    if (session.signal.aborted) return false;
+    throw error;
+  }
+}
+
+/** Resolves with false. */
+function aborted(signal: AbortSignal): Promise<false> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(false);
+    signal.addEventListener("abort", () => resolve(false), { once: true });
+  });
+}

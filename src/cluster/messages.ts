@@ -1,0 +1,80 @@
+import type { UsageListing, UsageReceipt, UsageReport } from "../server/index.js";
+import type { CommitResult, HistoryEdges, PackedTransaction } from "../store/index.js";
+
+/*
+ * All that a supervisor and its workers say to each other. They are always of one version: the supervisor starts its
+ * workers from its own installation. Messages are copied as `structuredClone` would, so bigints and bytes travel as they are.
+ * To ask something new, add a kind to `question` and its answer to `answers`; the compiler then names who has to answer.
+ */
+
+/** What a supervisor says. */
+export interface SupervisorSpeech {
+  readonly notice: /** The first message. */
+    | { readonly kind: "start"; readonly settings: WorkerSettings }
+    /** What is durable has moved. */
+    | { readonly kind: "durable"; readonly edges: HistoryEdges }
+    /** See Store.failed. A `drain` follows. */
+    | { readonly kind: "store-failed"; readonly message: string }
+    /** Comes with a socket. */
+    | { readonly kind: "connection" }
+    /** The first flags are there: report readiness. */
+    | { readonly kind: "announce" }
+    /** End so many streams early, so that their clients come back elsewhere. */
+    | { readonly kind: "recycle"; readonly count: number }
+    /** Say goodbye, let calls finish for `deadlineMs`, exit. */
+    | { readonly kind: "drain"; readonly deadlineMs: number };
+  readonly question: { readonly kind: "overview" };
+  readonly answers: { readonly overview: Overview };
+}
+
+/** What a worker says. */
+export interface WorkerSpeech {
+  readonly notice: /** It has the connection, or what is left of it: the next one may come. */
+    | { readonly kind: "taken" }
+    /** It takes connections and answers calls. */
+    | { readonly kind: "opened" }
+    /** It reports readiness. */
+    | { readonly kind: "ready" }
+    /** How it is; also a sign of life. */
+    | { readonly kind: "report"; readonly report: WorkerReport }
+    /** Why it will exit. */
+    | { readonly kind: "problem"; readonly message: string };
+  readonly question:
+    | { readonly kind: "commit"; readonly transaction: PackedTransaction }
+    /** See UsageLedger. */
+    | { readonly kind: "record-usage"; readonly report: UsageReport }
+    | { readonly kind: "list-usage"; readonly environment: string; readonly flagKey: string | undefined };
+  readonly answers: {
+    readonly commit: CommitResult;
+    readonly "record-usage": UsageReceipt;
+    readonly "list-usage": UsageListing;
+  };
+}
+
+export interface WorkerSettings {
+  /** From 1. Stays with the place when its process is replaced. */
+  readonly number: number;
+  /** The data directory, absolute. */
+  readonly directory: string;
+  /** Where the supervisor listens. */
+  readonly address: { readonly host: string; readonly port: number };
+  /** The host that was asked for. */
+  readonly host: string;
+}
+
+export interface WorkerReport {
+  /** How many sockets have come so far. */
+  readonly received: number;
+  /** Open connections. */
+  readonly connections: number;
+  /** Open streams of changes. */
+  readonly watchers: number;
+}
+
+/** What a service holds. */
+export interface Overview {
+  readonly revision: bigint;
+  readonly flagCount: number;
+  /** The first one, in the order of keys. */
+  readonly firstFlagKey: string | undefined;
+}

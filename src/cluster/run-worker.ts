@@ -1,0 +1,159 @@
+import type { Socket } from "node:net";
+import type { Logger } from "pino";
+import type { Clock } from "../base/index.js";
+import { type FlagwireServer, ListenProblem, openServer } from "../server/index.js";
+import { isStoreProblem, openFollowerStore, type Store } from "../store/index.js";
+import { HandedSockets } from "./handed-sockets.js";
+import { Link } from "./link.js";
+import type { Overview, SupervisorSpeech, WorkerReport, WorkerSettings, WorkerSpeech } from "./messages.js";
+import type { Port } from "./port.js";
+import { createRemoteOwner } from "./remote-owner.js";
+import { createRemoteUsageLedger } from "./remote-usage-ledger.js";
+
+/** What a worker is run with. */
+export interface WorkerOptions {
+  /** The line to the supervisor. */
+  readonly port: Port;
+  readonly clock: Clock;
+  readonly createLog: (settings: WorkerSettings) => Logger;
+  /** Ends the process. Must not return. */
+  readonly exit: (code: number) => never;
+}
+
+/** Serves the connections that the supervisor hands over, until it says otherwise or is gone. */
+export function runWorker(options: WorkerOptions): void {
+  new Worker(options);
+}
+
+/** How often the supervisor hears what has changed, and at the least that the worker is alive. */
+const REPORT_MS = 50;
+const SIGN_OF_LIFE_MS = 500;
+
+class Worker {
+  readonly #options: WorkerOptions;
+  readonly #link: Link<WorkerSpeech, SupervisorSpeech>;
+  readonly #owner = createRemoteOwner(() => this.#link);
+  #resolveAnnounced: () => void = () => undefined;
+  readonly #announced = new Promise<void>((resolve) => {
+    this.#resolveAnnounced = resolve;
+  });
+  #sockets: HandedSockets | undefined;
+  /** How many connections were handed over, lost ones too. */
+  #received = 0;
+  #store: Store | undefined;
+  #server: FlagwireServer | undefined;
+  #hasOwnerFailed = false;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#link = new Link<WorkerSpeech, SupervisorSpeech>(options.port, {
+      notice: (notice, socket) => {
+        if (notice.kind === "connection") this.#take(socket);
+        if (!this.#owner.hear(notice)) this.#obey(notice);
+      },
+      answer: async () => this.#overview(),
+      // Whatever is in flight can no longer be promised.
+      closed: () => options.exit(1),
+    });
+    void this.#owner.failed.then(() => {
+      this.#hasOwnerFailed = true;
+    });
+  }
+
+  #obey(notice: SupervisorSpeech["notice"]): void {
+    switch (notice.kind) {
+      case "start":
+        void this.#start(notice.settings);
+        break;
+      case "announce":
+        this.#resolveAnnounced();
+        break;
+      case "recycle":
+        this.#server?.recycle(notice.count);
+        break;
+      case "drain":
+        void this.#drain(notice.deadlineMs);
+        break;
+    }
+  }
+
+  /** A connection can be lost on the way, and then is undefined. */
+  #take(socket: Socket | undefined): void {
+    this.#received++;
+    this.#link.notify({ kind: "taken" });
+    if (this.#sockets === undefined) socket?.destroy();
+    else if (socket !== undefined) this.#sockets.add(socket);
+  }
+
+  async #start(settings: WorkerSettings): Promise<void> {
+    const log = this.#options.createLog(settings);
+    try {
+      await this.#serve(settings, log);
+    } catch (cause) {
+      this.#fail(log, cause instanceof Error ? cause.message : String(cause), cause);
+    }
+  }
+
+  async #serve(settings: WorkerSettings, log: Logger): Promise<void> {
+    const { directory, address, host } = settings;
+    const store = await openFollowerStore({ path: directory, owner: this.#owner });
+    if (isStoreProblem(store)) return this.#fail(log, store.message, store.cause);
+    this.#store = store;
+    const source = new HandedSockets(address);
+    this.#sockets = source;
+    const server = await openServer({
+      store,
+      source,
+      listen: { host, port: address.port },
+      log,
+      clock: this.#options.clock,
+      usage: createRemoteUsageLedger(this.#link),
+      prepare: () => {
+        this.#link.notify({ kind: "opened" });
+        this.#report(undefined, 0);
+        return this.#announced;
+      },
+    });
+    if (server instanceof ListenProblem) return this.#fail(log, server.message, undefined);
+    this.#server = server;
+    void server.failed.then(({ message, cause }) => {
+      // The supervisor knows of its own store's failure, and drains.
+      if (!this.#hasOwnerFailed) this.#fail(log, message, cause);
+    });
+    this.#link.notify({ kind: "ready" });
+  }
+
+  #overview(): Overview {
+    const keys = this.#server?.flagKeys() ?? [];
+    return { revision: this.#server?.revision ?? 0n, flagCount: keys.length, firstFlagKey: keys[0] };
+  }
+
+  /** Tells how it is, when that has changed and as a sign of life. */
+  #report(last: WorkerReport | undefined, toldMs: number): void {
+    const { clock } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const report: WorkerReport = {
+      received: this.#received,
+      connections: this.#sockets?.size ?? 0,
+      watchers: this.#server?.stats().watchers ?? 0,
+    };
+    const isNews =
+      report.received !== last?.received ||
+      report.connections !== last.connections ||
+      report.watchers !== last.watchers ||
+      nowMs - toldMs >= SIGN_OF_LIFE_MS;
+    if (isNews) this.#link.notify({ kind: "report", report });
+    clock.after(REPORT_MS, () => this.#report(isNews ? report : last, isNews ? nowMs : toldMs));
+  }
+
+  async #drain(deadlineMs: number): Promise<void> {
+    await this.#server?.stop(deadlineMs);
+    await this.#store?.close();
+    this.#options.exit(0);
+  }
+
+  #fail(log: Logger, message: string, err: unknown): void {
+    log.fatal({ err }, message);
+    this.#link.notify({ kind: "problem", message }, undefined, () => this.#options.exit(3));
+  }
+}

@@ -1,0 +1,231 @@
+import type { ChildProcess } from "node:child_process";
+import type { Socket } from "node:net";
+import type { Logger } from "pino";
+import type { Clock, Random, StopTimer } from "../base/index.js";
+import {
+  createMemoryUsageLedger,
+  createTcpSource,
+  type ListenProblem,
+  type ServerAddress,
+  type SocketSource,
+} from "../server/index.js";
+import { createStoreOwner, type Store } from "../store/index.js";
+import { Evener } from "./balance.js";
+import type { Overview } from "./messages.js";
+import { WaitingRoom } from "./waiting-room.js";
+import { type PlaceHost, SILENT_MS, WorkerPlace } from "./worker-place.js";
+import type { WorkerEnd, WorkerProcess } from "./worker-process.js";
+
+export interface SupervisorOptions {
+  /** The store in `directory`, owned by this process. Close it after the supervisor has stopped. */
+  readonly store: Store;
+  /** The data directory, absolute. */
+  readonly directory: string;
+  readonly listen: { readonly host: string; readonly port: number };
+  /** How many workers. */
+  readonly workers: number;
+  /** Starts a process that runs `runWorker`, with an IPC channel that serializes in the advanced way. */
+  readonly fork: () => ChildProcess;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** Why a service with workers ends by itself. */
+export interface SupervisorFailure {
+  readonly message: string;
+  readonly cause: unknown;
+}
+
+/**
+ * N worker processes behind one port. The supervisor owns the directory and is the only one that writes, and it owns the
+ * port and gives each connection to the worker with the least to do; it answers no call itself. A worker that ends is
+ * replaced.
+ */
+export interface Supervisor extends AsyncDisposable {
+  readonly address: ServerAddress;
+  /** Resolves when every worker takes calls. They do not report that they are ready until `announce`. */
+  readonly opened: Promise<void>;
+  /** Makes the workers report that they are ready, those to come too. Resolves when all have done so. */
+  announce(): Promise<void>;
+  /** Asks a worker. Only after `opened`. */
+  overview(): Promise<Overview>;
+  /** Resolves if the store fails, or if workers end again and again before they are ready. Stop and exit. */
+  readonly failed: Promise<SupervisorFailure>;
+  /** Drains all workers and ends them: in 7 s, whatever they do. */
+  stop(): Promise<void>;
+}
+
+const TICK_MS = 1_000;
+/** A tick that comes so late tells that this process was stopped or busy: nobody has listened to the workers. */
+const LATE_MS = 1_000;
+const DRAIN_DEADLINE_MS = 5_000;
+const KILL_AFTER_MS = 7_000;
+
+/** Listens, and starts the workers; or says why it cannot listen. */
+export async function openSupervisor(options: SupervisorOptions): Promise<Supervisor | ListenProblem> {
+  const { listen, log } = options;
+  const source = createTcpSource({ ...listen, log, pauseOnConnect: true });
+  // Connections are accepted before there is a worker, and wait.
+  let accept = (socket: Socket): void => void socket.destroy();
+  const address = await source.open((socket) => accept(socket));
+  if (!("port" in address)) return address;
+  const supervisor = new RunningSupervisor(options, source, address);
+  accept = (socket) => supervisor.accept(socket);
+  return supervisor;
+}
+
+class RunningSupervisor implements Supervisor, PlaceHost {
+  readonly opened: Promise<void>;
+  readonly failed: Promise<SupervisorFailure>;
+  readonly #options: SupervisorOptions;
+  readonly #source: SocketSource;
+  readonly #places: WorkerPlace[] = [];
+  readonly #waiting = new WaitingRoom();
+  readonly #evener = new Evener();
+  /** The workers that have not been open, or ready, even once. */
+  readonly #unopened = new Set<number>();
+  readonly #unready = new Set<number>();
+  readonly #ready: Promise<void>;
+  #resolveOpened: () => void = () => undefined;
+  #resolveReady: () => void = () => undefined;
+  #resolveFailed: (failure: SupervisorFailure) => void = () => undefined;
+  #isAnnounced = false;
+  #stopTick: StopTimer = () => undefined;
+  #stopped: Promise<void> | undefined;
+
+  constructor(
+    options: SupervisorOptions,
+    source: SocketSource,
+    readonly address: ServerAddress,
+  ) {
+    this.#options = options;
+    this.#source = source;
+    this.opened = new Promise((resolve) => {
+      this.#resolveOpened = resolve;
+    });
+    this.#ready = new Promise((resolve) => {
+      this.#resolveReady = resolve;
+    });
+    this.failed = new Promise((resolve) => {
+      this.#resolveFailed = resolve;
+    });
+    const owner = createStoreOwner(options.store);
+    const usage = createMemoryUsageLedger(options.clock);
+    void owner.failed.then(({ message, cause }) => {
+      this.#tell({ kind: "store-failed", message });
+      this.#resolveFailed({ message: `the store has failed, so the service ends: ${message}`, cause });
+    });
+    const { directory, listen, fork, clock, random, log } = options;
+    for (let number = 1; number <= options.workers; number++) {
+      this.#unopened.add(number);
+      this.#unready.add(number);
+      const settings = { number, directory, address, host: listen.host };
+      this.#places.push(new WorkerPlace({ settings, fork, owner, usage, clock, random, log }, this));
+    }
+    this.#tick(clock.monotonicMs());
+  }
+
+  announce(): Promise<void> {
+    this.#isAnnounced = true;
+    this.#tell({ kind: "announce" });
+    return this.#ready;
+  }
+
+  async overview(): Promise<Overview> {
+    for (const { open } of this.#places) if (open !== undefined) return open.overview();
+    throw new Error("no worker serves");
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#drain();
+    return this.#stopped;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  accept(socket: Socket): void {
+    // Nobody reads it here, so nothing else is heard of it.
+    socket.on("error", () => socket.destroy());
+    this.#place(socket);
+  }
+
+  placeOpened(place: WorkerPlace): void {
+    this.#unopened.delete(place.number);
+    if (this.#isAnnounced) place.open?.notify({ kind: "announce" });
+    for (const socket of this.#waiting.empty()) this.#place(socket);
+    if (this.#unopened.size === 0) this.#resolveOpened();
+  }
+
+  placeReady(place: WorkerPlace): void {
+    this.#unready.delete(place.number);
+    if (this.#unready.size === 0) this.#resolveReady();
+  }
+
+  placeLost(place: WorkerPlace, { sockets }: WorkerEnd): void {
+    this.#evener.forget(place.number);
+    for (const socket of sockets) this.#place(socket);
+  }
+
+  placeGivenUp(place: WorkerPlace, { code, signal, problem }: WorkerEnd): void {
+    const why = problem ?? `exit code ${code ?? "none"}, signal ${signal ?? "none"}`;
+    const message = `worker ${place.number} ends again and again before it is ready, so the service ends: ${why}`;
+    this.#resolveFailed({ message, cause: undefined });
+  }
+
+  #place(socket: Socket): void {
+    if (this.#stopped !== undefined) return void socket.destroy();
+    const worker = this.#leastLoaded();
+    if (worker === undefined) this.#waiting.add(socket);
+    else worker.give(socket);
+  }
+
+  #leastLoaded(): WorkerProcess | undefined {
+    const nowMs = this.#options.clock.monotonicMs();
+    let least: WorkerProcess | undefined;
+    for (const { open } of this.#places) {
+      if (open === undefined || open.silentMs(nowMs) > SILENT_MS) continue;
+      if (least === undefined || open.weight < least.weight) least = open;
+    }
+    return least;
+  }
+
+  #tell(notice: Parameters<WorkerProcess["notify"]>[0]): void {
+    for (const { open } of this.#places) open?.notify(notice);
+  }
+
+  /** Looks after the workers, and again in a second. */
+  #tick(lastMs: number): void {
+    const { clock } = this.#options;
+    this.#stopTick = clock.after(TICK_MS, () => {
+      const nowMs = clock.monotonicMs();
+      if (nowMs - lastMs > TICK_MS + LATE_MS) for (const { open } of this.#places) open?.excuse(nowMs);
+      for (const place of this.#places) for (const socket of place.check(nowMs)) this.#place(socket);
+      for (const socket of this.#waiting.empty()) this.#place(socket);
+      this.#evenOut(nowMs);
+      this.#tick(nowMs);
+    });
+  }
+
+  #evenOut(nowMs: number): void {
+    const watchers = new Map<number, number>();
+    for (const { number, open } of this.#places) {
+      // Where one is missing or hung, its streams are on their way to others.
+      if (open === undefined || open.silentMs(nowMs) > SILENT_MS) return;
+      watchers.set(number, open.watchers);
+    }
+    for (const [number, count] of this.#evener.next(watchers, nowMs)) {
+      this.#places[number - 1]?.open?.notify({ kind: "recycle", count });
+    }
+  }
+
+  async #drain(): Promise<void> {
+    this.#stopTick();
+    // Its own promise waits for connections that are the workers'.
+    void this.#source.close();
+    for (const socket of this.#waiting.empty()) socket.destroy();
+    await Promise.all(this.#places.map((place) => place.drain(DRAIN_DEADLINE_MS, KILL_AFTER_MS)));
+  }
+}
