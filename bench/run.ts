@@ -11,6 +11,8 @@ import {
   withRun,
 } from "./comparison/figures-file.js";
 import { measureEvaluations } from "./evaluations/measure-evaluations.js";
+import { measureFanout } from "./fanout/measure-fanout.js";
+import { measureHerd } from "./herd/measure-herd.js";
 import { measurePropagation } from "./propagation/measure-propagation.js";
 import { describeMachine } from "./report/machine.js";
 import type { ComparedColumn, Section } from "./report/section.js";
@@ -18,7 +20,9 @@ import { type Report, toMarkdown } from "./report/to-markdown.js";
 import { measureScale } from "./scale/measure-scale.js";
 import { measureStart } from "./start/measure-start.js";
 import { dataRoot } from "./support/temp-directory.js";
+import { measureSync } from "./sync/measure-sync.js";
 import { measureUnary } from "./unary/measure-unary.js";
+import { measureWrites } from "./writes/measure-writes.js";
 
 const benches: Readonly<Record<string, () => Promise<readonly Section[]>>> = {
   evaluations: async () => [await measureEvaluations()],
@@ -27,6 +31,10 @@ const benches: Readonly<Record<string, () => Promise<readonly Section[]>>> = {
   unary: async () => [withUnaryColumns(await measureUnary())],
   bulk: async () => [await measureBulk()],
   propagation: async () => [await measurePropagation()],
+  fanout: measureFanout,
+  herd: async () => [await measureHerd()],
+  sync: async () => [await measureSync()],
+  writes: async () => [await measureWrites()],
   start: async () => [await measureStart()],
 };
 

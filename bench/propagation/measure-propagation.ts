@@ -2,10 +2,11 @@ import { type FileHandle, open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
-import { open as openLmdb, type RootDatabase } from "lmdb";
+import type { RootDatabase } from "lmdb";
 import { AdminService } from "../../gen/flagwire/v1/admin_service_pb.js";
 import { quantile, toRatio } from "../report/measure.js";
 import type { Cell, Section } from "../report/section.js";
+import { openBareLmdb } from "../support/lmdb.js";
 import { createFlagFile, switchedFlag } from "../support/many-flags.js";
 import { openMirrorProcess } from "../support/mirror.js";
 import type { MirrorOrder } from "../support/mirror-process.js";
@@ -98,7 +99,7 @@ async function sample(flags: number): Promise<Samples> {
   const sessionManager = new Http2SessionManager(baseUrl);
   const admin = createClient(AdminService, createGrpcTransport({ baseUrl, sessionManager }));
   const file = await open(join(directory.path, "bare"), "w");
-  const lmdb = openLmdb<Uint8Array, number>({ path: join(directory.path, "bare-lmdb"), ...asInTheStore });
+  const lmdb = openBareLmdb(join(directory.path, "bare-lmdb"));
   try {
     const times: WriteTimes[] = [];
     const syncs: number[] = [];
@@ -117,8 +118,6 @@ async function sample(flags: number): Promise<Samples> {
   }
 }
 
-/** Durable before it resolves, as a commit of the store is. */
-const asInTheStore = { encoding: "binary", noSubdir: false, overlappingSync: false, eventTurnBatching: false } as const;
 const page = Buffer.alloc(4096, 1);
 
 async function timeSync(file: FileHandle): Promise<number> {

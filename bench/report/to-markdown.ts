@@ -68,7 +68,7 @@ function toSummary({ since, figures, gone }: Comparison): string {
   const counts = [`${count("worse")} worse`, `${count("better")} better`, `${count("same")} within the spread`];
   const notes = [
     `${counts.join(", ")}; ${fresh} that are not in \`bench/figures.json\` yet.`,
-    "A figure is worse if its median is, by more than a tenth (a fifth for starts, loads, bulks and calls a second, a half for propagation), and no usual round of this run is as good as one of that. The usual rounds are all, of eight or more all but the least and the greatest. Where both runs had a machine to themselves, that is.",
+    "A figure is worse if its median is, by more than a tenth (a fifth for starts, loads, bulks, calls a second and the memory of a watcher, three tenths for fan-outs and first updates, a half for propagation, herds and writes), and no usual round of this run is as good as one of that. The usual rounds are all, of eight or more all but the least and the greatest. Where both runs had a machine to themselves, that is.",
     ...gone.map(({ section, row, column }) => `No longer measured: ${section}, ${row}, ${column}.`),
     ...toOrigins(since),
   ];

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 
 /** Which cores a figure "on one core" uses: one for the server, the others for its clients. */
 export interface CorePlan {
@@ -40,6 +40,26 @@ export function processorTimeMs(pid: number): number {
 /** Resident memory of a process, in bytes; NaN where the system does not tell. */
 export function residentBytes(pid: number): number {
   return Number(/^VmRSS:\s*(\d+) kB$/m.exec(readIfThere(`/proc/${pid}/status`))?.[1] ?? Number.NaN) * 1024;
+}
+
+/** The most resident memory that a process had since `forgetPeak`, or its start, in bytes; NaN where the system does not tell. */
+export function peakBytes(pid: number): number {
+  return Number(/^VmHWM:\s*(\d+) kB$/m.exec(readIfThere(`/proc/${pid}/status`))?.[1] ?? Number.NaN) * 1024;
+}
+
+/** See proc(5), `clear_refs`. */
+export function forgetPeak(pid: number): void {
+  try {
+    writeFileSync(`/proc/${pid}/clear_refs`, "5");
+  } catch {
+    // The peak is then that since its start, which is no less.
+  }
+}
+
+/** A process, its children, theirs and so on; only itself where the system does not tell. */
+export function processTree(pid: number): number[] {
+  const children = readIfThere(`/proc/${pid}/task/${pid}/children`).trim();
+  return [pid, ...(children === "" ? [] : children.split(" ").flatMap((child) => processTree(Number(child))))];
 }
 
 function readIfThere(path: string): string {

@@ -9,8 +9,8 @@ export interface RunningMirror extends AsyncDisposable {
 }
 
 /** Starts a process and opens a mirror in it. */
-export async function openMirrorProcess(address: string): Promise<RunningMirror> {
-  const child = startProcess({ module: "support/mirror-process.js", nodeOptions: ["--expose-gc"] });
+export async function openMirrorProcess(address: string, cores?: readonly number[]): Promise<RunningMirror> {
+  const child = startProcess({ module: "support/mirror-process.js", nodeOptions: ["--expose-gc"], cores });
   try {
     await ask(child, undefined);
     const order: MirrorOrder = { kind: "open", address };

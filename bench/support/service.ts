@@ -1,7 +1,8 @@
-import type { ChildProcess } from "node:child_process";
+import type { ChildProcess, StdioOptions } from "node:child_process";
 import { once } from "node:events";
 import { request } from "node:http";
 import { createServer } from "node:net";
+import { text } from "node:stream/consumers";
 import { type ProcessOptions, startProcess, stopProcess } from "./processes.js";
 
 export interface ServiceOptions {
@@ -11,6 +12,10 @@ export interface ServiceOptions {
   readonly seed?: string | undefined;
   readonly cores?: readonly number[] | undefined;
   readonly nodeOptions?: readonly string[];
+  /** More of its command line. Default nothing. */
+  readonly args?: readonly string[];
+  /** Where it listens. Default a port that is free. */
+  readonly port?: number;
 }
 
 /** `flagwire serve`, as its users run it. */
@@ -28,12 +33,21 @@ const startTimeoutMs = 60_000;
 
 /** Starts the service and waits until it serves. */
 export async function openService(options: ServiceOptions): Promise<Service> {
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const address = `127.0.0.1:${port}`;
   const seed = options.seed === undefined ? [] : ["--import", options.seed];
   const startedAt = performance.now();
   const child = startProcess(
-    toProcess(options, ["serve", "--listen", address, "--data", options.data, ...seed, "--json"]),
+    toProcess(options, [
+      "serve",
+      "--listen",
+      address,
+      "--data",
+      options.data,
+      ...seed,
+      "--json",
+      ...(options.args ?? []),
+    ]),
   );
   try {
     const [readyAt, servingAt] = await Promise.all([untilReady(child, port), untilAnnounced(child)]);
@@ -49,6 +63,13 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     await stopProcess(child);
     throw error;
   }
+}
+
+/** Whether `flagwire serve` knows an option, by its help. */
+export async function serviceTakes(option: string): Promise<boolean> {
+  const stdio: StdioOptions = ["ignore", "pipe", "inherit"];
+  const child = startProcess({ module: "../src/cli/main.js", args: ["serve", "--help"], stdio });
+  return child.stdout !== null && (await text(child.stdout)).includes(option);
 }
 
 function toProcess({ cores, nodeOptions = [] }: ServiceOptions, args: readonly string[]): ProcessOptions {
