@@ -78,12 +78,14 @@ export class Follower {
       : { kind: "applied", changedKeys: [...after.changedKeys].sort() };
   }
 
-  /** Moves to a position that brought nothing. Returns an objection, if there is one. */
-  bookmark(position: Position): string | undefined {
+  /** Moves to a position that brought nothing. An empty digest says nothing. Returns an objection, if there is one. */
+  bookmark(position: Position, digest: string): string | undefined {
     const known = this.#resumeFrom;
     if (known === undefined) return "a heartbeat came where there is nothing to go on from";
     if (position.epoch !== known.epoch) return "a heartbeat came from another epoch";
     if (position.revision < known.revision) return wentDown(known, position);
+    const { digest: held } = this.#snapshot;
+    if (digest !== "" && digest !== held) return `something is missing: the digest is ${held} and should be ${digest}`;
     if (position.revision > known.revision) this.adopt(this.#snapshot.apply("delta", [], position), true);
     return undefined;
   }

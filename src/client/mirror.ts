@@ -162,7 +162,7 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
       case "update":
         return this.#apply(reading.update);
       case "heartbeat": {
-        const objection = this.#follower.bookmark(reading.position);
+        const objection = this.#follower.bookmark(reading.position, reading.digest);
         if (objection !== undefined) return { kind: "violation", message: objection };
         this.#becomeReady();
         this.#waits.reached(reading.position);

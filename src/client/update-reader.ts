@@ -21,7 +21,8 @@ export type Reading =
   | { readonly kind: "update"; readonly update: Update }
   /** A part of an update that is not complete, or something of a newer server that may be ignored. */
   | { readonly kind: "part" }
-  | { readonly kind: "heartbeat"; readonly position: Position }
+  /** The digest is empty where the server does not send it. */
+  | { readonly kind: "heartbeat"; readonly position: Position; readonly digest: string }
   | { readonly kind: "goodbye"; readonly reason: string; readonly retryAfterMs: number }
   /** Against the protocol; see WatchResponse. */
   | { readonly kind: "violation"; readonly message: string };
@@ -92,7 +93,7 @@ export class UpdateReader {
     if (heartbeat === undefined) return PART;
     if (!this.#begun) return violation("a heartbeat came before the first update");
     if (heartbeat.position === undefined) return violation("a heartbeat came without a position");
-    return { kind: "heartbeat", position: heartbeat.position };
+    return { kind: "heartbeat", position: heartbeat.position, digest: heartbeat.digest };
   }
 }
 

@@ -29,6 +29,9 @@ export interface WorkerProcessOptions {
   readonly onEnded: (end: WorkerEnd) => void;
 }
 
+/** How long what a process said last may take after its exit. */
+const LAST_WORDS_MS = 500;
+
 const NOTHING: WorkerReport = { received: 0, connections: 0, watchers: 0 };
 
 /** One process of a worker, from its start to its end, as the supervisor sees it. */
@@ -70,6 +73,7 @@ export class WorkerProcess {
     this.#child.once("exit", (code, signal) => {
       this.#exit = { code, signal };
       this.#endAfterExit();
+      options.clock.after(LAST_WORDS_MS, () => this.#end({ code, signal }));
     });
     this.#child.once("error", (error) => {
       this.#problem ??= error.message;
@@ -172,7 +176,10 @@ export class WorkerProcess {
     }
   }
 
-  /** What it said last, such as what is wrong, can come after the news of its exit. */
+  /**
+   * What it said last, such as what is wrong, can come after the news of its exit. That the line has closed may never be told,
+   * where a socket was on its way.
+   */
   #endAfterExit(): void {
     if (this.#exit !== undefined && this.#isClosed) this.#end(this.#exit);
   }

@@ -22,7 +22,7 @@ export type FrameContent =
       readonly items: readonly EncodedItem[];
       readonly commit: UpdateCommit | undefined;
     }
-  | { readonly kind: "heartbeat"; readonly position: Position }
+  | { readonly kind: "heartbeat"; readonly position: Position; readonly digest: string }
   | { readonly kind: "goodbye"; readonly goodbye: Goodbye };
 
 /** Frames above this size are let go of when the head moves on, so that slow watchers of old heads hold little. */
@@ -90,7 +90,7 @@ function toMessage(content: FrameContent): WatchResponse {
         commit: content.commit,
       });
     case "heartbeat":
-      return create(WatchResponseSchema, { heartbeat: { position: content.position } });
+      return create(WatchResponseSchema, { heartbeat: { position: content.position, digest: content.digest } });
     case "goodbye":
       return create(WatchResponseSchema, { goodbye: content.goodbye });
   }

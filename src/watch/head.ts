@@ -18,7 +18,7 @@ export class Head {
 
   constructor(
     readonly position: Position,
-    digest: string,
+    readonly digest: string,
     readonly maxMessageBytes: number,
     readonly tally: Tally,
   ) {
@@ -46,7 +46,8 @@ export class Head {
   }
 
   heartbeat(): readonly Frame[] {
-    this.#heartbeat ??= [new Frame({ kind: "heartbeat", position: this.position }, this.tally)];
+    const { position, digest } = this;
+    this.#heartbeat ??= [new Frame({ kind: "heartbeat", position, digest }, this.tally)];
     return this.#heartbeat;
   }
 

@@ -372,6 +372,11 @@ describe("something that cannot be right", () => {
         "from another epoch",
       ],
       ["a heartbeat that goes back", () => create(WatchResponseSchema, { heartbeat: heartbeat(0n) }), "went down"],
+      [
+        "a heartbeat that comes without what it should follow",
+        () => create(WatchResponseSchema, { heartbeat: heartbeat(2n, "epoch-1", "00000000deadbeef") }),
+        "something is missing",
+      ],
       ["an update within another", () => twoBegins.shift(), "within another"],
     ];
   const twoBegins = [1, 2].map(() => create(WatchResponseSchema, { begin: { kind: 1 } }));
@@ -661,8 +666,8 @@ function nobodyThere(): TransportError {
   return new TransportError("UNAVAILABLE", cause.message, undefined, { cause });
 }
 
-function heartbeat(revision: bigint, epoch = "epoch-1") {
-  return create(WatchResponseSchema, { heartbeat: { position: { epoch, revision } } }).heartbeat;
+function heartbeat(revision: bigint, epoch = "epoch-1", digest = "") {
+  return create(WatchResponseSchema, { heartbeat: { position: { epoch, revision }, digest } }).heartbeat;
 }
 
 function tampered(message: WatchResponse, { digest, epoch }: { digest?: string; epoch?: string }): WatchResponse {

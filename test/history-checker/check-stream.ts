@@ -48,7 +48,7 @@ class StreamReader {
       for (const item of items) addItem(this.#open, item, this.stream.environment, this.findings, at);
       if (commit !== undefined) this.#commit(this.#open, commit, at);
     }
-    if (heartbeat !== undefined) this.#bookmark(heartbeat.position, at);
+    if (heartbeat !== undefined) this.#bookmark(heartbeat, at);
     if (goodbye !== undefined) this.#goodbye(goodbye, at);
   }
 
@@ -96,15 +96,19 @@ class StreamReader {
     else this.#checkLater(update, position, at);
     if (environment !== undefined) this.#apply(update, from, position, environment, isFirst, at);
     if (!isFirst && from !== undefined && environment !== undefined) this.#checkDelay(from, position, environment, at);
-    const logged = environment?.at(position.revision);
-    if (logged !== undefined && logged.digest !== digest) {
-      this.findings.add(
-        "digest",
-        `at revision ${position.revision} it is ${digest} and should be ${logged.digest}`,
-        at,
-      );
-    }
+    this.#checkDigest(environment, position, digest, at);
     this.position = position;
+  }
+
+  #checkDigest(
+    environment: EnvironmentLog | undefined,
+    { revision }: PositionRecord,
+    digest: string,
+    at: number,
+  ): void {
+    const logged = environment?.at(revision);
+    if (logged === undefined || logged.digest === digest) return;
+    this.findings.add("digest", `at revision ${revision} it is ${digest} and should be ${logged.digest}`, at);
   }
 
   /** Applies the update and compares with the log. */
@@ -184,7 +188,7 @@ class StreamReader {
     if (to.revision === from.revision) this.findings.add("unique", `revision ${to.revision} came twice`, at);
   }
 
-  #bookmark(position: PositionRecord | undefined, at: number): void {
+  #bookmark({ position, digest }: NonNullable<MessageRecord["heartbeat"]>, at: number): void {
     const from = this.position;
     if (from === undefined) {
       this.findings.add("atomic", "a heartbeat came before the first update", at);
@@ -205,6 +209,7 @@ class StreamReader {
       this.findings.add("bookmarkable", `at the heartbeat of revision ${position.revision} ${differences}`, at);
       this.#state = ClientState.of(environment, position.revision);
     }
+    if (digest !== undefined) this.#checkDigest(environment, position, digest, at);
     this.position = position;
   }
 

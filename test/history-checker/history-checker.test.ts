@@ -91,6 +91,11 @@ const DAMAGES: readonly (readonly [Property, string, Damage])[] = [
   ],
   ["bookmarkable", "a heartbeat without a position", (history) => (message(history, 4).heartbeat = {})],
   [
+    "digest",
+    "a heartbeat with another digest",
+    (history) => (message(history, 4).heartbeat = { position: at(6), digest: "0123456789abcdef" }),
+  ],
+  [
     "filter-correct",
     "an item of another environment",
     (history) => Object.assign(part(message(history, 1).items, 0), { environment: "staging" }),

@@ -74,7 +74,7 @@ export interface MessageRecord {
   readonly begin?: "full" | "delta" | "none" | "unknown" | undefined;
   readonly items: readonly ItemRecord[];
   readonly commit?: { readonly position?: PositionRecord | undefined; readonly digest: string } | undefined;
-  readonly heartbeat?: { readonly position?: PositionRecord | undefined } | undefined;
+  readonly heartbeat?: { readonly position?: PositionRecord | undefined; readonly digest?: string } | undefined;
   readonly goodbye?: string | undefined;
 }
 

@@ -23,7 +23,7 @@ export function toMessageRecord(
     ...(begin && { begin: KINDS[begin.kind] ?? "unknown" }),
     items: items.map(toItemRecord),
     ...(commit && { commit: { position: toPositionRecord(commit.position), digest: commit.digest } }),
-    ...(heartbeat && { heartbeat: { position: toPositionRecord(heartbeat.position) } }),
+    ...(heartbeat && { heartbeat: { position: toPositionRecord(heartbeat.position), digest: heartbeat.digest } }),
     ...(goodbye && { goodbye: GoodbyeReason[goodbye.reason] ?? "UNSPECIFIED" }),
   };
 }

@@ -2,11 +2,9 @@ import { create } from "@bufbuild/protobuf";
 import { UpdateKind, type WatchItem, type WatchResponse, WatchResponseSchema } from "../../gen/flagwire/v1/watch_pb.js";
 import type { Chance } from "./chance.js";
 
-/**
- * What is done to a message on its way, none of which a mirror may take for good. (That a whole update is lost is not among
- * them: a heartbeat that follows would hide it, and what carries a stream loses nothing from its middle.)
- */
+/** What is done to a message on its way, none of which a mirror may take for good. */
 export const TAMPERINGS = [
+  "update lost",
   "item lost",
   "item aged",
   "digest changed",
@@ -28,6 +26,9 @@ export function tamper(message: WatchResponse, tampering: Tampering, chance: Cha
   const index = chance.integer(0, Math.max(0, items.length - 1));
   if (heartbeat !== undefined || goodbye !== undefined) return undefined;
   switch (tampering) {
+    case "update lost":
+      // The first one must come: without it nothing else means anything.
+      return begin?.kind === UpdateKind.DELTA && commit !== undefined && items.length > 0 ? [] : undefined;
     case "item lost":
       return items.length === 0 ? undefined : change({ items: items.filter((_, at) => at !== index) });
     case "item aged": {

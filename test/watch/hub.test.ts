@@ -223,6 +223,14 @@ describe("heartbeats", () => {
     expect(await tap.next(() => clock.advance(atMs))).toEqual(["heartbeat@1"]);
   });
 
+  it("tell the digest of what should be there", async () => {
+    const hub = createHub();
+    const publisher = new Publisher(hub, [booleanFlag("a", 1)]);
+    const tap = new StreamTap(hub);
+    await tap.next(() => clock.advance(10_000));
+    expect(tap.messages.at(-1)?.heartbeat?.digest).toBe(publisher.snapshot.digest);
+  });
+
   it("are not due while changes come", async () => {
     const hub = createHub();
     const publisher = new Publisher(hub);

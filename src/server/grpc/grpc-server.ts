@@ -68,17 +68,28 @@ export function createGrpcServer(options: TransportOptions): GrpcServer {
       "this version of grpc-js is not known: calls are slower, streams take more memory, and malformed tokens are overlooked",
     );
   }
+  /** Called whenever the last connection has closed. */
+  let emptied: () => void = () => {};
   return {
     serve(socket) {
       const peer = toPeer(socket);
       sockets.set(peer, socket);
-      socket.once("close", () => sockets.delete(peer));
+      socket.once("close", () => {
+        sockets.delete(peer);
+        if (sockets.size === 0) emptied();
+      });
       injector.injectConnection(socket);
     },
     get connections() {
       return sockets.size;
     },
-    drain: () => new Promise((resolve) => server.tryShutdown(() => resolve())),
+    drain: () =>
+      new Promise((resolve) => {
+        // grpc-js waits forever for a session that is just being destroyed when it is asked: Node does not call back then.
+        emptied = resolve;
+        server.tryShutdown(() => resolve());
+        if (sockets.size === 0) resolve();
+      }),
     destroy() {
       server.forceShutdown();
       for (const socket of sockets.values()) socket.destroy();
