@@ -118,6 +118,12 @@ export interface TcpSourceOptions {
   readonly pauseOnConnect?: boolean;
 }
 
+/**
+ * How many connections may wait to be accepted, where the system allows as many. Node's 511 make most of a herd try again
+ * after 1, 3 and 7 s.
+ */
+const BACKLOG = 4_096;
+
 export function createTcpSource({ host, port, log, pauseOnConnect = false }: TcpSourceOptions): SocketSource {
   // Without delay: answers are small, and wait for nothing.
   const server = createServer({ noDelay: true, pauseOnConnect });
@@ -126,7 +132,7 @@ export function createTcpSource({ host, port, log, pauseOnConnect = false }: Tcp
       new Promise((resolve) => {
         server.on("connection", onConnection);
         server.once("error", (error) => resolve(toListenProblem(error, host, port)));
-        server.listen({ host, port }, () => {
+        server.listen({ host, port, backlog: BACKLOG }, () => {
           // From now on: no descriptor was left for a connection, or the like. The next one may do better.
           server.on("error", (err) => log.error({ err }, "accepting a connection failed"));
           const address = server.address();
