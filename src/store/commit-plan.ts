@@ -29,6 +29,8 @@ export interface StateView {
 /** What is to be written, or why nothing is. */
 export type CommitPlan =
   | { readonly kind: "write"; readonly entry: HistoryEntry }
+  /** Nothing but the idempotency key. */
+  | { readonly kind: "remember"; readonly write: IdempotentWrite }
   | Extract<CommitResult, { kind: "repeated" | "conflict" }>;
 
 /** Decides on a transaction. Shares no object with it. */
@@ -39,6 +41,9 @@ export function planCommit(view: StateView, transaction: Transaction): CommitPla
   const headRevision = view.head;
   for (const precondition of transaction.preconditions) {
     if (!holds(view, precondition)) return { kind: "conflict", precondition, headRevision };
+  }
+  if (transaction.changes.length === 0 && idempotency) {
+    return { kind: "remember", write: { ...idempotency, revision: headRevision } };
   }
   return { kind: "write", entry: toEntry(view, transaction, headRevision + 1n) };
 }
@@ -124,7 +129,8 @@ export function outlinedId({ kind, key, environment }: ChangeOutline): RecordId 
 
 /** Throws for a transaction that no caller may build. */
 export function checkTransaction(transaction: Transaction): void {
-  invariant(transaction.changes.length > 0, "a transaction has no changes");
+  const isEmpty = transaction.changes.length === 0 && transaction.idempotency === undefined;
+  invariant(!isEmpty, "a transaction has no changes and no idempotency key");
   const ids = new Set<RecordId>();
   for (const change of transaction.changes) {
     checkChange(change);

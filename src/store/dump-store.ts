@@ -114,7 +114,7 @@ function toEntry({ key, value }: TableEntry): DumpItem {
 
 function toWrite({ key, value }: TableEntry): DumpItem {
   try {
-    return { kind: "idempotency", write: decodeIdempotentWrite(value) };
+    return { kind: "idempotency", write: decodeIdempotentWrite(value).write };
   } catch (cause) {
     throw new Error(`the idempotency key at ${Buffer.from(key).toString("hex")} cannot be decoded`, { cause });
   }

@@ -19,6 +19,16 @@ export function toRevisionKey(revision: bigint): Uint8Array {
   return key;
 }
 
+/**
+ * The place of a write that changed nothing, in the order of idempotency keys: after those of all revisions, which it has
+ * none of.
+ */
+export function toUnchangedKey(sequence: bigint): Uint8Array {
+  const key = Buffer.alloc(16, 0xff);
+  key.writeBigUInt64BE(sequence, 8);
+  return key;
+}
+
 /** Undefined if `key` is not a revision's. */
 export function fromRevisionKey(key: Uint8Array): bigint | undefined {
   if (key.length !== 8) return undefined;

@@ -1,11 +1,13 @@
 import type { HistoryEntry } from "../../gen/flagwire/v1/history_pb.js";
 import { invariant } from "../base/index.js";
 import { type CommitPlan, checkTransaction, planCommit } from "./commit-plan.js";
+import { encodeUnchanged, putUnchanged } from "./idempotency-keys.js";
 import { type Acknowledged, LiveLog, type WindowBounds } from "./live-log.js";
 import type {
   CommitResult,
   HistoryEdges,
   HistoryOutline,
+  Idempotency,
   IdempotentWrite,
   Store,
   StoreFailure,
@@ -28,10 +30,18 @@ export interface LogStoreOptions {
   readonly release: () => Promise<void>;
 }
 
+/** Something was put. */
+interface Written {
+  readonly kind: "written";
+  /** What it comes to once it is durable. */
+  readonly answer: Extract<CommitResult, { kind: "committed" | "unchanged" }>;
+  readonly sizeBytes: number;
+}
+
 /** What a transaction's run inside the tables came to. */
 type Outcome =
-  | { readonly kind: "written"; readonly acknowledged: Acknowledged }
-  | Exclude<CommitPlan, { kind: "write" }>
+  | Written
+  | Exclude<CommitPlan, { kind: "write" | "remember" }>
   | Extract<CommitResult, { kind: "low-disk" | "unavailable" }>;
 
 /** A Store on ordered tables. */
@@ -45,6 +55,8 @@ export class LogStore implements Store {
   readonly #accepted = new Set<Promise<CommitResult>>();
   /** Written, in order, and not yet known to be durable. */
   #unacknowledged: Acknowledged[] = [];
+  /** The size of what was put and may not be on disk yet, in bytes: the free space does not tell of it. */
+  #pendingBytes = 0;
   /** The newest revision that was given out. */
   #assigned: bigint;
   /**
@@ -141,7 +153,7 @@ export class LogStore implements Store {
   async #commit(transaction: Transaction): Promise<CommitResult> {
     try {
       const outcome = await this.#data.tables.transact(() => this.#run(transaction));
-      return outcome.kind === "written" ? this.#acknowledge(outcome.acknowledged) : outcome;
+      return outcome.kind === "written" ? this.#acknowledge(outcome) : outcome;
     } catch (cause) {
       return this.#fail(cause);
     }
@@ -154,35 +166,55 @@ export class LogStore implements Store {
     // An earlier transaction was lost underneath, and its promise has not told us yet: this one must not take its place.
     if (head !== this.#assigned) throw new Error(`revision ${this.#assigned} was lost, the head is ${head}`);
     const plan = planCommit(this.#data, transaction);
-    if (plan.kind !== "write") return plan;
-    const commit = encodeCommit(plan.entry, transaction.idempotency, (id) => this.#data.recordBytes(id));
-    const freeBytes = this.#data.tables.freeBytes();
-    const neededBytes = this.#options.minFreeBytes + this.#pendingBytes() + commit.sizeBytes;
-    if (freeBytes < neededBytes) return { kind: "low-disk", freeBytes, neededBytes };
+    switch (plan.kind) {
+      case "write":
+        return this.#write(plan.entry, transaction.idempotency);
+      case "remember":
+        return this.#remember(plan.write);
+      default:
+        return plan;
+    }
+  }
+
+  #write(entry: HistoryEntry, idempotency: Idempotency | undefined): Outcome {
+    const commit = encodeCommit(entry, idempotency, (id) => this.#data.recordBytes(id));
+    const { sizeBytes } = commit;
+    const lowDisk = this.#lowDisk(sizeBytes);
+    if (lowDisk) return lowDisk;
     const edges = writeCommit(this.#data, commit, this.#options.history);
-    const acknowledged = { entry: commit.entry, sizeBytes: commit.sizeBytes, edges };
     this.#assigned = edges.newest;
-    this.#unacknowledged.push(acknowledged);
-    return { kind: "written", acknowledged };
+    this.#unacknowledged.push({ entry, sizeBytes, edges });
+    this.#pendingBytes += sizeBytes;
+    return { kind: "written", answer: { kind: "committed", revision: edges.newest }, sizeBytes };
   }
 
-  /** What was put and may not be on disk yet: the free space does not tell of it. */
-  #pendingBytes(): number {
-    let sizeBytes = 0;
-    for (const pending of this.#unacknowledged) sizeBytes += pending.sizeBytes;
-    return sizeBytes;
+  #remember(write: IdempotentWrite): Outcome {
+    const key = encodeUnchanged(this.#data, write);
+    const { sizeBytes, revision } = key;
+    const lowDisk = this.#lowDisk(sizeBytes);
+    if (lowDisk) return lowDisk;
+    putUnchanged(this.#data, key, this.#options.history.maxEntries);
+    this.#pendingBytes += sizeBytes;
+    return { kind: "written", answer: { kind: "unchanged", revision }, sizeBytes };
   }
 
-  /** Shows a durable transaction, and with it those before it: they are in the same or in an earlier write. */
-  #acknowledge(acknowledged: Acknowledged): CommitResult {
+  #lowDisk(sizeBytes: number): Extract<CommitResult, { kind: "low-disk" }> | undefined {
+    const freeBytes = this.#data.tables.freeBytes();
+    const neededBytes = this.#options.minFreeBytes + this.#pendingBytes + sizeBytes;
+    return freeBytes < neededBytes ? { kind: "low-disk", freeBytes, neededBytes } : undefined;
+  }
+
+  /** Shows what a durable transaction was decided on, and its own: all of it is in the same or in an earlier write. */
+  #acknowledge({ answer, sizeBytes }: Written): CommitResult {
     if (this.#failure) return unavailable(this.#failure.message, true);
-    const { revision } = acknowledged.entry;
+    const { revision } = answer;
+    this.#pendingBytes -= sizeBytes;
     for (let next = this.#unacknowledged[0]; next && next.entry.revision <= revision; next = this.#unacknowledged[0]) {
       this.#unacknowledged.shift();
       this.#log.publish(next);
+      this.#opened = undefined;
     }
-    this.#opened = undefined;
-    return { kind: "committed", revision };
+    return answer;
   }
 
   #fail(cause: unknown): CommitResult {

@@ -21,9 +21,25 @@ export const META = {
   historyBytes: "history-bytes",
   /** No revision before this one has its idempotency key kept. */
   oldestIdempotent: "idempotency-oldest",
+  /** The numbers of the writes that changed nothing whose idempotency keys are kept. Absent before the first. */
+  oldestUnchanged: "unchanged-oldest",
+  newestUnchanged: "unchanged-newest",
   /** Only in a backup: when it was made, in RFC 3339. The server that is started on one begins a new epoch. */
   backup: "backup",
 } as const;
+
+/** Numbers of writes that changed nothing, in the order in which they were answered. */
+export interface UnchangedEdges {
+  readonly oldest: bigint;
+  readonly newest: bigint;
+}
+
+/** An idempotency key as it is kept. */
+export interface KeptWrite {
+  readonly write: IdempotentWrite;
+  /** Of a write that changed nothing: its number. */
+  readonly unchanged: bigint | undefined;
+}
 
 /** Typed reading of the tables. Throws for what cannot be decoded. */
 export class StoreData<T extends ReadableTables = Tables> implements StateView {
@@ -45,6 +61,12 @@ export class StoreData<T extends ReadableTables = Tables> implements StateView {
   /** Versions that dropped the keys together with history did not write it. */
   get oldestIdempotent(): bigint {
     return this.meta(META.oldestIdempotent) === undefined ? this.edges.oldest : this.#number(META.oldestIdempotent);
+  }
+
+  /** Both included: none are kept while `oldest` is above `newest`. Versions that did not keep such keys wrote neither. */
+  get unchanged(): UnchangedEdges {
+    if (this.meta(META.newestUnchanged) === undefined) return { oldest: 1n, newest: 0n };
+    return { oldest: this.#number(META.oldestUnchanged), newest: this.#number(META.newestUnchanged) };
   }
 
   /** Size of all kept history entries, in bytes. */
@@ -69,7 +91,7 @@ export class StoreData<T extends ReadableTables = Tables> implements StateView {
 
   idempotentWrite(key: string): IdempotentWrite | undefined {
     const bytes = this.tables.idempotency.get(toIdempotencyKey(key));
-    return bytes && decodeIdempotentWrite(bytes);
+    return bytes && decodeIdempotentWrite(bytes).write;
   }
 
   /** A history entry as it is kept. */
@@ -122,21 +144,29 @@ export function decodeOutlines(revision: bigint, bytes: Uint8Array): ChangeOutli
   return decode(`history entry ${revision}`, () => [...readOutlines(bytes)]);
 }
 
-export function encodeIdempotentWrite(write: IdempotentWrite): Uint8Array {
+export function encodeIdempotentWrite({ write, unchanged }: KeptWrite): Uint8Array {
   const { key, fingerprint, revision } = write;
-  return Buffer.from(JSON.stringify({ key, fingerprint, revision: String(revision) }), "utf8");
+  const number = unchanged !== undefined && { unchanged: String(unchanged) };
+  return Buffer.from(JSON.stringify({ key, fingerprint, revision: String(revision), ...number }), "utf8");
 }
 
 /** Throws if `bytes` are not such a write. */
-export function decodeIdempotentWrite(bytes: Uint8Array): IdempotentWrite {
+export function decodeIdempotentWrite(bytes: Uint8Array): KeptWrite {
   const json: unknown = decode("idempotency key", () => JSON.parse(fromTextKey(bytes)));
   if (typeof json === "object" && json !== null && "key" in json && "fingerprint" in json && "revision" in json) {
-    const { key, fingerprint, revision } = json;
-    if (typeof key === "string" && typeof fingerprint === "string" && /^\d{1,20}$/.test(String(revision))) {
-      return { key, fingerprint, revision: BigInt(String(revision)) };
+    const { key, fingerprint } = json;
+    const revision = toNumber(json.revision);
+    const unchanged = "unchanged" in json ? toNumber(json.unchanged) : undefined;
+    const isWhole = revision !== undefined && (unchanged !== undefined || !("unchanged" in json));
+    if (typeof key === "string" && typeof fingerprint === "string" && isWhole) {
+      return { write: { key, fingerprint, revision }, unchanged };
     }
   }
   throw new Error("idempotency key cannot be decoded");
+}
+
+function toNumber(value: unknown): bigint | undefined {
+  return /^\d{1,20}$/.test(String(value)) ? BigInt(String(value)) : undefined;
 }
 
 function decode<T>(what: string, action: () => T): T {

@@ -12,7 +12,8 @@ export interface Store extends AsyncDisposable {
   load(): Promise<StoreState>;
   /**
    * Makes a transaction durable, at the next revision, whole or not at all. Resolves after it is on disk; never rejects
-   * for anything that the caller could mend. Deleting a record that is not there changes nothing, and is not an error.
+   * for anything that the caller could mend. Deleting a record that is not there changes nothing, and is not an error. One
+   * without changes keeps its idempotency key just as durably, but makes no revision and no history.
    */
   commit(transaction: Transaction): Promise<CommitResult>;
   /**
@@ -56,7 +57,10 @@ export interface Transaction {
   readonly timeMs: number;
   readonly author: string;
   readonly comment: string;
-  /** At least one; each id at most once. The store fills in `before`, and the revision of every `after`. */
+  /**
+   * Each id at most once; none only with `idempotency`: a write that was found to change nothing must not do so in a later
+   * attempt. The store fills in `before`, and the revision of every `after`.
+   */
   readonly changes: readonly RecordChange[];
   readonly preconditions: readonly Precondition[];
   /** Makes a repetition harmless. */
@@ -87,11 +91,14 @@ export interface Idempotency {
 
 /** A write that was committed under an idempotency key. */
 export interface IdempotentWrite extends Idempotency {
+  /** Which it made; the head at its time where it changed nothing. */
   readonly revision: bigint;
 }
 
 export type CommitResult =
   | { readonly kind: "committed"; readonly revision: bigint }
+  /** It had no changes, and its idempotency key is kept. `revision` is the head that its preconditions held at. */
+  | { readonly kind: "unchanged"; readonly revision: bigint }
   /** The idempotency key was used before, for this or for another content: see the write's fingerprint. */
   | { readonly kind: "repeated"; readonly write: IdempotentWrite }
   /** A precondition did not hold. Nothing was written. */

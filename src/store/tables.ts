@@ -10,7 +10,10 @@ export interface Tables {
   readonly history: Table;
   /** Digest of an idempotency key to the write. */
   readonly idempotency: Table;
-  /** Revision to digest of its idempotency key, so that the oldest keys leave first. */
+  /**
+   * Revision to digest of its idempotency key, so that the oldest keys leave first. Behind those, the number of a write that
+   * changed nothing to the digest of its key and the revision that it was answered with: see `toUnchangedKey`.
+   */
   readonly idempotencyOrder: Table;
   /** Id of a record that is absent to the kept revision that deleted it. */
   readonly deletions: Table;

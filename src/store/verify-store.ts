@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { toBinary } from "@bufbuild/protobuf";
 import { type HistoryEntry, type Record, RecordSchema } from "../../gen/flagwire/v1/history_pb.js";
 import { changedId } from "./commit-plan.js";
-import { fromRevisionKey, fromTextKey, toIdempotencyKey, toRevisionKey } from "./keys.js";
+import { toUnchangedPlace } from "./idempotency-keys.js";
+import { fromRevisionKey, fromTextKey, toIdempotencyKey, toRevisionKey, toUnchangedKey } from "./keys.js";
 import { readBatches } from "./read-batches.js";
 import { readStore } from "./read-store.js";
 import { type RecordId, recordRevision } from "./record.js";
@@ -12,6 +13,7 @@ import {
   decodeIdempotentWrite,
   decodeRecord,
   FORMAT_VERSION,
+  type KeptWrite,
   META,
   StoreData,
 } from "./store-data.js";
@@ -163,19 +165,19 @@ class Verification {
   }
 
   async #checkIdempotency(): Promise<number> {
-    const { oldestIdempotent } = this.#data;
-    const { idempotencyOrder } = this.#data.tables;
+    const { oldest, newest } = this.#data.unchanged;
     let count = 0;
+    let unchangedCount = 0n;
     for await (const { key, value } of this.#entries("idempotency")) {
       count++;
       this.#check(() => {
-        const write = decodeIdempotentWrite(value);
+        const kept = decodeIdempotentWrite(value);
+        const { write } = kept;
+        if (kept.unchanged !== undefined) unchangedCount++;
         if (Buffer.compare(toIdempotencyKey(write.key), key) !== 0) {
           this.#problem(`the idempotency key ${JSON.stringify(write.key)} stands in the place of another`);
         }
-        const ordered = idempotencyOrder.get(toRevisionKey(write.revision));
-        const isKept = oldestIdempotent <= write.revision && write.revision <= this.#head;
-        if (!isKept || !ordered || Buffer.compare(ordered, key) !== 0) {
+        if (!this.#isOrdered(kept, key)) {
           this.#problem(`the idempotency key ${JSON.stringify(write.key)} points to revision ${write.revision}`);
         }
       });
@@ -184,7 +186,25 @@ class Verification {
     for await (const _ of this.#entries("idempotencyOrder")) ordered++;
     if (ordered !== count)
       this.#problem(`there are ${count} idempotency keys, but ${ordered} in the order of revisions`);
+    if (unchangedCount !== newest - oldest + 1n) {
+      const numbers = `of the numbers ${oldest} to ${newest}`;
+      this.#problem(`${unchangedCount} idempotency keys are of writes that changed nothing, ${numbers}`);
+    }
     return count;
+  }
+
+  /** Whether a key stands in the order by which keys leave, and is not one that should have left. */
+  #isOrdered({ write: { revision }, unchanged }: KeptWrite, digest: Uint8Array): boolean {
+    const { oldestIdempotent, tables } = this.#data;
+    if (revision > this.#head) return false;
+    if (unchanged === undefined) {
+      const place = tables.idempotencyOrder.get(toRevisionKey(revision));
+      return oldestIdempotent <= revision && place !== undefined && Buffer.compare(place, digest) === 0;
+    }
+    const place = tables.idempotencyOrder.get(toUnchangedKey(unchanged));
+    const { oldest, newest } = this.#data.unchanged;
+    const isKept = oldest <= unchanged && unchanged <= newest;
+    return isKept && place !== undefined && Buffer.compare(place, toUnchangedPlace(digest, revision)) === 0;
   }
 
   async #checkDeletions(): Promise<void> {

@@ -3,17 +3,19 @@ import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import type { Change, HistoryEntry } from "../../gen/flagwire/v1/history_pb.js";
 import { ChangeSchema, HistoryEntrySchema, RecordSchema } from "../../gen/flagwire/v1/history_pb.js";
 import { changedId, outlinedId } from "./commit-plan.js";
-import { toIdempotencyKey, toRevisionKey, toTextKey } from "./keys.js";
+import { type EncodedKey, encodeKey, forgetKeys, MAX_TRIMMED_PER_COMMIT, putKey } from "./idempotency-keys.js";
+import { toRevisionKey, toTextKey } from "./keys.js";
 import type { RecordId } from "./record.js";
 import type { HistoryEdges, Idempotency } from "./store.js";
-import { decodeOutlines, encodeIdempotentWrite, META, putMeta, type StoreData } from "./store-data.js";
+import { decodeOutlines, META, putMeta, type StoreData } from "./store-data.js";
 import type { Tables } from "./tables.js";
 
 /** How much history is kept. The newest transaction is kept whatever its size. */
 export interface HistoryBounds {
   /**
    * How many transactions. Default 100,000: weeks of edits, and far more than a mirror misses while it is away. Idempotency
-   * keys are kept of as many, whatever the size of those transactions: a few large ones must not make a retry count twice.
+   * keys are kept of as many, whatever the size of those transactions: a few large ones must not make a retry count twice;
+   * and of as many writes that changed nothing.
    */
   readonly maxEntries: number;
   /** The size of history, in bytes. Default 256 MiB: so that imports of large files do not fill a disk. */
@@ -26,13 +28,10 @@ export interface EncodedCommit {
   readonly entryBytes: Uint8Array;
   /** Undefined: deleted. */
   readonly records: ReadonlyMap<RecordId, Uint8Array | undefined>;
-  readonly idempotency: { readonly digest: Uint8Array; readonly write: Uint8Array } | undefined;
+  readonly idempotency: EncodedKey | undefined;
   /** Size of all that will be put, in bytes. */
   readonly sizeBytes: number;
 }
-
-/** Trimming more at once would make a commit slow after a bound was lowered: that takes effect over several commits. */
-const MAX_TRIMMED_PER_COMMIT = 1_000;
 
 /** `stored` gives the records of before as they are kept: each record is encoded once in its life. */
 export function encodeCommit(
@@ -56,10 +55,7 @@ export function encodeCommit(
   }
   const entryBytes = entryWriter.finish();
   sizeBytes += entryBytes.length;
-  const encodedKey = idempotency && {
-    digest: toIdempotencyKey(idempotency.key),
-    write: encodeIdempotentWrite({ ...idempotency, revision }),
-  };
+  const encodedKey = idempotency && encodeKey({ ...idempotency, revision });
   return { entry, entryBytes, records, idempotency: encodedKey, sizeBytes };
 }
 
@@ -78,7 +74,7 @@ function encodeChange(change: Change, before: Uint8Array | undefined, after: Uin
 
 /** Puts a commit and trims history, within a transaction. Gives the edges of history after it. */
 export function writeCommit(data: StoreData, commit: EncodedCommit, bounds: HistoryBounds): HistoryEdges {
-  const { tables, oldestIdempotent } = data;
+  const { tables } = data;
   const newest = commit.entry.revision;
   const historyBytes = data.historyBytes + commit.entryBytes.length;
   const trim = planTrim(data, newest, historyBytes, bounds);
@@ -94,12 +90,9 @@ export function writeCommit(data: StoreData, commit: EncodedCommit, bounds: Hist
     }
   }
   tables.history.put(key, commit.entryBytes);
-  if (commit.idempotency) {
-    tables.idempotency.put(commit.idempotency.digest, commit.idempotency.write);
-    tables.idempotencyOrder.put(key, commit.idempotency.digest);
-  }
+  if (commit.idempotency) putKey(tables, newest, commit.idempotency);
   for (const entry of trim.entries) forget(tables, entry);
-  putMeta(tables, META.oldestIdempotent, forgetIdempotencyKeys(tables, oldestIdempotent, newest, bounds));
+  forgetKeys(data, newest, bounds.maxEntries);
   putMeta(tables, META.head, newest);
   putMeta(tables, META.oldest, trim.oldest);
   putMeta(tables, META.historyBytes, trim.historyBytes);
@@ -149,18 +142,4 @@ function forget({ history, deletions }: Tables, { revision, deleted }: TrimmedEn
     const deletedAt = deletions.get(idKey);
     if (deletedAt && Buffer.compare(deletedAt, key) === 0) deletions.remove(idKey);
   }
-}
-
-/** Drops the keys of transactions before the newest `maxEntries`. Gives the oldest revision whose key may be kept. */
-function forgetIdempotencyKeys(tables: Tables, kept: bigint, newest: bigint, bounds: HistoryBounds): bigint {
-  let oldest = kept;
-  for (let count = 0; oldest < newest && count < MAX_TRIMMED_PER_COMMIT; count++, oldest++) {
-    if (newest - oldest < BigInt(bounds.maxEntries)) break;
-    const key = toRevisionKey(oldest);
-    const digest = tables.idempotencyOrder.get(key);
-    if (!digest) continue;
-    tables.idempotency.remove(digest);
-    tables.idempotencyOrder.remove(key);
-  }
-  return oldest;
 }

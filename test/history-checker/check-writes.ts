@@ -12,14 +12,22 @@ export function checkWrites(
 ): void {
   for (const write of writes) {
     const findings = new Findings(violations, `write ${write.id}`);
-    checkAcknowledgements(write, log, limits, findings);
+    const others = writes.filter((other) => other !== write);
+    checkAcknowledgements(write, others, log, limits, findings);
+    checkUnchanged(write, others, log, limits, findings);
     for (const epoch of log.epochs.values()) checkOccurrences(write, epoch, limits, findings);
   }
   for (const epoch of log.epochs.values()) checkOrder(writes, epoch, violations);
 }
 
-function checkAcknowledgements(write: WriteRecord, log: CommitLog, limits: CheckLimits, findings: Findings): void {
-  for (const { outcome, endedAt } of write.attempts) {
+function checkAcknowledgements(
+  write: WriteRecord,
+  others: readonly WriteRecord[],
+  log: CommitLog,
+  limits: CheckLimits,
+  findings: Findings,
+): void {
+  for (const { outcome, calledAt, endedAt } of write.attempts) {
     if (outcome.kind !== "acknowledged") continue;
     const epoch = log.epochs.get(outcome.epoch);
     const { revision } = outcome;
@@ -31,12 +39,61 @@ function checkAcknowledgements(write: WriteRecord, log: CommitLog, limits: Check
       if (durableAt !== undefined && endedAt !== undefined && durableAt > endedAt) {
         findings.add("durable", `revision ${revision} was acknowledged before it was durable`, endedAt);
       }
-    } else if (own.length > 0 && !isForgotten(write, [...own, newestBy(epoch, endedAt)], epoch, limits)) {
+    } else if (own.length > 0) {
+      if (isForgotten(write, [...own, newestBy(epoch, endedAt)], epoch, limits)) continue;
+      const unchanged = { from: revision, to: Math.max(...own), calledAt };
+      if (write.mayChangeNothing && isUnchangedForgotten(unchanged, others, limits)) continue;
       findings.add("acknowledged", `it was acknowledged at revision ${revision} and made ${own.join(", ")}`, endedAt);
-    } else if (own.length === 0 && !write.mayChangeNothing) {
+    } else if (!write.mayChangeNothing) {
       findings.add("acknowledged", `it was acknowledged at revision ${revision}, where another write is`, endedAt);
     }
   }
+}
+
+/** That a write changed nothing is remembered like that it changed something: every attempt is answered alike. */
+function checkUnchanged(
+  write: WriteRecord,
+  others: readonly WriteRecord[],
+  log: CommitLog,
+  limits: CheckLimits,
+  findings: Findings,
+): void {
+  if (!write.idempotent) return;
+  for (const epoch of log.epochs.values()) {
+    if (epoch.revisionsOf(write.id).length > 0) continue;
+    const answers = write.attempts.flatMap(({ outcome, calledAt, endedAt }) => {
+      const isOfEpoch = outcome.kind === "acknowledged" && outcome.epoch === epoch.epoch;
+      return isOfEpoch ? [{ revision: outcome.revision, calledAt, endedAt }] : [];
+    });
+    answers.sort((a, b) => a.revision - b.revision);
+    const [first, last] = [answers[0], answers.at(-1)];
+    if (first === undefined || last === undefined || first.revision === last.revision) continue;
+    const unchanged = { from: first.revision, to: last.revision, calledAt: first.calledAt };
+    if (isUnchangedForgotten(unchanged, others, limits)) continue;
+    const revisions = `${first.revision} and ${last.revision}`;
+    findings.add("acknowledged", `it changed nothing and was acknowledged at revisions ${revisions}`, last.endedAt);
+  }
+}
+
+/** A write that was found to change nothing at a revision, and was worked out again at another. */
+interface Unchanged {
+  readonly from: number;
+  readonly to: number;
+  readonly calledAt: number;
+}
+
+/** Whether its key may have been forgotten in between: for further transactions, or for others that changed nothing. */
+function isUnchangedForgotten(
+  { from, to, calledAt }: Unchanged,
+  others: readonly WriteRecord[],
+  { keptIdempotencyKeys }: CheckLimits,
+): boolean {
+  if (to - from >= keptIdempotencyKeys) return true;
+  const since = others.filter(
+    ({ idempotent, mayChangeNothing, attempts }) =>
+      idempotent && mayChangeNothing && attempts.some(({ endedAt }) => endedAt === undefined || endedAt >= calledAt),
+  );
+  return since.length >= keptIdempotencyKeys;
 }
 
 function checkOccurrences(write: WriteRecord, epoch: EpochLog, limits: CheckLimits, findings: Findings): void {

@@ -129,6 +129,23 @@ const DAMAGES: readonly (readonly [Property, string, Damage])[] = [
   ["acknowledged", "a lost write", (history) => (write(history, 6).id = "lost")],
   ["acknowledged", "a lost newest write", (_, epochs) => withCommits(epochs, (commits) => commits.pop())],
   ["acknowledged", "a write acknowledged elsewhere", (history) => (attempt(history, 6).outcome = acknowledged(6))],
+  [
+    "acknowledged",
+    "a write that was acknowledged to change nothing, and changed something later",
+    (history) => {
+      attempt(history, 6).outcome = { kind: "unknown", reason: "" };
+      Object.assign(write(history, 6), { mayChangeNothing: true });
+      write(history, 6).attempts.push({ calledAt: 630, endedAt: 650, outcome: acknowledged(6) });
+    },
+  ],
+  [
+    "acknowledged",
+    "a write that changed nothing twice",
+    (history) => {
+      const attempts = [7, 8].map((revision) => ({ calledAt: 900, endedAt: 950, outcome: acknowledged(revision) }));
+      history.writes.push({ id: "w9", idempotent: true, mayChangeNothing: true, attempts });
+    },
+  ],
   ["acknowledged", "writes in the wrong order", (history) => (attempt(history, 5).calledAt = 790)],
   [
     "refused",
@@ -205,6 +222,20 @@ describe("the checker allows", () => {
       });
     expect(unchanged(true)).toEqual([]);
     expect(unchanged(false)).toHaveLength(1);
+  });
+
+  it("a write that changed nothing to change something later, when its idempotency key was forgotten", () => {
+    const late = (keptIdempotencyKeys: number, othersCount: number) => {
+      const history = structuredClone(sound.history) as Writable<History>;
+      const attempts = [{ calledAt: 630, endedAt: 650, outcome: acknowledged(5) }];
+      write(history, 6).attempts.push(...attempts);
+      for (const each of history.writes) each.mayChangeNothing = write(history, 6) === each;
+      for (let n = 0; n < othersCount; n++) {
+        history.writes.push({ id: `n${n}`, idempotent: true, mayChangeNothing: true, attempts });
+      }
+      return checkHistory(history, new CommitLog(sound.epochs), { keptIdempotencyKeys }).length;
+    };
+    expect([late(3, 2), late(2, 0), late(3, 3)]).toEqual([1, 0, 0]);
   });
 
   it("a write to be carried out again when its idempotency key was forgotten", () => {

@@ -222,6 +222,16 @@ describe("a change of a segment's keys", () => {
     expect([later.revision, later.changed]).toEqual([revision, undefined]);
   });
 
+  it("says so to the first attempt only, also where there was nothing to do", async () => {
+    const request = { key: "s", addIncluded: ["a"], idempotencyKey: "once" };
+    const { changed, revision } = await server.admin.changeSegmentKeys(request);
+    expect(changed).toMatchObject({ addedIncluded: 0 });
+    await server.admin.changeSegmentKeys({ key: "s", removeIncluded: ["a"] });
+    const again = await server.admin.changeSegmentKeys(request);
+    expect([again.revision, again.changed]).toEqual([revision, undefined]);
+    expect((await kept())?.included).not.toContain("a");
+  });
+
   it("that changes nothing makes no revision", async () => {
     const before = await revisionOf(server);
     const { revision } = await server.admin.changeSegmentKeys({ key: "s", addIncluded: ["b"], removeExcluded: ["y"] });

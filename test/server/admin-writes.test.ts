@@ -185,6 +185,19 @@ describe("writes at the same time", () => {
     }
   });
 
+  it("of several flags, some of which need no change, take none as it was that another one changes first", async () => {
+    const { admin } = server;
+    for (const key of ["a", "b"]) await admin.createFlag({ flag: booleanFlag(key) });
+    for (const _ of range(20)) {
+      await admin.killFlags({ flagKeys: ["a"], reason: "r" });
+      await admin.reviveFlags({ flagKeys: ["b"] });
+      const reviving = admin.reviveFlags({ flagKeys: ["a"] });
+      const [revived, killed] = await Promise.all([reviving, admin.killFlags({ flagKeys: ["a", "b"], reason: "r" })]);
+      const { targeting } = await admin.getTargeting({ flagKey: "a" });
+      expect(targeting?.killed !== undefined).toBe(killed.revision > revived.revision);
+    }
+  });
+
   it("that depend on everything get through although others never pause", async () => {
     const { admin } = server;
     for (const n of range(8)) await admin.createFlag({ flag: booleanFlag(`f${n}`) });
@@ -284,6 +297,45 @@ describe("an idempotency key", () => {
     const answers = await Promise.all(range(16).map(write));
     expect(new Set(answers.map(({ revision }) => revision))).toEqual(new Set([2n]));
     expect(await historyLength()).toBe(2);
+  });
+
+  it("is kept where a write changes nothing, which a later attempt then does not make up for", async () => {
+    const { admin } = server;
+    await admin.createFlag({ flag: booleanFlag("a", { owner: "o" }) });
+    const length = await historyLength();
+    const write = () => server.admin.updateFlag({ flag: booleanFlag("a", { owner: "o" }), idempotencyKey: "k1" });
+    const { revision } = await write();
+    expect(revision).toBe(await revisionOf(server));
+    await admin.updateFlag({ flag: booleanFlag("a", { owner: "somebody else" }) });
+    const again = await write();
+    expect(again.revision).toBe(revision);
+    expect(again.flag?.owner).toBe("somebody else");
+    await server.restart();
+    expect((await write()).revision).toBe(revision);
+    expect(await historyLength()).toBe(length + 1);
+    const other = () => server.admin.updateFlag({ flag: booleanFlag("a", { owner: "p" }), idempotencyKey: "k1" });
+    await expectRefused(server, other, refused("AlreadyExists", "IDEMPOTENCY_KEY_REUSED"));
+  });
+
+  it("is not kept by a dry run", async () => {
+    const { admin } = server;
+    await admin.createFlag({ flag });
+    await admin.updateFlag({ flag, idempotencyKey: "k1", dryRun: true });
+    const changed = booleanFlag("a", { owner: "o" });
+    expect((await admin.updateFlag({ flag: changed, idempotencyKey: "k1" })).flag?.owner).toBe("o");
+  });
+
+  it("is not kept of having found nothing to change where another write changes it first", async () => {
+    const { admin } = server;
+    await admin.createFlag({ flag });
+    for (const n of range(20)) {
+      await admin.killFlags({ flagKeys: ["a"], reason: "r" });
+      const write = () => admin.killFlags({ flagKeys: ["a"], reason: "r", idempotencyKey: `k${n}` });
+      const [revived, answered] = await Promise.all([admin.reviveFlags({ flagKeys: ["a"] }), write()]);
+      // Either before it, where there was nothing to change, or with a revision of its own.
+      expect(answered.revision).not.toBe(revived.revision);
+      expect((await write()).revision).toBe(answered.revision);
+    }
   });
 
   it("of a write that was refused can be used again", async () => {

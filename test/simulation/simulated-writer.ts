@@ -68,12 +68,18 @@ async function call(
 ): Promise<WriteOutcome> {
   const unknown = (reason: string): WriteOutcome => ({ kind: "unknown", reason });
   const fate = chance.weighted({ answered: 20, "lost on its way": 1, "answer lost": 2, "given up": 2 });
-  if (fate === "lost on its way") return unknown(fate);
   const caller = new AbortController();
+  const run = () =>
+    operation.run(worker.writes, fields, { signal: caller.signal, header: () => undefined, peer: "127.0.0.1" });
+  if (fate === "lost on its way") {
+    const lateMs = chance.pick([0, 20, 100, 400, 1_000]);
+    if (lateMs === 0) return unknown(fate);
+    // Nobody has told the worker that its caller tries again elsewhere: it may have been stopped, with the request unread.
+    void clock.sleep(lateMs).then(() => (worker.gone.aborted ? undefined : run()));
+    return unknown("late on its way");
+  }
   const { epoch } = worker.head;
-  const answer = Promise.resolve(
-    operation.run(worker.writes, fields, { signal: caller.signal, header: () => undefined, peer: "127.0.0.1" }),
-  );
+  const answer = Promise.resolve(run());
   const gone = new Promise<"gone">((resolve) => {
     if (worker.gone.aborted) resolve("gone");
     worker.gone.addEventListener("abort", () => resolve("gone"));

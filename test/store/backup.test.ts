@@ -22,6 +22,7 @@ async function worked(): Promise<string> {
   const store = await openStore(path);
   await store.commit(transaction([put("a"), put("b")], { idempotency: { key: "k", fingerprint: "f" } }));
   await commit(store, [remove("b")]);
+  await store.commit(transaction([], { idempotency: { key: "unchanged", fingerprint: "f" } }));
   await commit(store, [{ id: "segment/production/s", after: segmentRecord("production", "s") }]);
   await store.close();
   return path;
@@ -44,6 +45,7 @@ describe("a backup", () => {
     expect(await historyOf(copy)).toEqual(await historyOf(original));
     expect(copy.edges()).toEqual(original.edges());
     expect(await copy.findIdempotent("k")).toEqual({ key: "k", fingerprint: "f", revision: 1n });
+    expect(await copy.findIdempotent("unchanged")).toEqual({ key: "unchanged", fingerprint: "f", revision: 2n });
     expect(await readdir(to)).toEqual(expect.not.arrayContaining([expect.stringMatching(/^partial|\.sock/)]));
   });
 

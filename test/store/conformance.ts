@@ -12,6 +12,7 @@ import {
   type Store,
   StoreUnavailable,
   segmentId,
+  type Transaction,
   targetingId,
 } from "../../src/store/index.js";
 import {
@@ -38,6 +39,7 @@ export function describeStore(name: string, open: OpenFreshStore): void {
     describe("committing", () => describeCommit(open));
     describe("preconditions", () => describePreconditions(open));
     describe("idempotency", () => describeIdempotency(open));
+    describe("a write that changes nothing", () => describeUnchanged(open));
     describe("history", () => describeHistory(open));
     describe("tail", () => describeTail(open));
     describe("bounds of history", () => describeBounds(open));
@@ -342,6 +344,117 @@ function describeIdempotency(open: OpenFreshStore): void {
     await commit(store, [put("a")]);
     await store.commit(transaction([put("b")], { idempotency }));
     expect(await store.findIdempotent(idempotency.key)).toMatchObject({ revision: 2n });
+  });
+}
+
+function describeUnchanged(open: OpenFreshStore): void {
+  const idempotency = { key: "key-1", fingerprint: "digest-1" };
+  const nothing = (key: string, rest: Partial<Transaction> = {}) =>
+    transaction([], { idempotency: { key, fingerprint: "f" }, ...rest });
+  const known = async (store: Store, keys: readonly string[]) => {
+    const found = await Promise.all(keys.map((key) => store.findIdempotent(key)));
+    return found.flatMap((write) => write?.key ?? []);
+  };
+
+  it("keeps its key with the head's revision, and makes neither a revision nor history", async () => {
+    const store = await open();
+    await commit(store, [put("a")]);
+    const edges = store.edges();
+    expect(await store.commit(transaction([], { idempotency }))).toEqual({ kind: "unchanged", revision: 1n });
+    expect(await store.findIdempotent(idempotency.key)).toEqual({ ...idempotency, revision: 1n });
+    expect(store.edges()).toEqual(edges);
+    expect(await historyOf(store)).toHaveLength(1);
+    expect((await store.load()).revision).toBe(1n);
+  });
+
+  it("is not seen by a tail", async () => {
+    const store = await open();
+    await commit(store, [put("a")]);
+    await store.commit(nothing("k"));
+    await commit(store, [put("b")]);
+    expect((await tailed(store, 0n, 2)).map(({ changes }) => changes[0]?.key)).toEqual(["a", "b"]);
+  });
+
+  it("does nothing later, when it would change something", async () => {
+    const store = await open();
+    await commit(store, [put("a", "one")]);
+    await store.commit(transaction([], { idempotency }));
+    await commit(store, [put("a", "two")]);
+    const late = await store.commit(transaction([put("a", "one")], { idempotency }));
+    expect(late).toEqual({ kind: "repeated", write: { ...idempotency, revision: 1n } });
+    const other = { ...idempotency, fingerprint: "digest-2" };
+    expect(await store.commit(transaction([put("b")], { idempotency: other }))).toEqual(late);
+    expect((await store.load()).revision).toBe(2n);
+  });
+
+  it("is recognised again, also as a repetition of one that changed something", async () => {
+    const store = await open();
+    await store.commit(transaction([put("a")], { idempotency }));
+    await commit(store, [put("b")]);
+    await store.commit(nothing("k"));
+    expect(await store.commit(nothing("k"))).toMatchObject({ kind: "repeated", write: { revision: 2n } });
+    const again = await store.commit(transaction([], { idempotency }));
+    expect(again).toEqual({ kind: "repeated", write: { ...idempotency, revision: 1n } });
+  });
+
+  it("conflicts with what was changed meanwhile, and then leaves no key", async () => {
+    const store = await open();
+    await commit(store, [put("a")]);
+    await commit(store, [put("a", "newer")]);
+    const precondition = { kind: "unchanged", id: flagId("a"), revision: 1n } as const;
+    const result = await store.commit(transaction([], { idempotency, preconditions: [precondition] }));
+    expect(result).toEqual({ kind: "conflict", precondition, headRevision: 2n });
+    expect(await store.findIdempotent(idempotency.key)).toBeUndefined();
+  });
+
+  it("is kept once for concurrent repetitions, and all see what it was decided on", async () => {
+    const store = await open();
+    const changed = store.commit(transaction([put("a")]));
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, async () => {
+        const { kind } = await store.commit(transaction([], { idempotency }));
+        return [kind, store.edges().newest];
+      }),
+    );
+    await changed;
+    expect(answers.map(([kind]) => kind).sort()).toEqual([...Array(7).fill("repeated"), "unchanged"]);
+    expect(answers.map(([, newest]) => newest)).toEqual(Array(8).fill(1n));
+  });
+
+  it("pushes out the key of the oldest such, and of no other, beyond as many as history keeps at most", async () => {
+    const store = await open({ history: { maxEntries: 3 } });
+    await store.commit(transaction([put("a")], { idempotency }));
+    const keys = ["1", "2", "3", "4", "5"];
+    for (const key of keys) await store.commit(nothing(key));
+    expect(await known(store, [idempotency.key, ...keys])).toEqual([idempotency.key, "3", "4", "5"]);
+    expect(await store.commit(nothing("1"))).toEqual({ kind: "unchanged", revision: 1n });
+    expect(await known(store, keys)).toEqual(["1", "4", "5"]);
+  });
+
+  it("is forgotten after as many transactions as history keeps at most", async () => {
+    const store = await open({ history: { maxEntries: 2 } });
+    await store.commit(nothing("0"));
+    await commit(store, [put("a")]);
+    await store.commit(nothing("1"));
+    expect(await known(store, ["0", "1"])).toEqual(["0", "1"]);
+    await commit(store, [put("b")]);
+    expect(await known(store, ["0", "1"])).toEqual(["1"]);
+    await commit(store, [put("c")]);
+    expect(await known(store, ["0", "1"])).toEqual([]);
+    expect(await store.commit(nothing("1"))).toEqual({ kind: "unchanged", revision: 3n });
+  });
+
+  it("keeps the newest key whatever the bounds", async () => {
+    const store = await open({ history: { maxBytes: 1, maxEntries: 0 } });
+    await store.commit(nothing("1"));
+    await store.commit(nothing("2"));
+    expect(await known(store, ["1", "2"])).toEqual(["2"]);
+  });
+
+  it("is not taken by a store that is closed", async () => {
+    const store = await open();
+    await store.close();
+    expect(await store.commit(nothing("k"))).toMatchObject({ kind: "unavailable", uncertain: false });
   });
 }
 

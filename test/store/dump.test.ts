@@ -10,6 +10,7 @@ async function worked(): Promise<string> {
   await store.commit(transaction([put("a"), put("b")], { idempotency: { key: "k", fingerprint: "f" } }));
   await commit(store, [remove("b")]);
   await commit(store, [put("c")]);
+  await store.commit(transaction([], { idempotency: { key: "unchanged", fingerprint: "f" } }));
   await store.close();
   return path;
 }
@@ -26,13 +27,17 @@ describe("a dump", () => {
   it("has the header, the records, history and the idempotency keys", async () => {
     const path = await worked();
     const items = await dumped(path);
-    expect(kinds(items)).toBe("header record record history history history idempotency");
+    expect(kinds(items)).toBe("header record record history history history idempotency idempotency");
     const store = await openStore(path, { readOnly: true });
     const header = { formatVersion: "1", epoch: store.epoch, headRevision: "3", oldestRevision: "1" };
     expect(items[0]).toMatchObject({ header });
     const entries = items.flatMap((item) => (item.kind === "history" ? [item.entry] : []));
     expect(entries).toEqual((await historyOf(store)).reverse());
-    expect(items.at(-1)).toMatchObject({ write: { key: "k", revision: 1n } });
+    const writes = items.flatMap((item) => (item.kind === "idempotency" ? [item.write] : []));
+    expect(writes.toSorted((a, b) => Number(a.revision - b.revision))).toEqual([
+      { key: "k", fingerprint: "f", revision: 1n },
+      { key: "unchanged", fingerprint: "f", revision: 3n },
+    ]);
   });
 
   it("has what is asked for", async () => {
@@ -58,7 +63,9 @@ describe("a dump", () => {
       expect.stringContaining("history has an entry at 6f6464"),
       expect.stringContaining("idempotency key at 78 cannot be decoded"),
     ]);
-    expect(kinds(items.filter(({ kind }) => kind !== "damage"))).toBe("header record history history idempotency");
+    expect(kinds(items.filter(({ kind }) => kind !== "damage"))).toBe(
+      "header record history history idempotency idempotency",
+    );
   });
 
   it("reads a store beside its owner, as it was at the beginning", async () => {

@@ -12,6 +12,7 @@ import {
   recordRevision,
   type Store,
   StoreUnavailable,
+  verifyStore,
 } from "../../src/store/index.js";
 import { editTables } from "./edit-tables.js";
 import {
@@ -106,6 +107,36 @@ describe("opening a data directory", () => {
     await commit(second, [put("a")]);
     const kept = await Promise.all(Array.from({ length: 20 }, (_, i) => second.findIdempotent(`k${i + 1}`)));
     expect(kept.flatMap((write) => write?.revision ?? [])).toEqual([17n, 18n, 19n, 20n]);
+  });
+
+  it("finds the keys of writes that changed nothing again, and goes on counting them", async () => {
+    const path = await temporaryDirectory();
+    const bounds = { history: { maxEntries: 2 } };
+    const nothing = (key: string) => transaction([], { idempotency: { key, fingerprint: "f" } });
+    const first = await openStore(path, bounds);
+    await commit(first, [put("a")]);
+    for (const key of ["k1", "k2"]) await first.commit(nothing(key));
+    await first.close();
+    const second = await openStore(path, bounds);
+    const repeated = { kind: "repeated", write: { key: "k1", fingerprint: "f", revision: 1n } };
+    expect(await second.commit(nothing("k1"))).toEqual(repeated);
+    expect(await second.commit(nothing("k3"))).toEqual({ kind: "unchanged", revision: 1n });
+    const kept = await Promise.all(["k1", "k2", "k3"].map((key) => second.findIdempotent(key)));
+    expect(kept.map((write) => write?.key)).toEqual([undefined, "k2", "k3"]);
+  });
+
+  it("drops the keys of writes that changed nothing to lowered bounds", async () => {
+    const path = await temporaryDirectory();
+    const first = await openStore(path);
+    for (let i = 1; i <= 20; i++)
+      await first.commit(transaction([], { idempotency: { key: `k${i}`, fingerprint: "f" } }));
+    await first.close();
+    const second = await openStore(path, { history: { maxEntries: 5 } });
+    await commit(second, [put("a")]);
+    const kept = await Promise.all(Array.from({ length: 20 }, (_, i) => second.findIdempotent(`k${i + 1}`)));
+    expect(kept.flatMap((write) => write?.key ?? [])).toEqual(["k16", "k17", "k18", "k19", "k20"]);
+    await second.close();
+    expect(await verifyStore(path)).toMatchObject({ idempotencyKeyCount: 5, problems: [] });
   });
 
   // As it was written by versions that dropped idempotency keys together with history.
@@ -364,6 +395,13 @@ describe("a disk that is nearly full", () => {
     expect(result.freeBytes).toBeLessThan(result.neededBytes);
     expect(store.edges().newest).toBe(0n);
     expect((await store.load()).records.size).toBe(0);
+  });
+
+  it("is refused also where only an idempotency key is to be kept", async () => {
+    const store = await openStore(await temporaryDirectory(), { minFreeBytes: 2 ** 50 });
+    const idempotency = { key: "k", fingerprint: "f" };
+    expect(await store.commit(transaction([], { idempotency }))).toMatchObject({ kind: "low-disk" });
+    expect(await store.findIdempotent("k")).toBeUndefined();
   });
 
   it("still tells what became of an earlier write", async () => {

@@ -73,7 +73,48 @@ describe("a store whose disk is slow", () => {
   });
 });
 
+describe("a write that changes nothing, on a slow disk", () => {
+  const nothing = transaction([], { idempotency: { key: "k", fingerprint: "f" } });
+
+  it("is answered when its key is durable, and by then shows what it was decided on", async () => {
+    const { store, held } = await openHeldStore();
+    void store.commit(transaction([put("a")]));
+    const seen: string[] = [];
+    const answered = store.commit(nothing);
+    void answered.then(() => seen.push("answered"));
+    await idle();
+    expect(seen).toEqual([]);
+    held[1]?.sync();
+    expect(await answered).toEqual({ kind: "unchanged", revision: 1n });
+    expect(store.edges().newest).toBe(1n);
+  });
+
+  it("is uncertain where the disk fails, and stops the store", async () => {
+    const { store, held } = await openHeldStore();
+    const answered = store.commit(nothing);
+    const after = store.commit(transaction([put("a")]));
+    held[0]?.fail(new Error("EIO"));
+    expect(await answered).toMatchObject({ kind: "unavailable", uncertain: true });
+    expect(await store.failed).toMatchObject({ message: expect.stringContaining("EIO") });
+    held[1]?.sync();
+    expect(await after).toMatchObject({ kind: "unavailable", uncertain: true });
+    expect(store.edges().newest).toBe(0n);
+  });
+});
+
 describe("a store whose disk is nearly full", () => {
+  it("counts an idempotency key that is not on disk yet as used", async () => {
+    const { store, held } = await openHeldStore({ freeBytes: 50_000, minFreeBytes: 10_000 });
+    const keep = (key: string) =>
+      store.commit(transaction([], { idempotency: { key, fingerprint: "x".repeat(25_000) } }));
+    const answers = [keep("a"), keep("b")];
+    for (const { sync } of held.splice(0)) sync();
+    expect(await Promise.all(answers)).toMatchObject([{ kind: "unchanged" }, { kind: "low-disk" }]);
+    const third = keep("c");
+    for (const { sync } of held.splice(0)) sync();
+    expect(await third).toMatchObject({ kind: "unchanged" });
+  });
+
   it("counts what is not on disk yet as used", async () => {
     const { store, held } = await openHeldStore({ freeBytes: 50_000, minFreeBytes: 10_000 });
     const large = (key: string) => transaction([put(key, "x".repeat(10_000))]);

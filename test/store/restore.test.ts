@@ -26,6 +26,7 @@ async function storeOf(revisions: number, sizeBytes = 0): Promise<string> {
   for (let i = 1; i <= revisions; i++) {
     const idempotency = { key: `k${i}`, fingerprint: "f" };
     await store.commit(transaction([put(`flag-${i}`, "x".repeat(sizeBytes))], { idempotency }));
+    await store.commit(transaction([], { idempotency: { key: `n${i}`, fingerprint: "f" } }));
   }
   await store.close();
   return path;
@@ -50,6 +51,8 @@ describe("restoring", () => {
     expect(await store.load()).toEqual(await original.load());
     expect(await historyOf(store)).toEqual(await historyOf(original));
     expect(await store.findIdempotent("k2")).toMatchObject({ revision: 2n });
+    const late = transaction([put("late")], { idempotency: { key: "n3", fingerprint: "f" } });
+    expect(await store.commit(late)).toMatchObject({ kind: "repeated", write: { revision: 3n } });
     expect(await commit(store, [put("new")])).toBe(4n);
   });
 

@@ -6,16 +6,18 @@ import { flagId, isStoreProblem, type VerifyReport, verifyStore } from "../../sr
 import { editTables } from "./edit-tables.js";
 import { commit, flagRecord, historyOf, openStore, put, remove, temporaryDirectory, transaction } from "./fixtures.js";
 
-/** A directory after some work of every kind: head 6, with history from `6 - maxEntries + 1`. */
+/** A directory after some work of every kind, with two writes that changed nothing at 3 and 6: head 6, with history from `6 - maxEntries + 1`. */
 async function worked(maxEntries = 100): Promise<string> {
   const path = await temporaryDirectory();
   const store = await openStore(path, { history: { maxEntries } });
   await commit(store, [put("a", "one"), put("b"), put("c")]);
   await store.commit(transaction([put("a", "two")], { idempotency: { key: "k1", fingerprint: "f" } }));
   await commit(store, [remove("b")]);
+  await store.commit(transaction([], { idempotency: { key: "n1", fingerprint: "f" } }));
   await commit(store, [put("b", "again")]);
   await store.commit(transaction([remove("c"), put("d")], { idempotency: { key: "k2", fingerprint: "f" } }));
   await commit(store, [put("a", "three")]);
+  await store.commit(transaction([], { idempotency: { key: "n2", fingerprint: "f" } }));
   await store.close();
   return path;
 }
@@ -48,7 +50,7 @@ describe("verifying a sound directory", () => {
       recordCount: 3,
       historyCount: 6,
       history: { oldest: 1n, newest: 6n },
-      idempotencyKeyCount: 2,
+      idempotencyKeyCount: 4,
       problems: [],
       problemCount: 0,
     });
@@ -66,13 +68,22 @@ describe("verifying a sound directory", () => {
     const store = await openStore(path, { history: { maxBytes: 1 } });
     await commit(store, [put("a", "four")]);
     await store.close();
-    expect(await verified(path)).toMatchObject({ historyCount: 1, idempotencyKeyCount: 2, problems: [] });
+    expect(await verified(path)).toMatchObject({ historyCount: 1, idempotencyKeyCount: 4, problems: [] });
   });
 
   it("finds nothing in one of a version that dropped idempotency keys with history", async () => {
     const path = await worked();
     await editTables(path, ({ meta }) => meta.remove("idempotency-oldest"));
-    expect(await verified(path)).toMatchObject({ idempotencyKeyCount: 2, problems: [] });
+    expect(await verified(path)).toMatchObject({ idempotencyKeyCount: 4, problems: [] });
+  });
+
+  it("finds nothing where a write changed nothing before the first transaction", async () => {
+    const path = await temporaryDirectory();
+    const store = await openStore(path);
+    await store.commit(transaction([], { idempotency: { key: "n", fingerprint: "f" } }));
+    await commit(store, [put("a")]);
+    await store.close();
+    expect(await verified(path)).toMatchObject({ headRevision: 1n, idempotencyKeyCount: 1, problems: [] });
   });
 
   it("finds nothing in a new one", async () => {
@@ -129,7 +140,27 @@ describe("verifying a directory with planted damage", () => {
     [
       "a revision without its idempotency key",
       (t) => t["idempotency-order"].put(revisionKey(3n), Buffer.from("x")),
-      /2 idempotency keys, but 3/,
+      /4 idempotency keys, but 5/,
+    ],
+    [
+      "the key of a write that changed nothing, in the place of another",
+      (t) => t["idempotency-order"].put(unchangedKey(1n), Buffer.alloc(40)),
+      /"n1" points to revision 3/,
+    ],
+    [
+      "the key of a write that changed nothing, with a revision of the future",
+      (t) => t.meta.put("head", Buffer.from("5")),
+      /"n2" points to revision 6/,
+    ],
+    [
+      "the key of a write that changed nothing, which should be gone",
+      (t) => t.meta.put("unchanged-oldest", Buffer.from("2")),
+      /"n1" points to revision 3\n2 idempotency keys are of writes that changed nothing, of the numbers 2 to 2/,
+    ],
+    [
+      "the key of a write that changed nothing, with a number that cannot be",
+      (t) => t.idempotency.put("x", idempotentWrite("n1", 3, "first")),
+      /idempotency key cannot/,
     ],
     ["an unreadable idempotency key", (t) => t.idempotency.put("x", Buffer.from("{")), /idempotency key cannot/],
     ["a deletion that is forgotten", (t) => t.deletions.remove("flag/c"), /5 deleted flag\/c, which is noted of none/],
@@ -177,6 +208,10 @@ describe("verifying a directory with planted damage", () => {
   });
 });
 
-function idempotentWrite(key: string, revision: number): Uint8Array {
-  return Buffer.from(JSON.stringify({ key, fingerprint: "f", revision: String(revision) }));
+function idempotentWrite(key: string, revision: number, unchanged?: string): Uint8Array {
+  return Buffer.from(JSON.stringify({ key, fingerprint: "f", revision: String(revision), unchanged }));
+}
+
+function unchangedKey(number: bigint): Uint8Array {
+  return Buffer.concat([Buffer.alloc(8, 0xff), revisionKey(number)]);
 }

@@ -2196,10 +2196,11 @@ export const UsageReporterSchema: GenMessage<UsageReporter> = /*@__PURE__*/
  *    with the same key changes nothing and answers with the first one's revision;
  *    with the same key but other content it is refused (ALREADY_EXISTS,
  *    IDEMPOTENCY_KEY_REUSED). Kept until 100,000 further transactions were committed,
- *    also where history keeps fewer because they are large. A key is kept with the
- *    revision that its write made: one that was refused, only tried or changed
- *    nothing leaves none, so that the same request later is carried out anew, and
- *    may then change something.
+ *    also where history keeps fewer because they are large. That of a write that
+ *    changed nothing is kept too, with the revision that it was answered with, until
+ *    then or until 100,000 further such writes: no attempt at it changes anything
+ *    later. One that was refused or only tried leaves no key, so that the same
+ *    request later is carried out anew.
  *  - `comment`: why, for history. At most 1,024 characters.
  *  - `dry_run`: check everything, change nothing; `revision` in the answer is then 0.
  *

@@ -3,7 +3,6 @@ import {
   type AdminService,
   type ChangeSegmentKeysRequest,
   ChangeSegmentKeysRequestSchema,
-  type ChangeSegmentKeysResponse,
   ChangeSegmentKeysResponseSchema,
   type SegmentKeyCounts,
   SegmentKeyCountsSchema,
@@ -12,71 +11,49 @@ import { type Segment, SegmentSchema } from "../../../gen/flagwire/v1/segment_pb
 import { environmentNotFound, invalidArgument, resolveEnvironment, segmentNotFound } from "../environment.js";
 import type { ServiceHandlers } from "../handlers.js";
 import { contractLimits } from "../limits.js";
-import { type FieldViolation, isRefusal, type OrRefusal, type Refusal } from "../refusal.js";
+import type { FieldViolation, Refusal } from "../refusal.js";
 import { type Admin, writeFor } from "./admin.js";
-import { answerStore } from "./answer-store.js";
 import { putSegment } from "./records.js";
 import { shownSegment } from "./shown-segment.js";
 
 type Handlers = ServiceHandlers<typeof AdminService>;
 
-/** What a draft does, and the revision that it was made from. */
+/** What a draft does. */
 interface Drafted {
   readonly segment: Segment;
   readonly changed: SegmentKeyCounts;
-  readonly revision: bigint;
 }
 
 export function segmentKeysHandler(admin: Admin): Handlers["changeSegmentKeys"] {
-  return async (request, call) => {
+  return (request, call) => {
     const environment = resolveEnvironment(request.environment);
     const { key } = request;
     const contradictory = refuseContradictions(request);
     if (contradictory !== undefined) return contradictory;
     // Of the last draft: it may be made more than once.
     let drafted: Drafted | undefined;
-    const answer = await writeFor(admin, ChangeSegmentKeysRequestSchema, request, call, {
+    return writeFor(admin, ChangeSegmentKeysRequestSchema, request, call, {
       draft: (catalog) => {
         drafted = undefined;
         if (catalog.environment(environment) === undefined) return environmentNotFound(environment);
         const segment = catalog.segment(environment, key);
         if (segment === undefined) return segmentNotFound(key, environment);
-        drafted = { ...withChanges(segment, request), revision: admin.head.revision };
+        drafted = withChanges(segment, request);
         return { changes: [putSegment(drafted.segment)], reads: "all", brokenReason: "SEGMENT_IN_USE" };
       },
-      answer: (catalog, revision) => {
+      answer: (catalog, revision, isRepetition) => {
         const segment = catalog.segment(environment, key);
         const shown = segment && shownSegment(segment, contractLimits.listedSegmentBytes);
-        return create(ChangeSegmentKeysResponseSchema, { revision, ...(shown && { segment: shown }) });
+        // What was done is told of the attempt that did it.
+        const changed = isRepetition ? undefined : drafted?.changed;
+        return create(ChangeSegmentKeysResponseSchema, {
+          revision,
+          ...(shown && { segment: shown }),
+          ...(changed && { changed }),
+        });
       },
     });
-    return isRefusal(answer) || drafted === undefined ? answer : tellChanges(admin, request, answer, drafted);
   };
-}
-
-/** The answer with what was done; as it is where that was an earlier request of the same idempotency key. */
-function tellChanges(
-  admin: Admin,
-  { idempotencyKey, dryRun }: ChangeSegmentKeysRequest,
-  answer: ChangeSegmentKeysResponse,
-  { changed, revision }: Drafted,
-): Promise<OrRefusal<ChangeSegmentKeysResponse>> {
-  return answerStore(async () => {
-    if (!dryRun && (await isRepetition())) return answer;
-    answer.changed = changed;
-    return answer;
-  });
-  async function isRepetition(): Promise<boolean> {
-    // What depends on everything is committed on the very revision that it was drafted from.
-    if (isChange(changed)) return answer.revision !== revision + 1n;
-    // A write that changes nothing leaves no key.
-    return idempotencyKey !== "" && (await admin.head.store.findIdempotent(idempotencyKey)) !== undefined;
-  }
-}
-
-function isChange(counts: SegmentKeyCounts): boolean {
-  const { addedIncluded, removedIncluded, addedExcluded, removedExcluded } = counts;
-  return addedIncluded + removedIncluded + addedExcluded + removedExcluded > 0;
 }
 
 function refuseContradictions(request: ChangeSegmentKeysRequest): Refusal | undefined {
@@ -95,7 +72,7 @@ function refuseContradictions(request: ChangeSegmentKeysRequest): Refusal | unde
 
 const MAX_NAMED = 100;
 
-function withChanges(segment: Segment, request: ChangeSegmentKeysRequest): Omit<Drafted, "revision"> {
+function withChanges(segment: Segment, request: ChangeSegmentKeysRequest): Drafted {
   const included = changeKeys(segment.included, request.addIncluded, request.removeIncluded);
   const excluded = changeKeys(segment.excluded, request.addExcluded, request.removeExcluded);
   return {

@@ -46,8 +46,11 @@ export interface Write<T> {
   readonly signal: AbortSignal;
   /** Works the changes out, in steps where it is much work. Called again after a conflict with another write. */
   readonly draft: (catalog: Catalog) => OrRefusal<Draft> | Steps<OrRefusal<Draft>>;
-  /** Makes the answer from the state after the write; revision 0 for a dry run. */
-  readonly answer: (catalog: Catalog, revision: bigint) => OrRefusal<T>;
+  /**
+   * Makes the answer from the state after the write; revision 0 for a dry run. `isRepetition`: an earlier attempt was carried
+   * out, and the draft was not.
+   */
+  readonly answer: (catalog: Catalog, revision: bigint, isRepetition: boolean) => OrRefusal<T>;
 }
 
 const MAX_ATTEMPTS = 100;
@@ -62,6 +65,8 @@ const MAX_PAUSING_ATTEMPTS = 5;
 interface PreparedDraft extends Draft {
   /** The revision that it was made from. The head may have moved on since. */
   readonly revision: bigint;
+  /** What it decided on, also where it came to the conclusion that there is nothing to change. */
+  readonly decided: readonly RecordId[];
 }
 
 /** What came of preparing a write: `again` where the state moved meanwhile. */
@@ -114,15 +119,17 @@ export class Writer {
     if (draft === "again") return draft;
     if (!isRefusal(draft) && isWorthCommitting(write, draft)) return this.#commit(write, draft);
     const answer = this.#answerUncommitted(write, draft);
-    // Looked up after the draft was made: if that was refused, or is empty, because of an earlier attempt at the same
-    // write, then that attempt is found. The store looks for those that are committed.
+    // Looked up after the draft was made: if that was refused because of an earlier attempt at the same write, then that
+    // attempt is found. The store looks for those that are committed.
     return (await this.#findRepeated(write)) ?? answer;
   }
 
   #answerUncommitted<T>(write: Write<T>, draft: OrRefusal<Draft>): OrRefusal<T> {
     if (isRefusal(draft)) return draft;
     const { catalog, revision } = this.head;
-    return write.fields.dryRun ? write.answer(catalog.with(draft.changes), 0n) : write.answer(catalog, revision);
+    return write.fields.dryRun
+      ? write.answer(catalog.with(draft.changes), 0n, false)
+      : write.answer(catalog, revision, false);
   }
 
   /** A promise only where it paused. */
@@ -154,7 +161,7 @@ export class Writer {
     }
     const findings = draft.unchecked ? [] : yield* checkChanges(head, changes);
     if (findings.length > 0) return refuseFindings(findings, draft.brokenReason);
-    return { ...draft, changes, revision };
+    return { ...draft, changes, revision, decided: draft.changes.map(({ id }) => id) };
   }
 
   #refuseStale(expected: bigint | undefined, draft: Draft): Refusal | undefined {
@@ -175,7 +182,7 @@ export class Writer {
     const { head } = this;
     const { idempotencyKey, comment } = write.fields;
     const seen = draft.revision;
-    const ids = draft.reads === "all" ? [] : [...draft.changes.map(({ id }) => id), ...draft.reads];
+    const ids = draft.reads === "all" ? [] : [...draft.decided, ...draft.reads];
     const preconditions: Precondition[] =
       draft.reads === "all"
         ? [{ kind: "head", revision: seen }]
@@ -194,8 +201,9 @@ export class Writer {
   async #conclude<T>(write: Write<T>, result: CommitResult): Promise<OrRefusal<T> | "again"> {
     switch (result.kind) {
       case "committed":
+      case "unchanged":
         await this.head.reached(result.revision);
-        return write.answer(this.head.catalog, result.revision);
+        return write.answer(this.head.catalog, result.revision, false);
       case "repeated":
         return this.#answerRepeated(write, result.write);
       case "conflict":
@@ -222,11 +230,11 @@ export class Writer {
 
   async #answerRepeated<T>(write: Write<T>, earlier: IdempotentWrite): Promise<OrRefusal<T>> {
     if (earlier.fingerprint !== write.fingerprint) {
-      const message = `the idempotency key was used for another write, which made revision ${earlier.revision}`;
+      const message = `the idempotency key was used for another write, answered with revision ${earlier.revision}`;
       return new Refusal("ALREADY_EXISTS", "IDEMPOTENCY_KEY_REUSED", message);
     }
     await this.head.reached(earlier.revision);
-    return write.answer(this.head.catalog, earlier.revision);
+    return write.answer(this.head.catalog, earlier.revision, true);
   }
 }
 
@@ -242,8 +250,12 @@ function cancelled(): Refusal {
   return new Refusal("CANCELLED", "CANCELLED", "the caller has gone; nothing was changed");
 }
 
-function isWorthCommitting<T>(write: Write<T>, draft: Draft): boolean {
-  return draft.changes.length > 0 && !write.fields.dryRun;
+/**
+ * A write that changes nothing keeps its idempotency key: an earlier attempt that is still on its way, and would find
+ * something to change later, must not do so after the answer.
+ */
+function isWorthCommitting<T>({ fields }: Write<T>, draft: Draft): boolean {
+  return !fields.dryRun && (draft.changes.length > 0 || fields.idempotencyKey !== "");
 }
 
 function revisionConflict(expected: bigint, actual: bigint, why: string): Refusal {
