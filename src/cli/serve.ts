@@ -15,6 +15,16 @@ import type { Session } from "./session.js";
 /** The composition root of the service: opens everything in order, serves until told to stop, closes in reverse. */
 export async function serve(session: Session, options: ServeOptions): Promise<ExitCode> {
   const log = createLogger(session.io.stderr);
+  // The clock's timers keep nothing alive, and while draining there may be nothing else: the process would end half-way.
+  const awake = setInterval(() => undefined, 2 ** 30);
+  try {
+    return await serveOpened(session, options, log);
+  } finally {
+    clearInterval(awake);
+  }
+}
+
+async function serveOpened(session: Session, options: ServeOptions, log: Logger): Promise<ExitCode> {
   const seed = options.seed === undefined ? undefined : await readSeed(session, options.seed);
   const store = await openLmdbStore({ path: options.data, clock: session.io.clock });
   if (isStoreProblem(store)) throw new CliFailure(ExitCode.refused, store.message);
