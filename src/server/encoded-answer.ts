@@ -8,9 +8,9 @@ import {
   EvaluateResponseSchema,
   EvaluationErrorSchema,
 } from "../../gen/flagwire/v1/evaluation_service_pb.js";
+import { createFrame, FRAME_PREFIX_BYTES, toFrame } from "../base/index.js";
 import type { Outcome } from "../engine/index.js";
 import type { Encoded } from "./handlers.js";
-import { createFrame, FRAME_PREFIX_BYTES, toFrame } from "./message-frame.js";
 
 /** One answer, alone or in a BulkEvaluateResponse. */
 export interface EncodedAnswer extends Encoded<EvaluateResponse> {

@@ -9,6 +9,8 @@ export interface Call {
   header(name: string): string | undefined;
   /** The client's address. */
   readonly peer: string;
+  /** What the client calls itself, for the log. Set by a handler that learns of it, to a text of bounded length. */
+  clientName?: string | undefined;
 }
 
 /**
@@ -18,7 +20,7 @@ export interface Call {
 export interface Encoded<T> {
   readonly message: T;
   readonly bytes: Uint8Array;
-  /** `bytes` in a frame (see message-frame.ts), where they are kept so. Whoever sends it does not change it. */
+  /** `bytes` in a frame (see base/message-frame.ts), where they are kept so. Whoever sends it does not change it. */
   readonly frame?: Buffer;
 }
 
@@ -52,7 +54,7 @@ export interface UnaryHandler<I, O> {
 export interface AnswerCursor<T> {
   /**
    * What to send now. A refusal ends the stream with that status. Undefined where there is nothing: then `onNews` is called
-   * once, when there may be, or, where the stream has `ended`, never. Does not throw.
+   * once, when there may be, or, where the stream has `ended`, never. What it throws is logged, and ends the stream INTERNAL.
    */
   next(): OrRefusal<T | Encoded<T>> | undefined;
   /** Nothing will come any more: the stream ends with OK. */
@@ -61,7 +63,10 @@ export interface AnswerCursor<T> {
   close(): void;
 }
 
-/** Opens a stream as a cursor. `onNews` is not called before this has returned, and does not throw. */
+/**
+ * Opens a stream as a cursor. `onNews` is not called before this has returned, and does not throw. From then on the call has no
+ * header but `authorization`: a stream lasts, and its headers are the client's to fill.
+ */
 export type CursorHandler<I, O> = (request: I, call: Call, onNews: () => void) => OrRefusal<AnswerCursor<O>>;
 
 /** The implementation of a server-streaming method. */

@@ -35,7 +35,7 @@ export interface ListenerOptions {
   /** Default: each of `defaultTransportLimits`. */
   readonly limits?: Partial<TransportLimits>;
   /** See TransportOptions. */
-  readonly unaryBy?: "stream" | "grpc-js";
+  readonly answeredBy?: "stream" | "grpc-js";
   /** Default: TCP, at `host` and `port`. */
   readonly source?: SocketSource;
 }

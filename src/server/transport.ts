@@ -68,7 +68,7 @@ export interface TransportOptions {
    * What answers unary gRPC calls, and streams whose handlers give cursors: this server on their HTTP/2 streams, or grpc-js, as it
    * answers all others. The two differ in little but speed. Default: this server.
    */
-  readonly unaryBy?: "stream" | "grpc-js";
+  readonly answeredBy?: "stream" | "grpc-js";
   /** Called when a client that did not read was cut off. */
   readonly onStalled: () => void;
 }

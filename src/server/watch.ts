@@ -2,42 +2,43 @@ import type { EvaluationService, WatchRequest } from "../../gen/flagwire/v1/eval
 import type { WatchResponse } from "../../gen/flagwire/v1/watch_pb.js";
 import type { Frame, WatchCursor, WatchHub, WatchTarget } from "../watch/index.js";
 import { environmentNotFound, invalidArgument, resolveEnvironment } from "./environment.js";
-import type { AnswerCursor, AnswerStream, ServiceHandlers } from "./handlers.js";
+import type { AnswerCursor, AnswerStream, Call, ServiceHandlers } from "./handlers.js";
 import { isRefusal, type OrRefusal, Refusal } from "./refusal.js";
 
 /** The handler of EvaluationService.Watch, whatever the transport. */
 export function watchHandler({ hub }: { readonly hub: WatchHub }): ServiceHandlers<typeof EvaluationService>["watch"] {
   async function* frames(
     request: WatchRequest,
-    { signal }: { readonly signal: AbortSignal },
+    call: Pick<Call, "signal" | "clientName">,
   ): AnswerStream<WatchResponse> {
-    const target = toTarget(hub, request);
+    const target = toTarget(hub, request, call);
     if (isRefusal(target)) {
       yield target;
       return;
     }
     let isAnswered = false;
-    for await (const frame of hub.watch(target, signal)) {
+    for await (const frame of hub.watch(target, call.signal)) {
       isAnswered = isUpdate(frame);
       yield frame;
     }
     if (!target.once || !isAnswered) yield streamEnded;
   }
   // What every watcher costs: no generator, promise or signal.
-  const open = (request: WatchRequest, _call: unknown, onNews: () => void): OrRefusal<AnswerCursor<WatchResponse>> => {
-    const target = toTarget(hub, request);
+  const open = (request: WatchRequest, call: Call, onNews: () => void): OrRefusal<AnswerCursor<WatchResponse>> => {
+    const target = toTarget(hub, request, call);
     return isRefusal(target) ? target : new WatchAnswers(hub.open(target, onNews), target.once === true);
   };
   return Object.assign(frames, { open });
 }
 
-function toTarget(hub: WatchHub, request: WatchRequest): OrRefusal<WatchTarget> {
+function toTarget(hub: WatchHub, request: WatchRequest, call: Pick<Call, "clientName">): OrRefusal<WatchTarget> {
   const environment = resolveEnvironment(request.environment);
   if (request.clientName.length > 256) {
     return invalidArgument([{ field: "client_name", description: "is longer than 256 characters" }]);
   }
   if (!hub.has(environment)) return environmentNotFound(environment);
-  const { position, once } = request;
+  const { clientName, position, once } = request;
+  if (clientName !== "") call.clientName = clientName;
   return { environment, position, once };
 }
 

@@ -1,5 +1,5 @@
 import type { HistoryEntry } from "../../gen/flagwire/v1/history_pb.js";
-import { invariant } from "../base/index.js";
+import { type Clock, invariant } from "../base/index.js";
 import { type CommitPlan, checkTransaction, planCommit } from "./commit-plan.js";
 import { encodeUnchanged, putUnchanged } from "./idempotency-keys.js";
 import { type Acknowledged, LiveLog, type WindowBounds } from "./live-log.js";
@@ -26,6 +26,8 @@ export interface LogStoreOptions {
   /** A commit that would leave less than this is refused. */
   readonly minFreeBytes: number;
   readonly readOnly: boolean;
+  /** Tells how long a reader has kept others waiting. Default: the machine's. */
+  readonly clock?: Clock;
   /** Runs last, after the tables were closed. */
   readonly release: () => Promise<void>;
 }
@@ -79,7 +81,7 @@ export class LogStore implements Store {
     this.epoch = epoch;
     this.#assigned = this.#data.head;
     this.#opened = opened;
-    this.#log = new LiveLog(this.#data.edges, options.window, (revision) => this.#read(revision));
+    this.#log = new LiveLog(this.#data.edges, options.window, (revision) => this.#read(revision), options.clock);
     let resolveFailed: (failure: StoreFailure) => void = () => undefined;
     this.failed = new Promise((resolve) => {
       resolveFailed = resolve;

@@ -27,6 +27,7 @@ const ignore = (): void => {};
 /**
  * A cursor in a feed. There may be tens of thousands, so one that waits is this object alone: no timer, promise or listener.
  *
+ *     begun ──ahead of the head──▶ waiting        begun ──else──▶ sending
  *     sending ──last taken, nothing new──▶ waiting ──news, heartbeat, age──▶ sending (onNews)
  *     sending ──goodbye, or the only update, taken──▶ ended        any ──close──▶ ended
  */
@@ -47,7 +48,8 @@ export class FeedCursor implements WatchCursor, Watcher, Scheduled {
   #isWaiting = false;
   #isLeaving = false;
   #ended = false;
-  #heartbeatAtMs = 0;
+  /** When the next heartbeat is due; before the first update, until when that may wait for a head that is behind. */
+  #silentUntilMs: number;
   #endsAtMs: number;
 
   /** Without a feed, because there is no such environment, it only says goodbye. */
@@ -63,7 +65,9 @@ export class FeedCursor implements WatchCursor, Watcher, Scheduled {
     this.#isOnce = once;
     this.#position = position;
     this.#onNews = onNews;
-    this.#endsAtMs = feed === undefined ? 0 : clock.monotonicMs() + jitter(limits.maxAgeMs, 0.1, random);
+    const nowMs = clock.monotonicMs();
+    this.#silentUntilMs = nowMs + limits.catchUpMs;
+    this.#endsAtMs = feed === undefined ? 0 : nowMs + jitter(limits.maxAgeMs, 0.1, random);
     feed?.join(this);
   }
 
@@ -72,11 +76,11 @@ export class FeedCursor implements WatchCursor, Watcher, Scheduled {
   }
 
   get isLeaving(): boolean {
-    return this.#isLeaving;
+    return this.#isLeaving || this.#endsAtMs === Number.NEGATIVE_INFINITY;
   }
 
   get dueAtMs(): number {
-    return Math.min(this.#heartbeatAtMs, this.#endsAtMs);
+    return Math.min(this.#silentUntilMs, this.#endsAtMs);
   }
 
   next(): Frame | undefined {
@@ -128,7 +132,7 @@ export class FeedCursor implements WatchCursor, Watcher, Scheduled {
       this.close();
       return undefined;
     }
-    if (this.#isSending) this.#heartbeatAtMs = nowMs + jitter(limits.heartbeatMs, 0.25, random);
+    if (this.#isSending) this.#silentUntilMs = nowMs + jitter(limits.heartbeatMs, 0.25, random);
     this.#isSending = false;
     const farewell = this.#farewell(nowMs);
     if (farewell !== undefined) {
@@ -151,12 +155,13 @@ export class FeedCursor implements WatchCursor, Watcher, Scheduled {
     const feed = this.#feed;
     if (feed === undefined) return NOTHING;
     const before = this.#position;
+    if (!this.#hasBegun && before !== undefined && feed.isAhead(before) && nowMs < this.#silentUntilMs) return NOTHING;
     const isFirst = !this.#hasBegun;
     this.#hasBegun = true;
     this.#position = feed.position;
     if (isFirst || before === undefined) return feed.firstUpdate(before);
     if (before !== feed.position) return feed.nextUpdate(before);
-    return nowMs >= this.#heartbeatAtMs ? feed.heartbeat() : NOTHING;
+    return nowMs >= this.#silentUntilMs ? feed.heartbeat() : NOTHING;
   }
 
   #farewell(nowMs: number): Farewell | undefined {

@@ -6,7 +6,7 @@ import { Head } from "./head.js";
 import { deletionOf, EncodedItem, ItemState, isDeletion, type WatchItemId, watchItemId } from "./item.js";
 import type { WatchLimits } from "./options.js";
 import { type RetainedChange, RetainedWindow } from "./retained-window.js";
-import { type Listener, Wave } from "./wave.js";
+import type { Listener, Waves } from "./waves.js";
 
 /** What an environment is at a revision: everything (`reset`), or what the revision changed (`publish`). */
 export interface Publication {
@@ -18,7 +18,7 @@ export interface Publication {
 
 /** A stream of the environment. */
 export interface Watcher extends Listener {
-  /** It has said goodbye. */
+  /** It has said goodbye, or is about to. */
   readonly isLeaving: boolean;
   /** Makes it say goodbye when it is next woken. */
   recycle(): void;
@@ -27,7 +27,6 @@ export interface Watcher extends Listener {
 /** Everything that watchers of one environment read: its items, its recent past and its head. */
 export class Feed {
   readonly #watchers = new Set<Watcher>();
-  readonly #wave = new Wave(this.#watchers);
   #items = new Map<WatchItemId, ItemState>();
   #window: RetainedWindow;
   #head: Head;
@@ -39,6 +38,7 @@ export class Feed {
     readonly limits: WatchLimits,
     readonly clock: Clock,
     readonly tally: Tally,
+    readonly waves: Waves,
   ) {
     this.#head = this.#createHead(publication);
     this.#window = new RetainedWindow(publication.position.revision, limits.retainedIds);
@@ -109,12 +109,18 @@ export class Feed {
   wake(): void {
     this.#stopBookmark?.();
     this.#stopBookmark = undefined;
-    this.#wave.start();
+    this.waves.start(this.#watchers);
   }
 
   /** Lets the watchers know of a position that brought nothing, but not of each such position. */
   #bookmark(): void {
     this.#stopBookmark ??= this.clock.after(this.limits.bookmarkDelayMs, () => this.wake());
+  }
+
+  /** Whether a position is of this epoch and still to come. */
+  isAhead({ epoch, revision }: Position): boolean {
+    const head = this.#head.position;
+    return epoch === head.epoch && revision > head.revision;
   }
 
   /** The update for a stream that begins: always one, whatever the position. */

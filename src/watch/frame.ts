@@ -7,9 +7,9 @@ import {
   type WatchResponse,
   WatchResponseSchema,
 } from "../../gen/flagwire/v1/watch_pb.js";
+import { FRAME_PREFIX_BYTES, joinFrame } from "../base/index.js";
 import type { Tally } from "./counts.js";
 import type { EncodedItem } from "./item.js";
-import { FRAME_PREFIX_BYTES, joinFrame } from "./message-frame.js";
 
 /**
  * What a frame carries. An update's begin is in its first frame, its commit in its last. A part of something large is with

@@ -5,6 +5,9 @@ import { Frame } from "./frame.js";
 import type { EncodedItem } from "./item.js";
 import { updateFrames } from "./update-frames.js";
 
+/** From so many revisions. Watchers come from the same few, but anybody may ask from any, and each delta may hold everything. */
+const MAX_DELTAS = 16;
+
 /**
  * The newest revision of an environment with the frames that lead to it, each made once, when first needed, and shared.
  * A new revision makes a new head; streams in the middle of an update finish it with the frames that they have.
@@ -12,6 +15,8 @@ import { updateFrames } from "./update-frames.js";
 export class Head {
   readonly #commit;
   readonly #deltas = new Map<bigint, readonly Frame[]>();
+  /** The key of the delta that was used last. */
+  #newestFrom: bigint | undefined;
   #full: readonly Frame[] | undefined;
   #none: readonly Frame[] | undefined;
   #heartbeat: readonly Frame[] | undefined;
@@ -32,11 +37,15 @@ export class Head {
 
   /** The update from an earlier revision; `items` is called if nobody has come from there yet. */
   delta(fromRevision: bigint, items: () => readonly EncodedItem[]): readonly Frame[] {
-    let frames = this.#deltas.get(fromRevision);
-    if (frames === undefined) {
-      frames = this.#update(UpdateKind.DELTA, items());
-      this.#deltas.set(fromRevision, frames);
-    }
+    const kept = this.#deltas.get(fromRevision);
+    // In a fan-out nearly all come from the same one.
+    if (kept !== undefined && fromRevision === this.#newestFrom) return kept;
+    const frames = kept ?? this.#update(UpdateKind.DELTA, items());
+    // The one that was used last is let go of last.
+    this.#deltas.delete(fromRevision);
+    this.#deltas.set(fromRevision, frames);
+    this.#newestFrom = fromRevision;
+    if (this.#deltas.size > MAX_DELTAS) this.#dropOldestDelta();
     return frames;
   }
 
@@ -55,6 +64,14 @@ export class Head {
   release(): void {
     for (const frame of this.#full ?? []) frame.release();
     for (const frames of this.#deltas.values()) for (const frame of frames) frame.release();
+  }
+
+  #dropOldestDelta(): void {
+    for (const [revision, frames] of this.#deltas) {
+      this.#deltas.delete(revision);
+      for (const frame of frames) frame.release();
+      return;
+    }
   }
 
   #update(kind: UpdateKind, items: readonly EncodedItem[]): readonly Frame[] {

@@ -12,7 +12,7 @@ import { Schedule } from "./schedule.js";
 import type { WatchCursor } from "./watch-cursor.js";
 import { watchFrames } from "./watch-frames.js";
 import type { WatchTarget } from "./watch-target.js";
-import { Wave } from "./wave.js";
+import { Waves } from "./waves.js";
 
 /** Times are rounded to so many parts of the time between heartbeats: 250 ms, far from what is promised. */
 const TICKS_PER_HEARTBEAT = 40;
@@ -66,6 +66,7 @@ export function createWatchHub(options: WatchHubOptions): WatchHub {
   const { clock, random } = options;
   const limits = resolveLimits(options);
   const tally = createTally();
+  const waves = new Waves();
   const feeds = new Map<string, Feed>();
   let farewell: Farewell | undefined;
   const schedule = new Schedule(clock, Math.max(1, limits.heartbeatMs / TICKS_PER_HEARTBEAT));
@@ -83,7 +84,7 @@ export function createWatchHub(options: WatchHubOptions): WatchHub {
   return {
     reset(environment, publication) {
       const feed = feeds.get(environment);
-      if (feed === undefined) feeds.set(environment, new Feed(publication, limits, clock, tally));
+      if (feed === undefined) feeds.set(environment, new Feed(publication, limits, clock, tally, waves));
       else feed.reset(publication);
     },
     publish: (environment, publication) => feedOf(environment).publish(publication),
@@ -106,7 +107,7 @@ export function createWatchHub(options: WatchHubOptions): WatchHub {
       }
       const picked = pickSome(staying, count, random);
       for (const watcher of picked) watcher.recycle();
-      new Wave(new Set(picked)).start();
+      waves.start(new Set(picked));
     },
     counts: () => ({ environments: feeds.size, ...tally }),
   };

@@ -1,10 +1,9 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { type WatchItem, WatchItemSchema, WatchResponseSchema } from "../../gen/flagwire/v1/watch_pb.js";
-import { invariant } from "../base/index.js";
+import { FRAME_PREFIX_BYTES, invariant, joinFrame } from "../base/index.js";
 import type { Tally } from "./counts.js";
 import { cutSegment } from "./cut-segment.js";
-import { FRAME_PREFIX_BYTES, joinFrame } from "./message-frame.js";
 
 /** Names one flag or segment within an environment, such as `flag/new-checkout`. */
 export type WatchItemId = string;

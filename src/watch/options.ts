@@ -27,6 +27,11 @@ export interface WatchLimits {
   readonly bookmarkDelayMs: number;
   /** When a stream is recycled, give or take a tenth. Default 1 h, so that watchers spread over servers again. */
   readonly maxAgeMs: number;
+  /**
+   * How long a stream waits for the head where its client is ahead of it, because another server on the same store was faster.
+   * Default 500 ms, so that the first message comes within 1 s. Whoever is still ahead then gets everything.
+   */
+  readonly catchUpMs: number;
 }
 
 export function resolveLimits(options: Partial<WatchLimits>): WatchLimits {
@@ -36,6 +41,7 @@ export function resolveLimits(options: Partial<WatchLimits>): WatchLimits {
     heartbeatMs: options.heartbeatMs ?? 10_000,
     bookmarkDelayMs: options.bookmarkDelayMs ?? 200,
     maxAgeMs: options.maxAgeMs ?? 3_600_000,
+    catchUpMs: options.catchUpMs ?? 500,
   };
 }
 

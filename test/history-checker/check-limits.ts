@@ -5,6 +5,8 @@ export interface CheckLimits {
   /** How long an unhindered stream may take to its first message, and be silent then. */
   readonly firstMessageMs: number;
   readonly heartbeatMs: number;
+  /** How long a position that is still to come is waited for at least, before everything is sent in its place. */
+  readonly catchUpMs: number;
   /** How long a change may take from being durable to an unhindered stream. */
   readonly changeMs: number;
 }
@@ -14,5 +16,7 @@ export const PROMISED_LIMITS: CheckLimits = {
   keptIdempotencyKeys: 100_000,
   firstMessageMs: 1_000,
   heartbeatMs: 15_000,
+  // Half a second, less what clocks may be apart.
+  catchUpMs: 450,
   changeMs: Number.POSITIVE_INFINITY,
 };

@@ -160,11 +160,16 @@ class StreamReader {
   }
 
   #checkFirst({ kind, items }: OpenUpdate, to: PositionRecord, at: number): void {
-    const { asked, shownBefore } = this.stream;
+    const { asked, openedAt, shownBefore } = this.stream;
     if (shownBefore?.epoch === to.epoch && to.revision < shownBefore.revision) {
       this.findings.add("fresh", `it began at revision ${to.revision}, after ${shownBefore.revision} was shown`, at);
     }
-    if (kind === "full") return;
+    if (kind === "full") {
+      const isEarly =
+        asked?.epoch === to.epoch && asked.revision > to.revision && at - openedAt < this.limits.catchUpMs;
+      if (isEarly) this.findings.add("resynced", `revision ${asked.revision} was not waited for`, at);
+      return;
+    }
     if (asked === undefined) this.findings.add("resynced", `a ${kind} came where nothing was asked for`, at);
     else if (asked.epoch !== to.epoch)
       this.findings.add("resynced", `a ${kind} came for a position of another epoch`, at);

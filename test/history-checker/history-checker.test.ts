@@ -107,6 +107,7 @@ const DAMAGES: readonly (readonly [Property, string, Damage])[] = [
   ["digest", "a wrong digest", (history) => (commit(history, 1).digest = "0".repeat(16))],
   ["resynced", "a delta for another epoch", (history) => (message(history, 0, 3).begin = "delta")],
   ["resynced", "a delta for the future", (history) => (message(history, 0, 4).begin = "delta")],
+  ["resynced", "everything at once for what is still to come", (history) => (stream(history, 4).openedAt = 600)],
   ["resynced", "a delta for nothing", (history) => (message(history, 0).begin = "delta")],
   ["monotonic", "a mirror that goes back", ({ mirrors: [one] }) => one?.sightings.push(part(one.sightings, 2))],
   ["monotonic", "a mirror that forgets", ({ mirrors: [one] }) => one?.sightings.push(part(one.sightings, 0))],

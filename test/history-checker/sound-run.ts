@@ -124,7 +124,7 @@ function toHistory(production: EnvironmentLog): History {
         client: "from the future",
         environment: "production",
         asked: at(9),
-        openedAt: 820,
+        openedAt: 320,
         messages: [update(830, "full", 8, ["flag/a", "segment/s"], production)],
         end: { at: 840, how: "broken" },
       },

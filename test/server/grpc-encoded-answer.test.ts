@@ -2,10 +2,10 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { BulkEvaluateResponseSchema, EvaluateResponseSchema } from "../../gen/flagwire/v1/evaluation_service_pb.js";
+import { toFrame } from "../../src/base/index.js";
 import type { JsonValue, Outcome } from "../../src/engine/index.js";
 import { BulkAnswer, EncodedResponse, OutcomeAnswer } from "../../src/server/encoded-answer.js";
 import type { Encoded } from "../../src/server/handlers.js";
-import { toFrame } from "../../src/server/message-frame.js";
 import { runs } from "../engine/arbitrary-words.js";
 
 const optional = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: undefined });

@@ -407,7 +407,7 @@ describe("the time limit of a unary call", () => {
 
   it("bounds that too where grpc-js answers, by cutting off the connection", async () => {
     const clock = createManualClock();
-    await restart({ clock, limits: { stallTimeoutMs: 5_000 }, unaryBy: "grpc-js" });
+    await restart({ clock, limits: { stallTimeoutMs: 5_000 }, answeredBy: "grpc-js" });
     session.destroy();
     session = connect(server.url, { settings: { initialWindowSize: 0 } });
     session.on("error", () => {});

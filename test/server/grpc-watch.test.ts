@@ -47,7 +47,11 @@ const serviceOf = (watch: WatchHandler) =>
     watch,
   });
 
-async function start(limits: Partial<TransportLimits> = {}, watch?: WatchHandler): Promise<void> {
+async function start(
+  limits: Partial<TransportLimits> = {},
+  watch?: WatchHandler,
+  guard: typeof guardService = guardService,
+): Promise<void> {
   clock = createManualClock();
   hub = createWatchHub({ clock, random: () => 0.5 });
   publisher = new Publisher(hub, [booleanFlag("a", 1)]);
@@ -55,7 +59,7 @@ async function start(limits: Partial<TransportLimits> = {}, watch?: WatchHandler
   const opened = await openListener({
     host: "127.0.0.1",
     port: 0,
-    services: [guardService(serviceOf(watch ?? watchHandler({ hub })))],
+    services: [guard(serviceOf(watch ?? watchHandler({ hub })))],
     health: createHealthState(),
     log: pino({ level: "debug" }, { write: (line: string) => void log.push(JSON.parse(line)) }),
     clock,
@@ -257,6 +261,47 @@ describe("a stream with a cursor", () => {
   });
 });
 
+describe("what a stream with a cursor keeps of its request", () => {
+  const opened = async (headers: Record<string, string>) => {
+    const calls: Call[] = [];
+    const seen: (string | undefined)[] = [];
+    const watch = watchBy((_request, call) => {
+      calls.push(call);
+      seen.push(call.header("x-trace"), call.header("authorization"));
+      return { next: () => undefined, ended: false, close() {} };
+    });
+    await restart({}, watch, (served) => served);
+    new Stream(requestFrame(), headers);
+    await vi.waitFor(() => expect(calls).toHaveLength(1), { interval: 5 });
+    return { call: calls[0], seen };
+  };
+
+  it("is its token, and no other header once it is open", async () => {
+    const { call, seen } = await opened({ "x-trace": "t".repeat(30_000), authorization: "Bearer token" });
+    expect(seen).toEqual(["t".repeat(30_000), "Bearer token"]);
+    expect([call?.header("x-trace"), call?.header("authorization")]).toEqual([undefined, "Bearer token"]);
+  });
+
+  it("is nothing where it has no token", async () => {
+    const { call } = await opened({ "x-trace": "1" });
+    expect([call?.header("x-trace"), call?.header("authorization")]).toEqual([undefined, undefined]);
+  });
+
+  it("is what its client calls itself, which the log tells when that is cut off, on one line and readably", async () => {
+    await restart({ stallTimeoutMs: 8_000 });
+    session.destroy();
+    session = connectTo(0);
+    const stream = new Stream(requestFrame({ clientName: "shop\n\u202e2" }));
+    await watchers(1);
+    for (let seconds = 0; seconds < 8; seconds++) clock.advance(1_000);
+    await stream.closed;
+    expect(log).toContainEqual(
+      expect.objectContaining({ msg: "cut off a client that did not read", clientName: "shop\\n\\u202e2" }),
+    );
+    await noTimers();
+  });
+});
+
 describe("a stream with a cursor is refused", () => {
   it.each([
     ["an environment that is not there", requestFrame({ environment: "nowhere" }), {}, "5"],
@@ -272,6 +317,24 @@ describe("a stream with a cursor is refused", () => {
     expect(stream.headers).toMatchObject({ "grpc-status": status });
     expect(stream.headers["grpc-status-details-bin"]).toBeDefined();
     expect([stream.messages, hub.counts().watchers]).toEqual([[], 0]);
+    await noTimers();
+  });
+
+  it("for a request that is larger than anything that opens a stream, before it has come", async () => {
+    const padding = (sizeBytes: number): Buffer => {
+      // A field that nobody knows: a tag of two bytes, a length of three, and so many zeros.
+      const bytes = Buffer.alloc(sizeBytes);
+      const lengthBytes = sizeBytes - 5;
+      bytes.set([0x82, 0x7d, 0x80 | (lengthBytes & 0x7f), 0x80 | ((lengthBytes >> 7) & 0x7f), lengthBytes >> 14]);
+      return toFrame(bytes);
+    };
+    const largest = new Stream(padding(65_536));
+    expect(await largest.stories(1)).toEqual(["full[a]@1"]);
+    largest.stream.close();
+    const stream = new Stream(null);
+    stream.stream.write(padding(65_537).subarray(0, 100));
+    expect(await stream.end()).toBe("8");
+    await watchers(0);
     await noTimers();
   });
 

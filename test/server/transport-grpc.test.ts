@@ -32,13 +32,13 @@ let server: TestServer;
 let sessions: Http2SessionManager;
 let raw: RawClient;
 /** What answers unary calls: the two must not differ. */
-let unaryBy: "stream" | "grpc-js" = "stream";
+let answeredBy: "stream" | "grpc-js" = "stream";
 
 beforeEach(() => start());
 afterEach(() => stop());
 
 async function start(options: Parameters<typeof openTestServer>[0] = {}): Promise<void> {
-  server = await openTestServer({ unaryBy, ...options });
+  server = await openTestServer({ answeredBy, ...options });
   sessions = new Http2SessionManager(server.url);
   raw = new RawClient(new URL(server.url).host, credentials.createInsecure());
 }
@@ -128,17 +128,17 @@ async function statusByHttp2(path: string, message: Uint8Array, headers: Outgoin
 
 const unaryPaths = ["stream", "grpc-js"] as const;
 
-function answeredBy(path: typeof unaryBy): void {
+function whenAnsweredBy(path: typeof answeredBy): void {
   beforeAll(() => {
-    unaryBy = path;
+    answeredBy = path;
   });
   afterAll(() => {
-    unaryBy = "stream";
+    answeredBy = "stream";
   });
 }
 
 describe.each(unaryPaths)("a unary call over gRPC, answered by %s", (path) => {
-  answeredBy(path);
+  whenAnsweredBy(path);
 
   it("is answered by a handler that answers at once", async () => {
     const answer = await evaluation().evaluate({ flagKey: "f" }, { headers: { "x-variant": "on" } });
@@ -261,7 +261,7 @@ describe.each(unaryPaths)("a unary call over gRPC, answered by %s", (path) => {
 });
 
 describe.each(unaryPaths)("a malformed request over gRPC, answered by %s", (path) => {
-  answeredBy(path);
+  whenAnsweredBy(path);
 
   const info = (error: ServiceError) =>
     fromBinary(StatusSchema, error.metadata.get("grpc-status-details-bin")[0] as Buffer).details.map((any) =>
@@ -434,7 +434,11 @@ describe("a client that does not read over gRPC", () => {
 
     expect(server.listener.stats()).toMatchObject({ stalledClients: 1, connections: { grpc: 1 } });
     expect(server.log).toContainEqual(
-      expect.objectContaining({ method: "flagwire.v1.EvaluationService/Watch", stallTimeoutMs: 5_000 }),
+      expect.objectContaining({
+        method: "flagwire.v1.EvaluationService/Watch",
+        clientName: "flood stalled",
+        stallTimeoutMs: 5_000,
+      }),
     );
     expect(await other.evaluate({ flagKey: "f" })).toMatchObject({ flagKey: "f" });
     expect(server.seen.cleanups).toEqual(["flood stalled"]);
@@ -465,7 +469,7 @@ describe("a client that does not read over gRPC", () => {
 
   it("is cut off when it does not take a large unary answer of grpc-js", async () => {
     const clock = createManualClock();
-    await restart({ clock, limits: { stallTimeoutMs: 5_000 }, unaryBy: "grpc-js" });
+    await restart({ clock, limits: { stallTimeoutMs: 5_000 }, answeredBy: "grpc-js" });
     const { session } = largeCall();
     await vi.waitFor(() => expect(clock.pending).toBe(1));
     clock.advance(5_000);
@@ -491,7 +495,7 @@ describe("a client that does not read over gRPC", () => {
 
   it.each(unaryPaths)("is left alone when it has taken its large answer, given by %s", async (by) => {
     const clock = createManualClock();
-    await restart({ clock, limits: { stallTimeoutMs: 5_000 }, unaryBy: by });
+    await restart({ clock, limits: { stallTimeoutMs: 5_000 }, answeredBy: by });
     expect((await evaluation().evaluate({ flagKey: "large" })).variant).toHaveLength(16 * 1024 * 1024);
     await vi.waitFor(() => expect(clock.pending).toBe(0));
   });

@@ -444,7 +444,9 @@ describe("a client that does not read over HTTP/1.1", () => {
     clock.advance(1);
     await vi.waitFor(() => expect(server.seen.cleanups).toEqual(["flood"]));
     expect(server.listener.stats().stalledClients).toBe(1);
-    expect(server.log).toContainEqual(expect.objectContaining({ method: WATCH.slice(1), stallTimeoutMs: 5_000 }));
+    expect(server.log).toContainEqual(
+      expect.objectContaining({ method: WATCH.slice(1), clientName: "flood", stallTimeoutMs: 5_000 }),
+    );
     expect((await postJson(EVALUATE, '{"flagKey":"f"}')).status).toBe(200);
     socket.destroy();
   });

@@ -57,6 +57,16 @@ function openSocket(): { socket: Socket; closed: Promise<void>; received: () => 
   return { socket, closed: new Promise((resolve) => socket.on("close", () => resolve())), received: () => text };
 }
 
+/** A connection from a port of the client's, 0 for any, to an address of the server's, that speaks HTTP/2. */
+async function speakHttp2(to: string, localPort: number): Promise<Socket> {
+  const socket = connectTcp({ host: to, port: server.listener.address.port, localAddress: "127.0.0.1", localPort });
+  socket.on("error", () => {});
+  await new Promise<void>((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+  // The preface, and empty settings.
+  socket.write(Buffer.concat([Buffer.from(PREFACE), Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])]));
+  return socket;
+}
+
 async function serverStillAnswers(): Promise<void> {
   expect(await evaluation().evaluate({ flagKey: "f" })).toMatchObject({ flagKey: "f" });
   expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
@@ -255,6 +265,21 @@ describe("stopping", () => {
     await vi.waitFor(() => expect(session.destroyed).toBe(true));
     await vi.waitFor(() => expect([...server.seen.cleanups].sort()).toEqual(["flood", "parked"]));
   });
+
+  // Others have one loopback address.
+  it.runIf(process.platform === "linux")(
+    "waits for both connections of one client's port to two addresses",
+    async () => {
+      await restart({ host: "0.0.0.0", clock: createManualClock() });
+      const first = await speakHttp2("127.0.0.1", 0);
+      const second = await speakHttp2("127.0.0.2", first.localPort ?? 0);
+      await vi.waitFor(() => expect(server.listener.stats().connections.grpc).toBe(2));
+      first.destroy();
+      await vi.waitFor(() => expect(server.listener.stats().connections.grpc).toBe(1));
+      second.destroy();
+      await vi.waitFor(() => expect(server.listener.stats().connections.grpc).toBe(0));
+    },
+  );
 
   it("ends idle connections at once", async () => {
     await restart({ clock: createManualClock() });

@@ -58,7 +58,7 @@ export async function openTestServer(
     readonly limits?: Partial<TransportLimits>;
     readonly clock?: Clock;
     readonly host?: string;
-    readonly unaryBy?: "stream" | "grpc-js";
+    readonly answeredBy?: "stream" | "grpc-js";
   } = {},
 ): Promise<TestServer> {
   const seen: Seen = { cleanups: [], aborts: [], produced: new Map(), imports: [], peers: [], kept: [] };
@@ -73,7 +73,7 @@ export async function openTestServer(
     log: pino({ level: "debug" }, { write: (line: string) => void log.push(JSON.parse(line)) }),
     clock: options.clock ?? systemClock,
     limits: options.limits ?? {},
-    unaryBy: options.unaryBy ?? "stream",
+    answeredBy: options.answeredBy ?? "stream",
   });
   if (listener instanceof ListenProblem) throw new Error(listener.message);
   return { listener, health, url: `http://127.0.0.1:${listener.address.port}`, seen, log };
@@ -163,6 +163,7 @@ const reasonOf = (call: Call): string => (call.signal.reason as Refusal).code;
 
 /** The client's name says what to do. */
 async function* watch({ clientName }: WatchRequest, call: Call, seen: Seen): AnswerStream<WatchResponse> {
+  call.clientName = clientName;
   const message = create(WatchResponseSchema, { heartbeat: { position: { epoch: "e", revision: 1n } } });
   try {
     if (clientName === "throws at once") throw new Error(SECRET);

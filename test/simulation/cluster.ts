@@ -47,6 +47,7 @@ export class Cluster {
       ...resolveBounds(plan.store),
       minFreeBytes: 1,
       readOnly: false,
+      clock,
       release: async () => undefined,
     });
     this.#store = store;

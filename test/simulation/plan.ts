@@ -81,6 +81,7 @@ export function planOf(seed: number): Plan {
       heartbeatMs: HEARTBEAT_MS,
       bookmarkDelayMs: chance.pick([0, 1, 20, 100]),
       maxAgeMs: chance.pick([3_000, 3_600_000]),
+      catchUpMs: 50,
     },
     maxPauseMs: chance.pick([5, 50, 400]),
     maxLagMs: chance.pick([0, 0, 3, 50]),
@@ -90,8 +91,8 @@ export function planOf(seed: number): Plan {
 
 /** Ten times as fast as usual, like all times of a run. */
 const HEARTBEAT_MS = 1_000;
-/** What is left of 15 s, and of 1 s. */
-export const CHECKED_LIMITS = { heartbeatMs: 1_500, firstMessageMs: 100 };
+/** What is left of 15 s, of 1 s, and of the time that a head is waited for. */
+export const CHECKED_LIMITS = { heartbeatMs: 1_500, firstMessageMs: 100, catchUpMs: 50 };
 
 export const MIRROR_TIMES: MirrorOptions = {
   connectTimeoutMs: 1_000,

@@ -1,6 +1,6 @@
-import { fromBinary } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import { beforeEach, describe, expect, it } from "vitest";
-import { GoodbyeReason, WatchResponseSchema } from "../../gen/flagwire/v1/watch_pb.js";
+import { GoodbyeReason, type Position, PositionSchema, WatchResponseSchema } from "../../gen/flagwire/v1/watch_pb.js";
 import {
   createWatchHub,
   type Frame,
@@ -63,7 +63,11 @@ class Reader {
   }
 }
 
+const position = (revision: number, epoch = "epoch-1"): Position =>
+  create(PositionSchema, { epoch, revision: BigInt(revision) });
 const readers = (hub: WatchHub, count: number) => Array.from({ length: count }, () => new Reader(hub));
+
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 async function settleMany(): Promise<void> {
   for (let round = 0; round < 20; round++) await settle();
@@ -222,6 +226,33 @@ describe("many watchers", () => {
     expect(Math.max(...runs)).toBeLessThan(200);
   });
 
+  it("are told one slice in a turn, whatever the number of environments", async () => {
+    const hub = createHub();
+    const publishers = Array.from({ length: 20 }, (_, i) => new Publisher(hub, [], 1, `environment-${i}`));
+    let told = 0;
+    for (const { environment } of publishers) {
+      for (let count = 0; count < 50; count++) new Reader(hub, { environment }, () => told++);
+    }
+    for (const publisher of publishers) publisher.commit(booleanFlag("a", 2));
+    await turn();
+    expect(told).toBeGreaterThan(0);
+    expect(told).toBeLessThan(200);
+    await settleMany();
+    expect(told).toBe(1_000);
+  });
+
+  it("that were there are told again, although in each turn more come than are told", async () => {
+    const hub = createHub();
+    const publisher = new Publisher(hub);
+    const [first] = readers(hub, 1);
+    for (let turns = 0; turns < 40; turns++) {
+      readers(hub, 200);
+      if (turns === 5 || turns === 8) publisher.commit(booleanFlag("a", turns));
+      await turn();
+    }
+    expect(first?.story).toEqual(["full[]@1", "delta[a]@2", "delta[a]@3"]);
+  });
+
   it("are all brought to the newest revision by what is published in the middle of a fan-out", async () => {
     const hub = createHub();
     const publisher = new Publisher(hub);
@@ -288,6 +319,16 @@ describe("recycling", () => {
     expect(tellFrame(second?.next())).toBe("goodbye");
   });
 
+  it("picks nobody twice, although those who were picked have not been told yet", async () => {
+    const hub = createHub({}, () => 0);
+    new Publisher(hub);
+    const all = readers(hub, 3);
+    hub.recycle(1);
+    hub.recycle(1);
+    await settle();
+    expect(all.map(({ cursor }) => cursor.ended)).toEqual([true, true, false]);
+  });
+
   it("lets a stream finish the update that it is in the middle of", () => {
     const hub = createHub({ maxMessageBytes: 300 });
     new Publisher(
@@ -300,6 +341,123 @@ describe("recycling", () => {
     for (let frame = cursor.next(); frame !== undefined; frame = cursor.next()) story.push(tellFrame(frame));
     expect(story.length).toBeGreaterThan(2);
     expect(story.slice(-2)).toEqual([expect.stringMatching(/@1$/), "goodbye"]);
+  });
+});
+
+describe("a stream whose client is ahead of the head", () => {
+  const ahead = { position: position(5) };
+
+  it.each([
+    ["with nothing new where that reaches its position", 5, "none[]@5"],
+    ["with what is newer where that goes past it", 7, "delta[f6,f7]@7"],
+  ])("waits for the head, and begins %s", async (_, until, update) => {
+    const hub = createHub();
+    const publisher = new Publisher(hub, [], 3);
+    const reader = new Reader(hub, ahead);
+    await clock.advance(400);
+    expect(reader.story).toEqual([]);
+    publisher.commit(booleanFlag("f4", 4));
+    await settle();
+    expect(reader.story).toEqual([]);
+    for (let revision = 5; revision <= until; revision++) publisher.commit(booleanFlag(`f${revision}`, revision));
+    await settle();
+    expect(reader.story).toEqual([update]);
+    publisher.commit(booleanFlag("z", until + 1));
+    await settle();
+    expect(reader.story).toEqual([update, `delta[z]@${until + 1}`]);
+  });
+
+  it("reaches it by revisions that are about something else too", async () => {
+    const hub = createHub();
+    const publisher = new Publisher(hub, [], 4);
+    const reader = new Reader(hub, ahead);
+    publisher.commit();
+    await clock.advance(200);
+    expect(reader.story).toEqual(["none[]@5"]);
+  });
+
+  it("is sent everything within a second where the head does not come, and goes on as others do", async () => {
+    const hub = createHub();
+    const publisher = new Publisher(hub, [booleanFlag("a", 1)], 3);
+    await clock.advance(130);
+    const reader = new Reader(hub, ahead);
+    await clock.advance(499);
+    publisher.commit(booleanFlag("b", 4));
+    await settle();
+    expect(reader.story).toEqual([]);
+    await clock.advance(251);
+    expect(reader.story).toEqual(["full[a,b]@4"]);
+    await clock.advance(15_000);
+    expect(reader.story).toEqual(["full[a,b]@4", "heartbeat@4"]);
+  });
+
+  it("does not wait where its position is of another epoch, or the head's becomes one", async () => {
+    const hub = createHub();
+    new Publisher(hub, [], 3);
+    expect(new Reader(hub, { position: position(5, "epoch-0") }).story).toEqual(["full[]@3"]);
+    const reader = new Reader(hub, ahead);
+    new Publisher(hub, [booleanFlag("a", 1)], 2, "production", "epoch-2");
+    await settle();
+    expect(reader.story).toEqual(["full[a]@2"]);
+  });
+
+  it("ends after its one update, whether the head came or not", async () => {
+    const hub = createHub();
+    const publisher = new Publisher(hub, [], 4);
+    const soon = new Reader(hub, { ...ahead, once: true });
+    const never = new Reader(hub, { position: position(9), once: true });
+    publisher.commit(booleanFlag("a", 5));
+    await settle();
+    expect([soon.story, soon.cursor.ended, never.story]).toEqual([["none[]@5"], true, []]);
+    await clock.advance(750);
+    expect([never.story, never.cursor.ended]).toEqual([["full[a]@5"], true]);
+    expect([hub.counts().watchers, clock.pendingTimers]).toEqual([0, 0]);
+  });
+
+  it.each([
+    ["the server drains", (hub: WatchHub) => hub.goodbye(GoodbyeReason.SHUTDOWN, 0), ["goodbye"]],
+    ["it is recycled", (hub: WatchHub) => hub.recycle(1), ["goodbye"]],
+    ["its environment is removed", (hub: WatchHub) => hub.remove("production"), ["goodbye"]],
+    ["it is closed", (_hub: WatchHub, { cursor }: Reader) => cursor.close(), []],
+  ])("holds nothing after %s while it waits", async (_, end, story) => {
+    const hub = createHub();
+    new Publisher(hub, [], 3);
+    const reader = new Reader(hub, ahead);
+    end(hub, reader);
+    await settle();
+    expect([reader.story, reader.cursor.ended]).toEqual([story, true]);
+    expect([hub.counts().watchers, clock.pendingTimers]).toEqual([0, 0]);
+    await clock.advance(1_000);
+    expect(reader.story).toEqual(story);
+  });
+
+  it("shares one timer with all who wait", async () => {
+    const hub = createHub();
+    new Publisher(hub, [], 3);
+    for (let count = 0; count < 100; count++) new Reader(hub, ahead);
+    expect(clock.pendingTimers).toBe(1);
+  });
+});
+
+describe("a head", () => {
+  it("keeps the deltas that were used last, and no more", () => {
+    const hub = createHub();
+    const publisher = new Publisher(hub);
+    for (let revision = 2; revision <= 40; revision++) publisher.commit(booleanFlag(`f${revision}`, revision));
+    const encodingsOf = (revision: number): number => {
+      const before = hub.counts().frameEncodings;
+      const cursor = hub.open({ environment: "production", position: position(revision), once: true }, () => {});
+      cursor.next()?.frame;
+      cursor.close();
+      return hub.counts().frameEncodings - before;
+    };
+    for (let revision = 1; revision < 40; revision++) {
+      expect(encodingsOf(revision)).toBe(1);
+      // Used again and again, and so kept.
+      expect(encodingsOf(1)).toBe(0);
+    }
+    expect([39, 30, 1].map(encodingsOf)).toEqual([0, 0, 0]);
+    expect([2, 20].map(encodingsOf)).toEqual([1, 1]);
   });
 });
 

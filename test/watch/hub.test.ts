@@ -103,7 +103,6 @@ describe("the first update", () => {
 
   it.each([
     ["of another epoch", position(1, "epoch-0")],
-    ["in the future", position(3)],
     ["from before the hub began", position(0)],
   ])("holds everything where the position is %s", async (_what, from) => {
     const hub = createHub();

@@ -301,7 +301,8 @@ export type WatchRequest = Message<"flagwire.v1.WatchRequest"> & {
   /**
    * Where to go on from: the position of the last commit or heartbeat that came.
    * Absent: from the beginning. A position that is too old, of another epoch or in
-   * the future is answered with a full snapshot.
+   * the future is answered with a full snapshot. One in the future may be of another
+   * process of the same server, so it is given half a second to come.
    *
    * @generated from field: flagwire.v1.Position position = 2;
    */

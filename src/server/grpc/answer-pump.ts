@@ -118,7 +118,9 @@ class AnswerPump {
 
   #write(bytes: Buffer): void {
     const { clock, limits, cutOff } = this.host;
-    this.#stopTimer = clock.after(limits.stallTimeoutMs, () => cutOff(this.#peer, this.bound.name));
+    this.#stopTimer = clock.after(limits.stallTimeoutMs, () => {
+      cutOff({ peer: this.#peer, clientName: this.call.clientName }, this.bound.name);
+    });
     this.surface.write(bytes, this.#onTaken);
   }
 

@@ -1,9 +1,9 @@
 import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import type { MethodDefinition } from "@grpc/grpc-js";
 import type { Logger } from "pino";
+import { toFrame } from "../../base/index.js";
 import type { BoundMethod } from "../bound-method.js";
 import { type Encoded, isEncoded } from "../handlers.js";
-import { toFrame } from "../message-frame.js";
 import type { OrRefusal, Refusal } from "../refusal.js";
 import { refusalOfThrown, undecodable } from "../status.js";
 

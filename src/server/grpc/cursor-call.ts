@@ -41,6 +41,14 @@ export function answerCursor(method: CursorMethod, stream: CallStream, headers: 
   call.start();
 }
 
+const NO_HEADERS: IncomingHttpHeaders = {};
+
+/**
+ * What opens a stream is small. Nothing bounds how many requests are on their way at a time, so what each may hold is bounded more
+ * tightly than a unary call's.
+ */
+const MAX_REQUEST_BYTES = 65_536;
+
 function ignore(): void {}
 
 function onData(this: CallStream, part: Buffer): void {
@@ -73,7 +81,8 @@ function onWantTrailers(this: CallStream): void {
 class CursorCall extends CallScope implements Call, DueCall, WritingStream {
   readonly #method: CursorMethod;
   readonly #stream: ServerHttp2Stream;
-  readonly #headers: IncomingHttpHeaders;
+  /** Until the cursor is opened; then only the token, because a stream lasts, and headers may have 64 KiB. */
+  #headers: IncomingHttpHeaders;
   /** While the request is read. */
   #frame: RequestFrame | undefined;
   #cursor: AnswerCursor<Message> | undefined;
@@ -84,6 +93,7 @@ class CursorCall extends CallScope implements Call, DueCall, WritingStream {
   /** The client's, on the clock's time, in milliseconds. */
   #deadlineMs = Number.POSITIVE_INFINITY;
   writingSinceMs: number | undefined;
+  clientName: string | undefined;
   /** What the stream ends with. */
   trailers: OutgoingHttpHeaders = OK_TRAILERS;
 
@@ -92,7 +102,7 @@ class CursorCall extends CallScope implements Call, DueCall, WritingStream {
     this.#method = method;
     this.#stream = stream;
     this.#headers = headers;
-    this.#frame = new RequestFrame(method.host.limits.maxMessageBytes);
+    this.#frame = new RequestFrame(Math.min(method.host.limits.maxMessageBytes, MAX_REQUEST_BYTES));
   }
 
   header(name: string): string | undefined {
@@ -151,7 +161,7 @@ class CursorCall extends CallScope implements Call, DueCall, WritingStream {
 
   stalled(): void {
     const { bound, host } = this.#method;
-    host.cutOff(this.peer, bound.name);
+    host.cutOff(this, bound.name);
   }
 
   #open(message: Buffer): void {
@@ -165,6 +175,8 @@ class CursorCall extends CallScope implements Call, DueCall, WritingStream {
         return;
       }
       this.#cursor = cursor;
+      const { authorization } = this.#headers;
+      this.#headers = authorization === undefined ? NO_HEADERS : { authorization };
     } catch (thrown) {
       this.#end(refusalOfThrown(thrown, bound.name, host.log));
       return;

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { Clock } from "../../base/index.js";
 import { CallScope } from "../call-scope.js";
 import type { Call } from "../handlers.js";
+import type { Client } from "../report-stalled.js";
 import { cancelledByClient, deadlineExceeded } from "../status.js";
 import type { TransportLimits } from "../transport.js";
 
@@ -20,14 +21,15 @@ export interface GrpcHost {
   readonly clock: Clock;
   readonly log: Logger;
   /** Destroys the connection of a client that does not read. */
-  cutOff(peer: string, method: string): void;
+  cutOff(client: Client, method: string): void;
   /** Counts and logs a client that did not read and was cut off. */
-  reportStalled(peer: string, method: string): void;
+  reportStalled(client: Client, method: string): void;
 }
 
 /** A call that came through grpc-js. */
 export class GrpcCall extends CallScope implements Call {
   readonly #surface: SurfaceCall;
+  clientName: string | undefined;
 
   constructor(surface: SurfaceCall) {
     super();

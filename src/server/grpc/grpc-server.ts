@@ -8,9 +8,11 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { type BoundMethod, bindMethods } from "../bound-method.js";
+import { type Client, reportStalled } from "../report-stalled.js";
 import type { TransportLimits, TransportOptions } from "../transport.js";
 import { bidiHandler, serverStreamHandler } from "./answer-pump.js";
 import { type GrpcMethod, toGrpcMethod } from "./codec.js";
+import { Connections } from "./connections.js";
 import { divertStreams } from "./divert-streams.js";
 import type { GrpcHost } from "./grpc-call.js";
 import { RawStreams } from "./raw-streams.js";
@@ -32,22 +34,18 @@ export function createGrpcServer(options: TransportOptions): GrpcServer {
   // grpc-js writes to the console what it cannot parse, with its content. The setting is one for the whole process.
   setLogVerbosity(logVerbosity.NONE);
   const server = new Server(toServerOptions(options.limits));
-  const sockets = new Map<string, Socket>();
-  const reportStalled = (peer: string, method: string): void => {
-    const { stallTimeoutMs } = options.limits;
-    options.log.warn({ peer, method, stallTimeoutMs }, "cut off a client that did not read");
-    options.onStalled();
-  };
+  const connections = new Connections();
+  const report = (client: Client, method: string): void => reportStalled(client, method, options);
   // The only public way to be rid of a call whose client does not read: ending, destroying or failing it all wait behind
   // flow control. It costs the client its other calls on this connection too.
-  const cutOff = (peer: string, method: string): void => {
-    const socket = sockets.get(peer);
+  const cutOff = (client: Client, method: string): void => {
+    const open = connections.of(client.peer).filter((socket) => !socket.destroyed);
     // Where several of its calls stall, the first costs it all of them.
-    if (socket === undefined || socket.destroyed) return;
-    reportStalled(peer, method);
-    socket.destroy();
+    if (open.length === 0) return;
+    report(client, method);
+    for (const socket of open) socket.destroy();
   };
-  const host: GrpcHost = { ...options, cutOff, reportStalled };
+  const host: GrpcHost = { ...options, cutOff, reportStalled: report };
   const raw = new RawStreams(host);
   for (const served of options.services) {
     const methods = bindMethods(served);
@@ -62,37 +60,29 @@ export function createGrpcServer(options: TransportOptions): GrpcServer {
   }
   // TLS ends at the listener, so its sockets are "insecure" here.
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
-  const diversion = options.unaryBy === "grpc-js" ? { ...raw, pick: () => undefined } : raw;
+  const diversion = options.answeredBy === "grpc-js" ? { ...raw, pick: () => undefined } : raw;
   if (!divertStreams(server, diversion)) {
     options.log.warn(
       "this version of grpc-js is not known: calls are slower, streams take more memory, and malformed tokens are overlooked",
     );
   }
-  /** Called whenever the last connection has closed. */
-  let emptied: () => void = () => {};
   return {
     serve(socket) {
-      const peer = toPeer(socket);
-      sockets.set(peer, socket);
-      socket.once("close", () => {
-        sockets.delete(peer);
-        if (sockets.size === 0) emptied();
-      });
+      connections.add(socket);
       injector.injectConnection(socket);
     },
     get connections() {
-      return sockets.size;
+      return connections.size;
     },
     drain: () =>
       new Promise((resolve) => {
-        // grpc-js waits forever for a session that is just being destroyed when it is asked: Node does not call back then.
-        emptied = resolve;
         server.tryShutdown(() => resolve());
-        if (sockets.size === 0) resolve();
+        // grpc-js waits forever for a session that is just being destroyed when it is asked: Node does not call back then.
+        connections.whenEmpty(resolve);
       }),
     destroy() {
       server.forceShutdown();
-      for (const socket of sockets.values()) socket.destroy();
+      connections.destroy();
     },
   };
 }
@@ -120,9 +110,4 @@ function toImplementation(bound: BoundMethod, host: GrpcHost): UntypedHandleCall
     case "bidi_streaming":
       return bidiHandler(bound, bound.handle, host) as UntypedHandleCall;
   }
-}
-
-/** The name that grpc-js's `getPeer` gives to a connection. */
-function toPeer(socket: Socket): string {
-  return `${socket.remoteAddress}:${socket.remotePort}`;
 }

@@ -20,7 +20,7 @@ export function peerOf({ session }: ServerHttp2Stream): string {
   return socket?.remoteAddress === undefined ? "unknown" : `${socket.remoteAddress}:${socket.remotePort}`;
 }
 
-/** The time that the client gives the call, in milliseconds. */
+/** The time that the client gives the call, in milliseconds: for ever, if it says nothing. */
 export function readTimeout(headers: IncomingHttpHeaders): number | Refusal {
   const header = headers["grpc-timeout"];
   if (header === undefined) return Number.POSITIVE_INFINITY;
@@ -28,7 +28,7 @@ export function readTimeout(headers: IncomingHttpHeaders): number | Refusal {
 }
 
 // As grpc-js answers it, and the other implementations of gRPC do.
-export function malformedTimeout(timeout: string): Refusal {
+function malformedTimeout(timeout: string): Refusal {
   const message = `the header grpc-timeout is malformed: ${JSON.stringify(timeout)}`;
   return new Refusal("INTERNAL", "MALFORMED_TIMEOUT", message);
 }

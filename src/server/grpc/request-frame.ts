@@ -1,10 +1,10 @@
+import { FRAME_PREFIX_BYTES, frameBytes } from "../../base/index.js";
 import { Refusal } from "../refusal.js";
 
-const PREFIX_BYTES = 5;
 const NO_BYTES = Buffer.alloc(0);
 
 /**
- * The one message of a unary request, as its frame comes in: a byte that says whether it is compressed, four of its length,
+ * The one message of a request, as its frame comes in: a byte that says whether it is compressed, four of its length,
  * then itself. Whatever is wrong is refused as soon as it can be seen. No more is kept than the frame is said to have, and no
  * more than twice what has come of it.
  */
@@ -20,20 +20,20 @@ export class RequestFrame {
 
   /** Takes the next part. Not to be called again after it has refused. */
   add(part: Buffer): Refusal | undefined {
-    if (this.#sizeBytes === 0 && part.byteLength >= PREFIX_BYTES) return this.#start(part);
-    if (this.#sizeBytes >= PREFIX_BYTES) return this.#append(part, frameBytes(this.#bytes));
+    if (this.#sizeBytes === 0 && part.byteLength >= FRAME_PREFIX_BYTES) return this.#start(part);
+    if (this.#sizeBytes >= FRAME_PREFIX_BYTES) return this.#append(part, frameBytes(this.#bytes));
     // The prefix itself comes in parts.
-    const missing = Math.min(PREFIX_BYTES - this.#sizeBytes, part.byteLength);
-    this.#copy(part.subarray(0, missing), PREFIX_BYTES);
-    if (this.#sizeBytes < PREFIX_BYTES) return undefined;
+    const missing = Math.min(FRAME_PREFIX_BYTES - this.#sizeBytes, part.byteLength);
+    this.#copy(part.subarray(0, missing), FRAME_PREFIX_BYTES);
+    if (this.#sizeBytes < FRAME_PREFIX_BYTES) return undefined;
     return this.#refusePrefix(this.#bytes) ?? this.#append(part.subarray(missing), frameBytes(this.#bytes));
   }
 
   /** The message without its prefix, once the client has ended its request. */
   end(): Buffer | Refusal {
     if (this.#sizeBytes === 0) return noMessage;
-    if (this.#sizeBytes < PREFIX_BYTES || this.#sizeBytes < frameBytes(this.#bytes)) return truncated;
-    return this.#bytes.subarray(PREFIX_BYTES, this.#sizeBytes);
+    if (this.#sizeBytes < FRAME_PREFIX_BYTES || this.#sizeBytes < frameBytes(this.#bytes)) return truncated;
+    return this.#bytes.subarray(FRAME_PREFIX_BYTES, this.#sizeBytes);
   }
 
   #start(part: Buffer): Refusal | undefined {
@@ -47,7 +47,7 @@ export class RequestFrame {
   }
 
   #refusePrefix(prefix: Buffer): Refusal | undefined {
-    const size = frameBytes(prefix) - PREFIX_BYTES;
+    const size = frameBytes(prefix) - FRAME_PREFIX_BYTES;
     if (size > this.#maxMessageBytes) return tooLarge(size, this.#maxMessageBytes);
     return prefix[0] === 0 ? undefined : compressed;
   }
@@ -70,11 +70,6 @@ export class RequestFrame {
     part.copy(this.#bytes, this.#sizeBytes);
     this.#sizeBytes = needed;
   }
-}
-
-/** The size of a frame by its prefix, which has come. */
-function frameBytes(frame: Buffer): number {
-  return PREFIX_BYTES + frame.readUInt32BE(1);
 }
 
 const noMessage = new Refusal("UNIMPLEMENTED", "MALFORMED_FRAME", "the request ended without a message");

@@ -47,6 +47,6 @@ function sendAnswer(surface: SurfaceCall, call: GrpcCall, send: Send, bound: Bou
 /** Cuts off a client that does not take its answer, be it small: a window may be too. `cancelled` is also what grpc-js says once it was sent. */
 function watch(surface: SurfaceCall, { peer }: GrpcCall, bound: BoundMethod, host: GrpcHost): void {
   const { clock, limits, cutOff } = host;
-  const stop = clock.after(limits.stallTimeoutMs, () => cutOff(peer, bound.name));
+  const stop = clock.after(limits.stallTimeoutMs, () => cutOff({ peer }, bound.name));
   surface.once("cancelled", stop);
 }

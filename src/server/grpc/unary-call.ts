@@ -9,11 +9,10 @@ import { decode, encodeFrame, Undecodable } from "./codec.js";
 import type { DeadlineQueue, DueCall } from "./deadline-queue.js";
 import type { GrpcHost } from "./grpc-call.js";
 import { toStatusHeaders } from "./grpc-status.js";
-import { HEADERS_ONLY, malformedTimeout, OK_TRAILERS, peerOf, RESPONSE_HEADERS, WITH_TRAILERS } from "./raw-stream.js";
+import { HEADERS_ONLY, OK_TRAILERS, peerOf, RESPONSE_HEADERS, readTimeout, WITH_TRAILERS } from "./raw-stream.js";
 import { RequestFrame } from "./request-frame.js";
 import { readHeader } from "./request-header.js";
 import { type FollowedCall, SingleAnswer } from "./single-answer.js";
-import { parseTimeout } from "./timeout.js";
 
 /** What every call of one method shares. */
 export interface UnaryMethod {
@@ -35,9 +34,7 @@ export function answerUnary(method: UnaryMethod, stream: CallStream, headers: In
   stream.on("error", ignore);
   stream.on("data", onData);
   stream.on("end", onEnd);
-  const timeout = headers["grpc-timeout"];
-  if (timeout !== undefined) call.limitTime(String(timeout));
-  call.enqueue();
+  call.start();
 }
 
 function ignore(): void {}
@@ -95,18 +92,15 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
     return peerOf(this.#stream);
   }
 
-  /** Takes the value of `grpc-timeout`. */
-  limitTime(timeout: string): void {
-    const timeoutMs = parseTimeout(timeout);
-    if (timeoutMs === undefined) {
-      this.#give(malformedTimeout(timeout));
-      return;
-    }
-    this.#deadlineMs = this.#method.deadlines.now() + timeoutMs;
+  start(): void {
+    const timeoutMs = readTimeout(this.#headers);
+    if (isRefusal(timeoutMs)) this.#give(timeoutMs);
+    else if (timeoutMs !== Number.POSITIVE_INFINITY) this.#deadlineMs = this.#method.deadlines.now() + timeoutMs;
+    this.#enqueue();
   }
 
   /** Bounds what comes next, if that takes more than a moment. */
-  enqueue(): void {
+  #enqueue(): void {
     if (this.#isQueued) return;
     this.#isQueued = true;
     this.#method.deadlines.add(this);
@@ -175,7 +169,7 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
     this.#frame = undefined;
     this.#stopTimer?.();
     this.finish();
-    this.enqueue();
+    this.#enqueue();
     const { bound, host } = this.#method;
     const outcome = isRefusal(answer) ? answer : encodeFrame(bound, answer, host.log);
     const stream = this.#stream;
@@ -205,7 +199,7 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
     const { bound, host } = this.#method;
     const { peer } = this;
     this.#startTimer(host.limits.stallTimeoutMs, () => {
-      host.reportStalled(peer, bound.name);
+      host.reportStalled({ peer }, bound.name);
       this.#stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
     });
   }

@@ -9,6 +9,8 @@ export interface Exchange {
   readonly peer: string;
   /** Whether the handler gave an answer: an error after that is one of encoding it. */
   answered: boolean;
+  /** See Call. */
+  clientName?: string | undefined;
 }
 
 export const exchangeKey = createContextKey<Exchange>({ peer: "unknown", answered: false });
@@ -28,6 +30,14 @@ export class ConnectCall extends CallScope implements Call {
 
   get peer(): string {
     return this.#context.values.get(exchangeKey).peer;
+  }
+
+  get clientName(): string | undefined {
+    return this.#context.values.get(exchangeKey).clientName;
+  }
+
+  set clientName(name: string | undefined) {
+    this.#context.values.get(exchangeKey).clientName = name;
   }
 
   answered(): void {

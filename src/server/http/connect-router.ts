@@ -4,6 +4,7 @@ import { Code, ConnectError, createConnectRouter, createContextValues, type Serv
 import type { UniversalHandler, UniversalServerRequest, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { compressionBrotli, compressionGzip, universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import { bindMethods } from "../bound-method.js";
+import { reportStalled } from "../report-stalled.js";
 import type { TransportOptions } from "../transport.js";
 import { checkBody } from "./checked-body.js";
 import { type Exchange, exchangeKey } from "./connect-call.js";
@@ -63,8 +64,7 @@ function answer(
     return;
   }
   const onStalled = () => {
-    log.warn({ peer, method, stallTimeoutMs: limits.stallTimeoutMs }, "cut off a client that did not read");
-    options.onStalled();
+    reportStalled(exchange, method, options);
     request.socket.destroy();
   };
   const write = async (from: UniversalServerResponse): Promise<void> => {
