@@ -14,9 +14,9 @@ type DeliveryState =
   | { readonly kind: "doubting" }
   | { readonly kind: "polling"; readonly failedPolls: number; readonly streamAtMs: number };
 
-/** So many streams in a row have to end badly before a poll is tried; before the first sync, when somebody waits, one. */
+/** So many streams in a row have to end badly before a poll is tried; before the first update, one. */
 const MAX_BAD_STREAMS = 2;
-/** So many polls in a row have to fail before streams are what is tried again: then it is the server that is away. */
+/** So many polls in a row have to fail before streams and polls are tried in turns again. */
 const MAX_FAILED_POLLS = 3;
 
 /** Settings of a delivery; see LinkOptions. */
@@ -87,16 +87,26 @@ export class Delivery {
     const state = this.#state;
     if (state.kind === "streaming") {
       this.#state = { kind: "streaming", badStreams: state.badStreams + 1, last: "stream" };
-      return;
+    } else {
+      this.#state = { kind: "polling", failedPolls: 0, streamAtMs: this.#streamAtMs(nowMs) };
     }
-    const { random, streamRetryMs } = this.#options;
-    // Spread, so that the mirrors behind one proxy do not all try at once.
-    const streamAtMs = nowMs + streamRetryMs * (0.5 + random());
-    this.#state = { kind: "polling", failedPolls: 0, streamAtMs };
+  }
+
+  /** Nobody could be connected to, which says nothing of either way: the one that worked last stays. */
+  nobodyThere(nowMs: number): void {
+    const state = this.#state;
+    if (state.kind !== "polling" || nowMs < state.streamAtMs) return;
+    this.#state = { ...state, streamAtMs: this.#streamAtMs(nowMs) };
   }
 
   /** A stream ended in a way that says nothing of whether streams work. */
   streamWasEnded(): void {
     if (this.#state.kind === "streaming") this.#state = { ...this.#state, last: "stream" };
+  }
+
+  /** Spread, so that the mirrors behind one proxy do not all try at once. */
+  #streamAtMs(nowMs: number): number {
+    const { random, streamRetryMs } = this.#options;
+    return nowMs + streamRetryMs * (0.5 + random());
   }
 }

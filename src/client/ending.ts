@@ -21,16 +21,27 @@ export function keepsPosition(ending: Ending): boolean {
   return ending.kind === "failed" ? leavesPositionIntact(ending.error) : ending.kind !== "violation";
 }
 
+/** Whether nobody could be connected to. */
+export function foundNobody(ending: Ending): boolean {
+  return ending.kind === "failed" && isUnreachable(ending.error);
+}
+
 /**
- * Whether streams may be what does not get through. Not where the server itself has ended the stream, nobody is there, or
- * what came was wrong: a poll would fare no better.
+ * Whether streams may be what does not get through. Not where the server itself has ended the stream. A refusal and what
+ * cannot be right would meet a poll too, unless polls are known to work.
  */
-export function speaksAgainstStreams(ending: Ending): boolean {
-  if (ending.kind === "failed") {
-    const { error } = ending;
-    return leavesPositionIntact(error) && !isRefused(error) && !isUnreachable(error);
+export function speaksAgainstStreams(ending: Ending, pollsWork: boolean): boolean {
+  switch (ending.kind) {
+    case "goodbye":
+      return false;
+    case "violation":
+      return pollsWork;
+    case "failed":
+      return pollsWork || !isRefused(ending.error);
+    case "closed-by-server":
+    case "silence":
+      return true;
   }
-  return ending.kind === "closed-by-server" || ending.kind === "silence";
 }
 
 /** What to tell people of an ending; undefined for one that is nothing wrong. */

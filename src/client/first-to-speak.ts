@@ -1,4 +1,5 @@
 import type { Clock } from "../base/index.js";
+import { TransportError } from "./transport.js";
 
 /** A source of messages that may be started. It ends when its signal aborts. */
 export type Way<T> = (signal: AbortSignal) => AsyncIterable<T>;
@@ -10,6 +11,8 @@ export interface Impatience {
   readonly signal: AbortSignal;
   /** Whether an error is an answer, so that no other way would fare better. */
   readonly isFinal: (error: unknown) => boolean;
+  /** What to throw where all have failed, of what they threw, in their order. */
+  readonly blame: (errors: readonly unknown[]) => unknown;
 }
 
 interface Contender<T> {
@@ -24,8 +27,7 @@ interface Winner<T> extends Contender<T> {
 
 /**
  * Iterates the messages of the first of some ways that brings one, with the way's index. They are started in order, each
- * when the one before has failed or has said nothing for a while; when one has spoken, the others are given up. Throws what
- * the first way threw where all fail.
+ * when the one before has failed or has said nothing for a while; when one has spoken, the others are given up.
  */
 export async function* firstToSpeak<T>(
   ways: readonly Way<T>[],
@@ -56,7 +58,7 @@ function giveUp({ abort, messages }: Contender<unknown>): void {
 function race<T>(
   ways: readonly Way<T>[],
   contenders: Contender<T>[],
-  { clock, delayMs, signal, isFinal }: Impatience,
+  { clock, delayMs, signal, isFinal, blame }: Impatience,
 ): Promise<Winner<T>> {
   return new Promise((resolve, reject) => {
     const errors = new Map<number, unknown>();
@@ -79,7 +81,11 @@ function race<T>(
       contenders.push({ index, abort, messages });
       stopTimer = clock.after(delayMs, start);
       messages.next().then(
-        (first) => settle(() => resolve({ index, abort, messages, first })),
+        (first) => {
+          // The end alone is no answer, and another way may bring one.
+          if (first.done === true) fail(index, new TransportError("UNAVAILABLE", "it ended without a message"));
+          else settle(() => resolve({ index, abort, messages, first }));
+        },
         (error: unknown) => fail(index, error),
       );
     };
@@ -87,7 +93,7 @@ function race<T>(
       if (isOver) return;
       errors.set(index, error);
       if (isFinal(error)) settle(() => reject(error));
-      else if (errors.size === ways.length) settle(() => reject(errors.get(0)));
+      else if (errors.size === ways.length) settle(() => reject(blame(ways.map((_way, at) => errors.get(at)))));
       else if (index === contenders.length - 1) start();
     };
     signal.addEventListener("abort", end);

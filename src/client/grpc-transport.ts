@@ -13,7 +13,7 @@ import type { TlsOptions } from "./connect-socket.js";
 import { firstToSpeak, type Way } from "./first-to-speak.js";
 import { GrpcSession } from "./grpc-session.js";
 import { Http1Connection } from "./http1-connection.js";
-import { toTransportError } from "./to-transport-error.js";
+import { toPollError, toTransportError } from "./to-transport-error.js";
 import { isRefused, type MirrorTransport, type RemoteTransport } from "./transport.js";
 
 /** Settings of gRPC in Node. */
@@ -57,7 +57,7 @@ class GrpcTransport implements MirrorTransport, RemoteTransport {
   readonly #watchSessions = new Set<GrpcSession>();
   /** That of the stream which is open. */
   #streamSession: GrpcSession | undefined;
-  readonly #http1: Http1Connection;
+  #http1: Http1Connection | undefined;
   /** By which the last poll came through: it is tried first. */
   #pollProtocol: PollProtocol = "grpc";
   #callSession: GrpcSession | undefined;
@@ -67,7 +67,6 @@ class GrpcTransport implements MirrorTransport, RemoteTransport {
   constructor(options: GrpcTransportOptions) {
     this.#options = options;
     this.address = options.url.origin;
-    this.#http1 = new Http1Connection({ url: options.url, tls: options.tls, readMaxBytes: MAX_MESSAGE_BYTES }, false);
     this.#headers = options.token === undefined ? {} : { headers: { authorization: `Bearer ${options.token}` } };
   }
 
@@ -112,7 +111,9 @@ class GrpcTransport implements MirrorTransport, RemoteTransport {
       return (stop) => this.#http1Client().watch(request, { ...this.#headers, signal: stop });
     });
     const isFinal = (error: unknown): boolean => isRefused(toTransportError(error));
-    for await (const [message, way] of firstToSpeak(ways, { clock, delayMs, signal, isFinal })) {
+    const blame = (errors: readonly unknown[]): unknown => toPollError(errors[0], errors[protocols.indexOf("http1")]);
+    const impatience = { clock, delayMs, signal, isFinal, blame };
+    for await (const [message, way] of firstToSpeak(ways, impatience)) {
       const protocol = protocols[way] ?? "grpc";
       // One that brings only a part, such as where a proxy cuts after so many bytes, is the last to be tried again.
       this.#pollProtocol = message.commit === undefined ? other(protocol) : protocol;
@@ -163,12 +164,12 @@ class GrpcTransport implements MirrorTransport, RemoteTransport {
   unref(): void {
     this.#isDetached = true;
     for (const session of this.#watchSessions) session.unref();
-    this.#http1.unref();
+    this.#http1?.unref();
   }
 
   async close(): Promise<void> {
     for (const session of this.#watchSessions) this.#dropWatchSession(session);
-    this.#http1.abort();
+    this.#http1?.abort();
     this.#dropCallSession();
   }
 
@@ -184,6 +185,8 @@ class GrpcTransport implements MirrorTransport, RemoteTransport {
   }
 
   #http1Client(): Service {
+    const { url, tls } = this.#options;
+    this.#http1 ??= new Http1Connection({ url, tls, readMaxBytes: MAX_MESSAGE_BYTES }, this.#isDetached);
     return createClient(EvaluationService, this.#http1.transport);
   }
 

@@ -2,7 +2,7 @@ import type { WatchRequest } from "../../gen/flagwire/v1/evaluation_service_pb.j
 import type { WatchResponse } from "../../gen/flagwire/v1/watch_pb.js";
 import { type BackoffOptions, backoffDelayMs, type Clock, type Random, type StopTimer } from "../base/index.js";
 import { Delivery, type Step } from "./delivery.js";
-import { type Ending, keepsPosition, speaksAgainstStreams, type Verdict } from "./ending.js";
+import { type Ending, foundNobody, keepsPosition, speaksAgainstStreams, type Verdict } from "./ending.js";
 import type { MirrorTransport } from "./transport.js";
 
 /** Settings of a link, all in milliseconds; MirrorOptions has their reasons. */
@@ -30,21 +30,28 @@ export interface LinkOptions {
   readonly streamRetryMs: number;
 }
 
+/** What follows from an ending. */
+export interface Aftermath {
+  /** It was a stream where polls work, and a poll takes its place. */
+  readonly wasTrial: boolean;
+  /** The position may be what is wrong. */
+  readonly mustResync: boolean;
+}
+
 /** Who a link works for. Its methods are called one at a time and must not throw. */
 export interface LinkHost {
   /** Whether somebody waits for the first update. */
   readonly isAwaited: boolean;
+  /** Whether somebody waits for what the next poll may bring. */
+  readonly isHurried: boolean;
   /** A stream or a poll is about to be opened: what to ask for. */
   begin(): WatchRequest;
   /** A message came. The answer says what to do with the stream. */
   receive(message: WatchResponse): Verdict;
-  /**
-   * A stream or a poll ended badly, or by a goodbye. Another attempt follows. `wasTrial`: it was a stream where polls work,
-   * and a poll takes its place at once.
-   */
-  ended(ending: Ending, wasTrial: boolean): void;
-  /** From now on updates are polled, or streamed again. */
-  delivering(by: Step): void;
+  /** A stream or a poll ended badly, or by a goodbye. Another attempt follows. */
+  ended(ending: Ending, aftermath: Aftermath): void;
+  /** From now on updates are polled, or streamed again; `isProven` where one has come through. */
+  delivering(by: Step, isProven: boolean): void;
 }
 
 /** One stream or poll, and the timer that watches over it. */
@@ -61,8 +68,8 @@ interface Attempt {
 
 /**
  * A link is `idle` until started, then `attempting` (a stream or a poll, from the attempt to connect to its end) and
- * `pausing` in turns, and `closed` for good. Each state owns its timer; leaving it stops it. Which of the two is attempted
- * is the delivery's to say.
+ * `pausing` in turns, but for the stream that follows a first good poll without a pause, and `closed` for good. Each state
+ * owns its timer; leaving it stops it. Which of the two is attempted is the delivery's to say.
  */
 type LinkState =
   | { readonly kind: "idle" }
@@ -70,6 +77,8 @@ type LinkState =
   | {
       readonly kind: "pausing";
       readonly stop: StopTimer;
+      /** When it ends. */
+      readonly untilMs: number;
       /** When the poll began that succeeded before this pause. */
       readonly polledAtMs?: number;
     }
@@ -103,6 +112,8 @@ export class Link {
   #attempts = 0;
   #polls = 0;
   #wasInStep = false;
+  /** The last stream had spoken, and gave way because somebody waited, though there may have been nothing to say. */
+  #gaveWay = false;
 
   constructor(options: LinkOptions, host: LinkHost) {
     this.#options = options;
@@ -153,13 +164,16 @@ export class Link {
     const state = this.#state;
     if (state.kind === "attempting") this.#hurryStream(state.attempt);
     if (state.kind !== "pausing" || state.polledAtMs === undefined) return;
+    const atMs = state.polledAtMs + MIN_POLL_INTERVAL_MS;
+    if (atMs >= state.untilMs) return;
     state.stop();
-    this.#pause(Math.max(0, state.polledAtMs + MIN_POLL_INTERVAL_MS - this.#options.clock.monotonicMs()));
+    this.#pause(Math.max(0, atMs - this.#options.clock.monotonicMs()));
   }
 
   /** Once for each of its messages: who asks again and again must not put off its end. */
   #hurryStream(attempt: Attempt): void {
     if (attempt.step !== "stream" || attempt.isHurried || !this.#delivery.canPoll) return;
+    if (this.#gaveWay && attempt.firstMessageAtMs !== undefined) return;
     attempt.isHurried = true;
     this.#watch(attempt);
   }
@@ -221,14 +235,19 @@ export class Link {
     const { random, pollIntervalMs } = this.#options;
     // Where a poll worked for the first time, a stream is tried once more at once: the server may just have come back.
     if (this.#delivery.by === "stream") this.open();
-    else this.#pause(pollIntervalMs * (0.5 + random() / 2), attempt.startedAtMs);
+    else {
+      this.#failures = 0;
+      this.#pause(pollIntervalMs * (0.5 + random() / 2), attempt.startedAtMs);
+    }
+    // What this poll did not bring, or was asked for while it was on its way.
+    if (this.#host.isHurried) this.hurry();
   }
 
   /** A stream is healthy. */
   #streams(): void {
     const before = this.#delivery.by;
     this.#wasStreaming();
-    if (before === "poll") this.#host.delivering("stream");
+    if (before === "poll") this.#host.delivering("stream", true);
   }
 
   #wasStreaming(): void {
@@ -241,22 +260,27 @@ export class Link {
     drop(attempt);
     const isDoubtful = attempt.step === "stream" && this.#delivery.canPoll;
     const before = this.#delivery.by;
+    if (attempt.step === "stream") this.#gaveWay = attempt.isHurried && attempt.firstMessageAtMs !== undefined;
     this.#judge(attempt, ending);
     const { by } = this.#delivery;
-    // Where a stream was only tried, a poll takes its place at once.
     const wasTrial = isDoubtful && this.#delivery.next(this.#options.clock.monotonicMs(), true) === "poll";
-    this.#pause(wasTrial ? 0 : this.#pauseMs(attempt, ending));
-    this.#host.ended(ending, wasTrial);
-    if (by !== before) this.#host.delivering(by);
+    // Polls have shown the position to be right; a stream that brought nothing cannot have spoilt it.
+    const isProven = wasTrial && attempt.firstMessageAtMs === undefined;
+    const mustResync = !keepsPosition(ending) && !isProven;
+    // Where a stream was only tried, a poll takes its place at once, unless it has to bring everything.
+    this.#pause(wasTrial && !mustResync ? 0 : this.#pauseMs(attempt, ending));
+    this.#host.ended(ending, { wasTrial, mustResync });
+    if (by !== before) this.#host.delivering(by, by === "poll");
   }
 
   /** What an ending says of streams and polls. */
   #judge(attempt: Attempt, ending: Ending): void {
     const nowMs = this.#options.clock.monotonicMs();
     const livedUntilMs = ending.kind === "silence" ? attempt.lastMessageAtMs : nowMs;
-    if (attempt.step === "poll") this.#delivery.pollFailed();
-    else if (this.#wasHealthy(attempt, livedUntilMs)) this.#wasStreaming();
-    else if (speaksAgainstStreams(ending)) this.#delivery.streamWasBad(nowMs);
+    if (attempt.step === "stream" && this.#wasHealthy(attempt, livedUntilMs)) this.#wasStreaming();
+    else if (foundNobody(ending)) this.#delivery.nobodyThere(nowMs);
+    else if (attempt.step === "poll") this.#delivery.pollFailed();
+    else if (speaksAgainstStreams(ending, this.#delivery.canPoll)) this.#delivery.streamWasBad(nowMs);
     else this.#delivery.streamWasEnded();
   }
 
@@ -280,8 +304,14 @@ export class Link {
   }
 
   #pause(pauseMs: number, polledAtMs?: number): void {
-    const stop = this.#options.clock.after(pauseMs, () => this.open());
-    this.#state = { kind: "pausing", stop, ...(polledAtMs !== undefined && { polledAtMs }) };
+    const { clock } = this.#options;
+    const stop = clock.after(pauseMs, () => this.open());
+    this.#state = {
+      kind: "pausing",
+      stop,
+      untilMs: clock.monotonicMs() + pauseMs,
+      ...(polledAtMs !== undefined && { polledAtMs }),
+    };
   }
 
   #isCurrent(attempt: Attempt): boolean {

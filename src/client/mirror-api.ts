@@ -83,7 +83,9 @@ export interface Mirror extends Flags, AsyncDisposable {
    * mirror is closed, and with `epoch` when the server's data are replaced meanwhile, such as by a restored backup, whose
    * revisions have nothing to do with those before. A revision does not tell of which data it is: one that was answered
    * after a replacement that the mirror has not heard of yet is taken for one of before. With a `TypeError` for what is no
-   * revision.
+   * revision, or no time.
+   *
+   * The program stays alive while it waits. Where the mirror polls, it polls every second meanwhile.
    */
   waitFor(revision: number | bigint, options?: WaitOptions): Promise<void>;
   /** Listens until the function returned is called. */

@@ -1,5 +1,6 @@
 import type { BackoffOptions, Clock, Random } from "../base/index.js";
 import type { MirrorCache } from "./cache.js";
+import { checkPause, checkTime } from "./check-time.js";
 import type { MirrorTransport } from "./transport.js";
 
 /** What a mirror tells its host's log. Nothing in it is secret. */
@@ -54,15 +55,18 @@ export interface MirrorParts {
   readonly privateAttributes: readonly string[];
   /** How often usage is reported; undefined: never. */
   readonly reportIntervalMs: number | undefined;
+  /** A new id, unlike any other's. */
+  readonly createId: () => string;
   /** Keeps the program from ending by itself until the function returned is called. */
   readonly stayAlive: () => () => void;
   /** Never throws. */
   readonly log: (entry: MirrorLogEntry) => void;
 }
 
+/** Throws a `TypeError` for what is no time, and for a pause that is none: what it is between would never stop. */
 export function resolveTimes(times: Partial<MirrorTimes>): MirrorTimes {
   const staleAfterMs = times.staleAfterMs ?? 45_000;
-  return {
+  const resolved: MirrorTimes = {
     connectTimeoutMs: times.connectTimeoutMs ?? 10_000,
     fallbackAfterMs: times.fallbackAfterMs ?? 2_000,
     firstMessageTimeoutMs: times.firstMessageTimeoutMs ?? 10_000,
@@ -73,9 +77,23 @@ export function resolveTimes(times: Partial<MirrorTimes>): MirrorTimes {
     healthyAfterMs: times.healthyAfterMs ?? 60_000,
     cacheDelayMs: times.cacheDelayMs ?? 1_000,
   };
+  checkPause("staleAfterMs", staleAfterMs);
+  checkPause("pollIntervalMs", times.pollIntervalMs ?? resolved.pollIntervalMs);
+  for (const [name, ms] of Object.entries(resolved)) checkTime(name, ms);
+  return resolved;
 }
 
-/** Full jitter from half a second, so that a herd spreads, to half a minute. */
-export function resolveBackoff(backoff: Partial<BackoffOptions> = {}): BackoffOptions {
-  return { minMs: backoff.minMs ?? 500, maxMs: backoff.maxMs ?? 30_000 };
+/** Full jitter from half a second, so that a herd spreads, to half a minute. Throws a `TypeError` like resolveTimes. */
+export function resolveBackoff({ minMs = 500, maxMs = 30_000 }: Partial<BackoffOptions> = {}): BackoffOptions {
+  checkPause("backoff.minMs", minMs);
+  checkPause("backoff.maxMs", maxMs);
+  return { minMs, maxMs };
+}
+
+/** Undefined: never. Throws a `TypeError` like resolveTimes. */
+export function resolveReportInterval(option: false | { readonly intervalMs?: number } = {}): number | undefined {
+  if (option === false) return undefined;
+  const { intervalMs = 60_000 } = option;
+  checkPause("reportUsage.intervalMs", intervalMs);
+  return intervalMs;
 }

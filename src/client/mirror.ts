@@ -4,9 +4,9 @@ import type { WatchResponse } from "../../gen/flagwire/v1/watch_pb.js";
 import type { StopTimer } from "../base/index.js";
 import type { Snapshot } from "../engine/index.js";
 import { CacheWriter } from "./cache-writer.js";
-import { type Ending, keepsPosition, toMirrorError, type Verdict } from "./ending.js";
+import { type Ending, toMirrorError, type Verdict } from "./ending.js";
 import { Follower } from "./follower.js";
-import { Link, type LinkHost } from "./link.js";
+import { type Aftermath, Link, type LinkHost } from "./link.js";
 import { Listeners, type Unsubscribe } from "./listeners.js";
 import type { Mirror, MirrorCounts, MirrorEvents, MirrorStatus } from "./mirror-api.js";
 import { MirrorError, messageOf } from "./mirror-error.js";
@@ -80,6 +80,10 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
     return this.#observer !== undefined && !this.#follower.hasData;
   }
 
+  get isHurried(): boolean {
+    return this.#waits.size > 0;
+  }
+
   get status(): MirrorStatus {
     return this.#freshness.status;
   }
@@ -111,7 +115,12 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
   async waitFor(revision: number | bigint, options?: WaitOptions): Promise<void> {
     const wanted = toRevision(revision);
     if (!this.#waits.has(wanted)) this.#link.hurry();
-    await this.#waits.wait(wanted, options ?? {});
+    const release = this.#parts.stayAlive();
+    try {
+      await this.#waits.wait(wanted, options ?? {});
+    } finally {
+      release();
+    }
   }
 
   on<E extends keyof MirrorEvents>(event: E, listener: (payload: MirrorEvents[E]) => void): Unsubscribe {
@@ -164,8 +173,9 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
       case "heartbeat": {
         const objection = this.#follower.bookmark(reading.position, reading.digest);
         if (objection !== undefined) return { kind: "violation", message: objection };
-        this.#becomeReady();
+        // Before listeners hear of it, who may close the mirror.
         this.#waits.reached(reading.position);
+        this.#becomeReady();
         return GO_ON;
       }
       case "part":
@@ -178,9 +188,9 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
     }
   }
 
-  ended(ending: Ending, wasTrial: boolean): void {
+  ended(ending: Ending, { wasTrial, mustResync }: Aftermath): void {
     // Before anybody is told: whatever becomes of that, the next stream must not go on from a wrong position.
-    if (!keepsPosition(ending)) {
+    if (mustResync) {
       this.#follower.dropPosition();
       this.#counts.resyncs++;
     }
@@ -195,12 +205,14 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
     this.report(error);
   }
 
-  delivering(by: "stream" | "poll"): void {
+  delivering(by: "stream" | "poll", isProven: boolean): void {
     const { transport, times } = this.#parts;
     const message =
       by === "poll"
         ? `streams from ${transport.address} do not last: it is polled, every ${times.pollIntervalMs / 1000} s`
-        : `updates come by a stream from ${transport.address} again`;
+        : isProven
+          ? `updates come by a stream from ${transport.address} again`
+          : `${transport.address} cannot be polled any more: streams are tried`;
     this.#parts.log({ level: by === "poll" ? "warn" : "info", message });
   }
 
@@ -210,12 +222,13 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
     this.#counts[COUNTS[update.kind]]++;
     const isFirst = this.#freshness.status === "connecting";
     if (update.kind !== "none") this.#cacheWriter?.write(this.#follower.snapshot);
+    // Before listeners hear of it, who may close the mirror.
+    this.#waits.reached(update.position);
     this.#becomeReady();
     if (applied.changedKeys.length > 0 && !isFirst) {
       this.#listeners.emit("change", { keys: applied.changedKeys, revision: this.revision });
     }
     this.#observer?.synced();
-    this.#waits.reached(update.position);
     return IN_STEP;
   }
 

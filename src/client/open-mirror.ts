@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { type BackoffOptions, type Clock, type Random, systemClock, systemRandom } from "../base/index.js";
 import { parseAddress } from "./address.js";
@@ -15,6 +16,7 @@ import {
   type MirrorParts,
   type MirrorTimes,
   resolveBackoff,
+  resolveReportInterval,
   resolveTimes,
 } from "./mirror-options.js";
 import { Opening } from "./opening.js";
@@ -74,7 +76,8 @@ export interface MirrorOptions extends Partial<MirrorTimes> {
  * Opens a mirror of one environment. Resolves at the first sync; with a cache or a bootstrap also when the server cannot
  * be reached or is slow, and the mirror then follows it as soon as it can. Rejects with a `MirrorError` where the server
  * refuses (kind `refused`: the token, the environment), and where it cannot be reached and there is nothing to begin with
- * (kind `connection`); with a `TypeError` for an address that is none, and for private attributes that are no list of names.
+ * (kind `connection`); with a `TypeError` for an address that is none, for private attributes that are no list of names, and for
+ * a time that is none or a pause of 0.
  *
  * The program stays alive while opening is pending. An open mirror does not keep it alive.
  */
@@ -147,7 +150,8 @@ function resolveParts(options: MirrorOptions): MirrorParts {
     environment,
     clientName: options.clientName ?? "flagwire",
     privateAttributes,
-    reportIntervalMs: options.reportUsage === false ? undefined : (options.reportUsage?.intervalMs ?? 60_000),
+    reportIntervalMs: resolveReportInterval(options.reportUsage),
+    createId: randomUUID,
     stayAlive,
     transport,
     clock: options.clock ?? systemClock,

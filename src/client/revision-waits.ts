@@ -1,10 +1,11 @@
 import type { Position } from "../../gen/flagwire/v1/watch_pb.js";
 import type { Clock } from "../base/index.js";
+import { checkTime } from "./check-time.js";
 import { MirrorError } from "./mirror-error.js";
 
 /** How long to wait for a revision. */
 export interface WaitOptions {
-  /** Default 10,000. */
+  /** Default 10,000. `Infinity`: for as long as it takes. */
   readonly timeoutMs?: number;
   /** Gives the wait up. Default none. */
   readonly signal?: AbortSignal | undefined;
@@ -34,12 +35,17 @@ export class RevisionWaits {
     this.#describe = describe;
   }
 
+  get size(): number {
+    return this.#waits.size;
+  }
+
   /** Whether nobody has to wait for it. */
   has(revision: bigint): boolean {
     return this.#position !== undefined && this.#position.revision >= revision;
   }
 
   async wait(revision: bigint, { timeoutMs = DEFAULT_TIMEOUT_MS, signal }: WaitOptions): Promise<void> {
+    checkTime("timeoutMs", timeoutMs);
     if (signal?.aborted) throw this.#aborted(revision, signal);
     if (this.has(revision)) return;
     if (this.#isClosed) throw this.#closed(revision);
@@ -67,8 +73,11 @@ export class RevisionWaits {
     this.#position = position;
     for (const wait of this.#waits) {
       wait.epoch ??= position.epoch;
-      if (wait.epoch !== position.epoch) wait.reject(this.#replaced(wait.revision));
-      else if (position.revision >= wait.revision) wait.resolve();
+      const isReplaced = wait.epoch !== position.epoch;
+      if (!isReplaced && position.revision < wait.revision) continue;
+      this.#waits.delete(wait);
+      if (isReplaced) wait.reject(this.#replaced(wait.revision));
+      else wait.resolve();
     }
   }
 

@@ -4,10 +4,31 @@ import { type TransportCode, TransportError } from "./transport.js";
 
 /** Connect's errors in our words. Everything that fails ends here. */
 export function toTransportError(thrown: unknown): TransportError {
+  if (thrown instanceof TransportError) return thrown;
   const error = ConnectError.from(thrown, Code.Internal);
   const reason = error.findDetails(ErrorInfoSchema)[0]?.reason;
-  const code = isBroken(error) ? "UNAVAILABLE" : CODES[error.code];
-  return new TransportError(code, error.rawMessage, reason, { cause: thrown });
+  return new TransportError(codeOf(error), error.rawMessage, reason, { cause: thrown });
+}
+
+/**
+ * What it came to that all ways of polling failed. Every front understands HTTP/1.1: where one refuses that, it is a refusal
+ * like the server's own. Otherwise the error of the way that was tried first counts.
+ */
+export function toPollError(first: unknown, byHttp1: unknown): TransportError {
+  const error = ConnectError.from(byHttp1, Code.Internal);
+  if (!isRefusedInFront(error)) return toTransportError(first);
+  return new TransportError(CODES[error.code], error.rawMessage, undefined, { cause: byHttp1 });
+}
+
+function codeOf(error: ConnectError): TransportCode {
+  if (error.details.length > 0) return CODES[error.code];
+  if (error.rawMessage === "HTTP 413") return "RESOURCE_EXHAUSTED";
+  return isBroken(error) || isRefusedInFront(error) ? "UNAVAILABLE" : CODES[error.code];
+}
+
+/** Our servers refuse by a status of gRPC or Connect; this is somebody else's, who may only dislike the protocol. */
+function isRefusedInFront({ details, rawMessage }: ConnectError): boolean {
+  return details.length === 0 && /^HTTP 40[13]$/.test(rawMessage);
 }
 
 /**
@@ -15,13 +36,13 @@ export function toTransportError(thrown: unknown): TransportError {
  * from INTERNAL to INVALID_ARGUMENT. No message came by it that could be wrong, nor did a server refuse anything.
  */
 function isBroken(error: ConnectError): boolean {
-  if (error.details.length > 0) return false;
   return BROKEN_MESSAGES.test(error.rawMessage) || BROKEN_CODES.test(causeCode(error));
 }
 
 const BROKEN_MESSAGES =
-  /^protocol error: (incomplete envelope|promised \d+ bytes|missing (EndStreamResponse|status|output message))|^http\/2 (stream|connection) closed/;
-const BROKEN_CODES = /^(ECONN|EPIPE|EHOST|ENET|ETIMEDOUT|HPE_|ERR_HTTP2_|ERR_STREAM_|ERR_SSL_)/;
+  /^protocol error: (incomplete envelope|promised \d+ bytes|missing (EndStreamResponse|status|output message))|^http\/2 (stream|connection) closed|^HTTP 400$/;
+const BROKEN_CODES =
+  /^(ECONN|EPIPE|EHOST|ENET|ETIMEDOUT|HPE_|ERR_HTTP2_|ERR_STREAM_|ERR_SSL_|ERR_TLS_|CERT_|CRL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA)/;
 
 function causeCode({ cause }: ConnectError): string {
   return cause instanceof Error && "code" in cause ? String(cause.code) : "";

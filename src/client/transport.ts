@@ -16,7 +16,10 @@ export interface MirrorTransport {
    * poll, by whatever gets through to the server: it ends after one update.
    */
   watch(request: WatchRequest, signal: AbortSignal): AsyncIterable<WatchResponse>;
-  /** Throws a `TransportError` unless the server has counted the report. Absent: usage is not reported. */
+  /**
+   * Throws a `TransportError` unless the server has counted the report; with RESOURCE_EXHAUSTED, it comes again in smaller ones.
+   * Absent: usage is not reported.
+   */
   reportUsage?(request: ReportUsageRequest, signal: AbortSignal): Promise<void>;
   /** From now on, streams open and to come do not keep the program from ending by itself. */
   unref(): void;

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type ReportUsageRequest, ReportUsageRequestSchema } from "../../gen/flagwire/v1/evaluation_service_pb.js";
@@ -17,6 +16,8 @@ export interface UsageReporterOptions {
   /** Takes at most so many of the counts since the last time. */
   readonly take: (maxCount: number) => FlagUsage[];
   readonly intervalMs: number;
+  /** See MirrorParts. */
+  readonly createId: () => string;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: (entry: MirrorLogEntry) => void;
@@ -24,8 +25,12 @@ export interface UsageReporterOptions {
   readonly address: string;
 }
 
-/** As many as the server takes in one report. */
-const MAX_COUNTS = 5_000;
+/** In one report: a fifth of what the server takes, so that proxies with small limits let it through. */
+const MAX_COUNTS = 1_000;
+/** No report is so large that it has to be divided further. */
+const MIN_COUNTS = 50;
+/** The server takes no higher count of a variant; what is above it, after days of an outage, is lost. */
+const MAX_COUNT = 1_000_000_000_000;
 const SEND_TIMEOUT_MS = 10_000;
 /** After the server said that it knows no reports, or that this mirror may not make any. */
 const REFUSED_PAUSE_MS = 3_600_000;
@@ -36,8 +41,10 @@ const REFUSED_PAUSE_MS = 3_600_000;
  */
 export class UsageReporter {
   readonly #options: UsageReporterOptions;
-  /** The report whose outcome is not known. */
-  #pending: ReportUsageRequest | undefined;
+  /** Reports that are made and not settled, in order; of the first the outcome may be unknown. */
+  #pending: ReportUsageRequest[] = [];
+  /** The most counts that get through, as far as is known. */
+  #maxCounts = MAX_COUNTS;
   #sinceMs: number;
   #stopTimer: StopTimer | undefined;
   #sending: AbortController | undefined;
@@ -96,39 +103,60 @@ export class UsageReporter {
 
   /** Makes one of what was counted, if the last one is settled. */
   #hasReport(): boolean {
-    if (this.#pending !== undefined) return true;
-    const { environment, clientName, clock, take } = this.#options;
-    const counts = take(MAX_COUNTS);
+    if (this.#pending.length > 0) return true;
+    const { environment, clientName, clock, createId, take } = this.#options;
+    const counts = take(this.#maxCounts);
     if (counts.length === 0) return false;
     // The clock may have been set back meanwhile.
     const endMs = clock.now();
     const startMs = Math.min(this.#sinceMs, endMs);
     this.#sinceMs = endMs;
-    this.#pending = create(ReportUsageRequestSchema, {
+    const report = create(ReportUsageRequestSchema, {
       environment,
       clientName,
-      reportId: randomUUID(),
+      reportId: createId(),
       startTime: timestampFromMs(startMs),
       endTime: timestampFromMs(endMs),
       counts: counts.map(({ flagKey, variant = "", revision, count }) => ({
         flagKey,
         variant,
         revision: BigInt(revision),
-        count: BigInt(count),
+        count: BigInt(Math.min(count, MAX_COUNT)),
       })),
     });
+    this.#pending.push(report);
     return true;
   }
 
-  /** Sends the pending report. Throws where its outcome is bad or unknown. */
+  /** Sends the first of the pending reports. Throws where its outcome is bad or unknown. */
   async #send(signal: AbortSignal): Promise<void> {
-    const report = this.#pending;
+    const [report] = this.#pending;
     if (report === undefined) return;
-    await withSignal(this.#options.send(report, signal), signal);
-    if (this.#pending === report) this.#pending = undefined;
+    try {
+      await withSignal(this.#options.send(report, signal), signal);
+    } catch (error) {
+      if (!isTooLarge(report, error)) throw error;
+      this.#divide(report);
+      return;
+    }
+    if (this.#pending[0] === report) this.#pending.shift();
     if (!this.#isFailing) return;
     this.#isFailing = false;
     this.#log("info", `usage is reported to ${this.#options.address} again`);
+  }
+
+  /** Two reports of one that was refused for its size, so that nothing of it was counted. Later ones are as small. */
+  #divide(report: ReportUsageRequest): void {
+    if (this.#pending[0] !== report) return;
+    const { counts } = report;
+    const middle = Math.ceil(counts.length / 2);
+    this.#maxCounts = Math.min(this.#maxCounts, middle);
+    const halves = [counts.slice(0, middle), counts.slice(middle)].map((half) => ({
+      ...report,
+      reportId: this.#options.createId(),
+      counts: half,
+    }));
+    this.#pending.splice(0, 1, ...halves);
   }
 
   /** Returns how long to wait before the next one. */
@@ -136,7 +164,7 @@ export class UsageReporter {
     const { address, intervalMs } = this.#options;
     const code = error instanceof TransportError ? error.code : "UNKNOWN";
     // As it is it would be refused for ever.
-    if (code === "INVALID_ARGUMENT") this.#pending = undefined;
+    if (code === "INVALID_ARGUMENT") this.#pending.shift();
     const isRefused = code === "UNIMPLEMENTED" || code === "PERMISSION_DENIED";
     if (!this.#isFailing) {
       this.#isFailing = true;
@@ -148,6 +176,11 @@ export class UsageReporter {
   #log(level: MirrorLogEntry["level"], message: string, cause?: unknown): void {
     this.#options.log({ level, message, ...(cause !== undefined && { cause }) });
   }
+}
+
+/** Whether the server, or somebody in between, has refused the report for its size, and a smaller one may be better off. */
+function isTooLarge({ counts }: ReportUsageRequest, error: unknown): boolean {
+  return error instanceof TransportError && error.code === "RESOURCE_EXHAUSTED" && counts.length > MIN_COUNTS;
 }
 
 /** Settles as the promise does, or rejects when the signal aborts: a transport may be anybody's. */

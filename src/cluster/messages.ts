@@ -1,4 +1,4 @@
-import type { UsageListing, UsageReceipt, UsageReport } from "../server/index.js";
+import type { UsageListing, UsageQuery, UsageReceipt, UsageReport } from "../server/index.js";
 import type { CommitResult, HistoryEdges, PackedTransaction } from "../store/index.js";
 
 /*
@@ -43,7 +43,7 @@ export interface WorkerSpeech {
     | { readonly kind: "commit"; readonly transaction: PackedTransaction }
     /** See UsageLedger. */
     | { readonly kind: "record-usage"; readonly report: UsageReport }
-    | { readonly kind: "list-usage"; readonly environment: string; readonly flagKey: string | undefined };
+    | { readonly kind: "list-usage"; readonly query: UsageQuery };
   readonly answers: {
     readonly commit: CommitResult;
     readonly "record-usage": UsageReceipt;

@@ -6,6 +6,6 @@ import type { SupervisorSpeech, WorkerSpeech } from "./messages.js";
 export function createRemoteUsageLedger(link: Link<WorkerSpeech, SupervisorSpeech>): UsageLedger {
   return {
     record: (report) => link.ask({ kind: "record-usage", report }),
-    list: (environment, flagKey) => link.ask({ kind: "list-usage", environment, flagKey }),
+    list: (query) => link.ask({ kind: "list-usage", query }),
   };
 }

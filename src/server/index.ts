@@ -13,6 +13,7 @@ export type {
   Reporter,
   UsageLedger,
   UsageListing,
+  UsageQuery,
   UsageReceipt,
   UsageReport,
   VariantCount,

@@ -111,3 +111,38 @@ describe("through a proxy that knows HTTP/1.1 only", () => {
     await vi.waitFor(() => expect([proxy.open, server.server.stats().connections.http]).toEqual([0, 0]), 5_000);
   });
 });
+
+describe("through a front that answers gRPC by a status of HTTP", () => {
+  it.each([400, 401, 403, 404, 415, 502])(
+    "a mirror polls by HTTP/1.1 after HTTP %i, and fetches everything once",
+    async (status) => {
+      proxy.mode = "blocks HTTP/2";
+      proxy.blockedStatus = status;
+      const flags = await open();
+      await vi.waitFor(() => expect(flags.delivery).toBe("poll"), 30_000);
+      await follows(flags, false);
+      // Streams have been tried meanwhile.
+      const { attempts, polls } = flags.counts;
+      await vi.waitFor(
+        () => expect(flags.counts.attempts - flags.counts.polls).toBeGreaterThan(attempts - polls),
+        10_000,
+      );
+      await follows(flags, true);
+      expect(flags.counts).toMatchObject({ fulls: 1, resyncs: 0 });
+    },
+  );
+
+  it.each<[ProxyMode, number]>([
+    ["blocks all", 401],
+    ["blocks all", 403],
+    ["blocks HTTP/1.1", 401],
+  ])("a mirror is refused at once where the front %s with HTTP %i", async (mode, status) => {
+    proxy.mode = mode;
+    proxy.blockedStatus = status;
+    await expect(open({ connectTimeoutMs: 60_000 })).rejects.toMatchObject({
+      kind: "refused",
+      message: expect.stringContaining(`HTTP ${status}`),
+    });
+    expect(proxy.http1Requests.length).toBe(1);
+  });
+});

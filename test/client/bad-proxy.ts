@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { createServer as createHttpServer, type IncomingMessage, request, type ServerResponse } from "node:http";
+import { createServer as createHttp2Server, type Http2ServerResponse } from "node:http2";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import type { Readable } from "node:stream";
 
 /** What the proxy does to connections that are opened from now on. */
 export type ProxyMode =
@@ -12,7 +14,15 @@ export type ProxyMode =
   /** Speaks HTTP/1.1 only, as its error to anything else says, and holds each answer back until it is whole. */
   | "buffers"
   /** Speaks HTTP/1.1 only, and never answers. */
-  | "swallows";
+  | "swallows"
+  /** Carries HTTP/1.1 as `buffers` does, and answers HTTP/2 with `blockedStatus` and nothing else. */
+  | "blocks HTTP/2"
+  /** Answers everything with `blockedStatus`. */
+  | "blocks all"
+  /** Speaks HTTP/1.1 only, and answers with `blockedStatus`. */
+  | "blocks HTTP/1.1";
+
+const HTTP1_ONLY: ReadonlySet<ProxyMode> = new Set(["buffers", "swallows", "blocks HTTP/1.1"]);
 
 /** A proxy of the kinds that stand in front of servers, and can be switched. */
 export class BadProxy implements AsyncDisposable {
@@ -20,6 +30,8 @@ export class BadProxy implements AsyncDisposable {
   readonly #sockets = new Set<Socket>();
   readonly #front = createServer((socket) => this.#accept(socket));
   readonly #http = createHttpServer((incoming, outgoing) => this.#forward(incoming, outgoing));
+  readonly #http2 = createHttp2Server((incoming, outgoing) => this.#block(incoming, outgoing));
+  blockedStatus = 403;
   /** Requests that were carried by HTTP/1.1. */
   http1Requests: string[] = [];
 
@@ -53,7 +65,8 @@ export class BadProxy implements AsyncDisposable {
 
   #accept(socket: Socket): void {
     this.#track(socket);
-    if (this.mode === "buffers" || this.mode === "swallows") this.#http.emit("connection", socket);
+    if (HTTP1_ONLY.has(this.mode)) this.#http.emit("connection", socket);
+    else if (this.mode === "blocks HTTP/2" || this.mode === "blocks all") this.#speakBoth(socket);
     else this.#tunnel(socket, this.mode);
   }
 
@@ -76,9 +89,30 @@ export class BadProxy implements AsyncDisposable {
     client.once("close", () => clearTimeout(timer));
   }
 
+  /** HTTP/2 begins with `PRI`. */
+  #speakBoth(socket: Socket): void {
+    socket.once("readable", () => {
+      const start: Buffer | null = socket.read();
+      if (start === null) return;
+      socket.unshift(start);
+      (start.toString("latin1").startsWith("PRI") ? this.#http2 : this.#http).emit("connection", socket);
+    });
+  }
+
+  #block(incoming: Readable, outgoing: ServerResponse | Http2ServerResponse): void {
+    incoming.resume();
+    outgoing.statusCode = this.blockedStatus;
+    outgoing.setHeader("content-type", "text/html");
+    outgoing.end();
+  }
+
   #forward(incoming: IncomingMessage, outgoing: ServerResponse): void {
     this.http1Requests.push(incoming.url ?? "");
     if (this.mode === "swallows") return;
+    if (this.mode === "blocks all" || this.mode === "blocks HTTP/1.1") {
+      this.#block(incoming, outgoing);
+      return;
+    }
     const { method, url: path, headers } = incoming;
     const upstream = request({ port: this.targetPort, host: "127.0.0.1", method, path, headers }, (answer) => {
       const chunks: Buffer[] = [];

@@ -59,7 +59,8 @@ afterEach(() => {
 /** Reads until the end; what is thrown is told too. */
 function start(): Promise<void> {
   const isFinal = (error: unknown) => error instanceof Error && error.message === "refused";
-  const impatience = { clock, delayMs: 100, signal: abort.signal, isFinal };
+  const blame = ([earliest]: readonly unknown[]) => earliest;
+  const impatience = { clock, delayMs: 100, signal: abort.signal, isFinal, blame };
   const read = async () => {
     try {
       for await (const [message, way] of firstToSpeak([first.way, second.way], impatience))
@@ -118,6 +119,22 @@ describe("of two ways", () => {
     second.say(new Error("two"));
     await done;
     expect(told).toEqual(["threw one"]);
+  });
+
+  it("the second is tried where the first ends without a message; where both do, that is the error", async () => {
+    const done = start();
+    first.say("end");
+    await settle();
+    second.say("x");
+    second.say("end");
+    await done;
+    expect(told).toEqual(["1 x", "end"]);
+    first = new Scripted();
+    second = new Scripted();
+    first.say("end");
+    second.say("end");
+    await start();
+    expect(told.at(-1)).toBe("threw it ended without a message");
   });
 
   it("a refusal by either ends it", async () => {

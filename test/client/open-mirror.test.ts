@@ -381,3 +381,17 @@ describe("with a bootstrap", () => {
     expect(log[0]?.message).toMatch(/the bootstrap is ignored: .*missing\.json/);
   });
 });
+
+describe("a time that is none", () => {
+  it.each<[string, MirrorOptions]>([
+    ["reportUsage.intervalMs must be more than 0 milliseconds", { reportUsage: { intervalMs: 0 } }],
+    ["reportUsage.intervalMs must be a number of milliseconds, not NaN", { reportUsage: { intervalMs: Number.NaN } }],
+    ["pollIntervalMs must be more than 0 milliseconds", { pollIntervalMs: 0 }],
+    ["staleAfterMs must be more than 0 milliseconds", { staleAfterMs: 0 }],
+    ["backoff.minMs must be more than 0 milliseconds", { backoff: { minMs: 0 } }],
+    ["streamRetryMs must be a number of milliseconds, not -1", { streamRetryMs: -1 }],
+    ["connectTimeoutMs must be a number of milliseconds, not 10s", { connectTimeoutMs: "10s" as unknown as number }],
+  ])("is refused: %s", async (message, options) => {
+    await expect(opening(options)).rejects.toThrow(new TypeError(message));
+  });
+});

@@ -15,13 +15,20 @@ type Proxy =
   | "holds streams back"
   | "cuts streams"
   | "lets nothing through"
-  | "cuts all";
+  | "cuts all"
+  | "refuses streams";
 
 class ProxiedTransport extends HubTransport {
   proxy: Proxy = "passes";
+  /** What becomes of a stream that is refused. */
+  streamError = new TransportError("INTERNAL", "HTTP 400");
 
   override async *watch(request: WatchRequest, signal: AbortSignal): AsyncGenerator<WatchResponse, void, undefined> {
     const stallsAtMs = this.proxy === "stalls streams after 30 s" ? clock.monotonicMs() + 30_000 : 0;
+    if (this.proxy === "refuses streams" && !request.once) {
+      this.requests.push(request);
+      throw this.streamError;
+    }
     const isSpoilt = this.proxy !== "passes" && (!request.once || this.proxy === "lets nothing through");
     const isCut = this.proxy === "cuts all" || (this.proxy === "cuts streams" && !request.once);
     for await (const message of super.watch(request, signal)) {
@@ -148,6 +155,8 @@ describe("a proxy that cuts streams", () => {
     transport.proxy = "cuts all";
     await clock.advance(15_000);
     expect(mirror.delivery).toBe("stream");
+    expect(log).toContain("http://hub.test cannot be polled any more: streams are tried");
+    expect(log.join("\n")).not.toContain("again");
     await clock.advance(60_000);
     expect(mirror.status).toBe("stale");
     const before = transport.requests.length;
@@ -156,6 +165,97 @@ describe("a proxy that cuts streams", () => {
     transport.proxy = "passes";
     await clock.advance(31_000);
     expect(mirror.status).toBe("ready");
+  });
+});
+
+describe("a proxy whose answer to streams cannot be right", () => {
+  it("is met by polls, after no more than two attempts that fetch everything", async () => {
+    const mirror = await open();
+    transport.proxy = "refuses streams";
+    transport.cut();
+    await clock.advance(60_000);
+    expect(mirror.delivery).toBe("poll");
+    const { resyncs } = mirror.counts;
+    expect(resyncs).toBeLessThanOrEqual(2);
+    events = [];
+    for (let revision = 2; revision <= 400; revision++) {
+      publisher.commit(booleanFlag("a", revision));
+      await clock.advance(10_000);
+      expect(mirror.revision).toBe(revision);
+    }
+    expect(mirror.counts.resyncs).toBe(resyncs);
+    expect(events).toEqual([]);
+  });
+
+  it.each(["INTERNAL", "DATA_LOSS", "INVALID_ARGUMENT", "PERMISSION_DENIED"] as const)(
+    "goes on being polled where a stream that is tried is answered with %s",
+    async (code) => {
+      const mirror = await open();
+      transport.proxy = "cuts streams";
+      transport.cut();
+      await clock.advance(20_000);
+      transport.proxy = "refuses streams";
+      transport.streamError = new TransportError(code, "no");
+      await clock.advance(600_000);
+      publisher.commit(booleanFlag("a", 2));
+      await clock.advance(10_000);
+      expect(mirror.revision).toBe(2);
+      expect(mirror.delivery).toBe("poll");
+      expect(mirror.counts.resyncs).toBe(0);
+      const streams = transport.requests.filter(({ once }) => !once).length;
+      await clock.advance(3_600_000);
+      expect(transport.requests.filter(({ once }) => !once).length - streams).toBeLessThan(25);
+    },
+  );
+});
+
+describe("a proxy that garbles streams", () => {
+  it("goes on being polled, and everything is fetched once for each stream that is tried", async () => {
+    const mirror = await open();
+    transport.proxy = "cuts streams";
+    transport.cut();
+    await clock.advance(20_000);
+    transport.proxy = "passes";
+    transport.tamper = (message) => {
+      const isStream = transport.requests.at(-1)?.once === false;
+      if (isStream && message.commit !== undefined) message.commit.digest = "00000000deadbeef";
+      return message;
+    };
+    await clock.advance(3_600_000);
+    publisher.commit(booleanFlag("a", 2));
+    await clock.advance(120_000);
+    expect([mirror.delivery, mirror.revision]).toEqual(["poll", 2]);
+    expect(mirror.counts.resyncs).toBeGreaterThan(5);
+    expect(mirror.counts.resyncs).toBeLessThan(25);
+  });
+});
+
+describe("a server that goes away while it is polled", () => {
+  it("is asked by polls alone, as often as the backoff says, and polled again as soon as it is back", async () => {
+    const mirror = await open();
+    transport.proxy = "cuts streams";
+    transport.cut();
+    await clock.advance(20_000);
+    const cause = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
+    transport.refusal = new TransportError("UNAVAILABLE", cause.message, undefined, { cause });
+    const before = transport.requests.length;
+    await clock.advance(3_600_000);
+    const asked = transport.requests.slice(before);
+    expect(asked.length).toBeLessThan(270);
+    // One each three minutes is a stream that is tried.
+    expect(asked.filter(({ once }) => !once).length).toBeLessThan(25);
+    expect([mirror.delivery, mirror.status]).toEqual(["poll", "stale"]);
+    expect(log.join("\n")).not.toContain("again");
+    transport.refusal = undefined;
+    publisher.commit(booleanFlag("a", 2, "off"));
+    await clock.advance(31_000);
+    expect(mirror.boolean("a", true)).toBe(false);
+    expect([mirror.delivery, mirror.status]).toEqual(["poll", "ready"]);
+    // The next outage begins with short pauses again.
+    transport.refusal = new TransportError("UNAVAILABLE", cause.message, undefined, { cause });
+    const polled = transport.requests.length;
+    await clock.advance(20_000);
+    expect(transport.requests.length - polled).toBeGreaterThanOrEqual(4);
   });
 });
 

@@ -105,6 +105,15 @@ describe("a program with a mirror", () => {
     expect(await run(source)).toEqual({ code: 0, output: "connection \n" });
   });
 
+  it("stays alive while it waits for a revision, and not longer", async () => {
+    await using server = await openServer();
+    const source = `
+      const flags = await openMirror({ address: "${server.address}" });
+      const kind = await flags.waitFor(99, { timeoutMs: 300 }).catch((error) => error.kind);
+      console.log(kind, process.getActiveResourcesInfo().filter((name) => /TCP|Timeout/.test(name)).join());`;
+    expect(await run(source)).toEqual({ code: 0, output: "timeout \n" });
+  });
+
   it("holds no socket and no timer after closing", async () => {
     await using server = await openServer();
     const source = `

@@ -3,6 +3,7 @@ import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type ReportUsageRequest, ReportUsageRequestSchema } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { type Mirror, type MirrorOptions, openMirror, TransportError } from "../../src/client/index.js";
+import { UsageReporter } from "../../src/client/usage-reporter.js";
 import { createWatchHub } from "../../src/watch/index.js";
 import { HubTransport } from "../support/hub-transport.js";
 import { booleanFlag, deletedFlag } from "../support/items.js";
@@ -58,7 +59,16 @@ function ask(key: string, times = 1): void {
   for (let time = 0; time < times; time++) mirror.boolean(key, false);
 }
 
-const fails = (code: "UNAVAILABLE" | "UNIMPLEMENTED" | "INVALID_ARGUMENT") => async () => {
+/** So many flags, asked once each. */
+async function askMany(length: number): Promise<void> {
+  const keys = Array.from({ length }, (_, index) => `f${index}`);
+  publisher.commit(...keys.map((key) => booleanFlag(key, 2)));
+  await settle();
+  for (const key of keys) ask(key);
+}
+
+const sizes = () => transport.reports.map(({ counts }) => counts.length);
+const fails = (code: TransportError["code"]) => async () => {
   throw new TransportError(code, "no");
 };
 const ids = () => transport.reports.map(({ reportId }) => reportId);
@@ -156,14 +166,58 @@ describe("a mirror's reports", () => {
     expect(transport.told).toEqual(["a on 2 @ 1", "b off 1 @ 1"]);
   });
 
-  it("have at most 5,000 counts; what is more follows at once", async () => {
-    const keys = Array.from({ length: 7_000 }, (_, index) => `f${index}`);
-    publisher.commit(...keys.map((key) => booleanFlag(key, 2)));
-    await settle();
-    for (const key of keys) ask(key);
+  it("have at most 1,000 counts; what is more follows at once", async () => {
+    await askMany(2_500);
     await clock.advance(60_000);
-    expect(transport.reports.map(({ counts }) => counts.length)).toEqual([5_000, 2_000]);
-    expect(new Set(ids()).size).toBe(2);
+    expect(sizes()).toEqual([1_000, 1_000, 500]);
+    expect(new Set(ids()).size).toBe(3);
+  });
+
+  it("are divided where they are refused for their size, and stay small", async () => {
+    transport.answer = async () => {
+      if ((sizes().at(-1) ?? 0) > 300) throw new TransportError("RESOURCE_EXHAUSTED", "HTTP 413");
+    };
+    await askMany(1_200);
+    await clock.advance(60_000);
+    const taken = transport.reports.filter(({ counts }) => counts.length <= 300);
+    expect(sizes()).toEqual([1_000, 500, 250, 250, 500, 250, 250, 200]);
+    expect(new Set(taken.flatMap(({ counts }) => counts.map(({ flagKey }) => flagKey))).size).toBe(1_200);
+    expect(new Set(ids()).size).toBe(sizes().length);
+    expect(log).toEqual([]);
+    await askMany(1_200);
+    await clock.advance(60_000);
+    expect(sizes().slice(8)).toEqual([250, 250, 250, 250, 200]);
+  });
+
+  it("are repeated as they are where they are as small as makes sense", async () => {
+    transport.answer = fails("RESOURCE_EXHAUSTED");
+    await askMany(400);
+    await clock.advance(180_000);
+    expect(sizes()).toEqual([400, 200, 100, 50, 50, 50]);
+    transport.answer = async () => {};
+    await clock.advance(60_000);
+    expect(sizes().slice(6)).toEqual([50, 50, 100, 200]);
+  });
+
+  it("tell no higher count than the server takes, so that the rest is not refused with it", async () => {
+    const usages = [
+      { flagKey: "a", variant: "on", count: 2e12, revision: 1 },
+      { flagKey: "b", variant: "on", count: 5, revision: 1 },
+    ];
+    const reporter = new UsageReporter({
+      environment: "production",
+      clientName: "flagwire",
+      address: transport.address,
+      send: (request, signal) => transport.reportUsage(request, signal),
+      take: () => usages.splice(0),
+      intervalMs: 60_000,
+      createId: () => "1",
+      clock,
+      random: () => 0.5,
+      log: () => {},
+    });
+    await reporter.close(1_000);
+    expect(transport.told).toEqual(["a on 1000000000000 @ 1, b on 5 @ 1"]);
   });
 
   it("keep a bounded number of counts while the server is away, whatever comes and goes", {

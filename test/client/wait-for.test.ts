@@ -130,6 +130,18 @@ describe("waiting for a revision", () => {
     },
   );
 
+  it.each([-1, Number.NaN, "5" as unknown as number])("refuses a limit of %s, which is no time", async (timeoutMs) => {
+    await expect(mirror.waitFor(9, { timeoutMs })).rejects.toThrow(/timeoutMs must be a number of milliseconds/);
+  });
+
+  it("ends well although a listener of that very change closes the mirror", async () => {
+    mirror.on("change", () => void mirror.close());
+    const outcome = wait(2);
+    publisher.commit(booleanFlag("a", 2, "off"));
+    await settle();
+    expect([mirror.status, outcome.is]).toEqual(["closed", "reached"]);
+  });
+
   it("leaves no timer and no listener, however it ends", async () => {
     const timers = clock.pendingTimers;
     let listeners = 0;
@@ -242,5 +254,63 @@ describe("waiting while the mirror polls", () => {
       await clock.advance(20);
     }
     expect(transport.requests.length).toBeLessThanOrEqual(before + 4);
+  });
+
+  it("asks every second for what the first poll did not bring", async () => {
+    const outcome = wait(2);
+    await clock.advance(1_500);
+    publisher.commit(booleanFlag("a", 2));
+    await clock.advance(1_000);
+    expect(outcome.is).toBe("reached");
+  });
+
+  it("asks again for what a poll on its way may not bring any more", async () => {
+    let release = (): void => {};
+    const slow = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const { watch } = transport;
+    transport.watch = async function* (request, signal) {
+      for await (const message of watch.call(transport, request, signal)) {
+        await slow;
+        yield message;
+      }
+    };
+    const { polls } = mirror.counts;
+    while (mirror.counts.polls === polls) await clock.advance(100);
+    publisher.commit(booleanFlag("a", 2));
+    const outcome = wait(2);
+    release();
+    await clock.advance(1_000);
+    expect(outcome.is).toBe("reached");
+  });
+
+  it("returns to streams although somebody always waits for the next change", async () => {
+    let isOver = false;
+    const following = (async () => {
+      while (!isOver && mirror.status !== "closed") await mirror.waitFor(mirror.revision + 1).catch(() => {});
+    })();
+    // Streams work again.
+    await clock.advance(1_800_000);
+    expect(mirror.delivery).toBe("stream");
+    isOver = true;
+    await clock.advance(10_000);
+    await following;
+  });
+
+  it("never puts off a poll", async () => {
+    await mirror.close();
+    mirror = await open({ pollIntervalMs: 200 });
+    transport.cut();
+    for (let time = 0; time < 100 && mirror.delivery === "stream"; time++) {
+      await clock.advance(400);
+      if (!isPoll()) transport.cut();
+    }
+    const { polls } = mirror.counts;
+    while (mirror.counts.polls === polls) await clock.advance(10);
+    publisher.commit(booleanFlag("a", 2));
+    const outcome = wait(2);
+    await clock.advance(200);
+    expect(outcome.is).toBe("reached");
   });
 });

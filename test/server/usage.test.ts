@@ -3,7 +3,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FlagKind, FlagType } from "../../gen/flagwire/v1/flag_pb.js";
 import { BadRequestSchema, ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
-import { createMemoryUsageLedger, type UsageReport } from "../../src/server/index.js";
+import { createMemoryUsageLedger, type UsageQuery, type UsageReport } from "../../src/server/index.js";
 import { runFlagwire } from "../cli/run-flagwire.js";
 import { openTestServer, type TestServer } from "../support/server.js";
 import { VirtualClock } from "../support/virtual-clock.js";
@@ -215,6 +215,7 @@ describe("listing usage", () => {
 
 describe("a ledger in memory", () => {
   const clock = new VirtualClock(START_MS);
+  const all: UsageQuery = { environment: "production", flagKey: undefined, after: undefined, limit: 1_000 };
   const from = (reportId: string, more: Partial<UsageReport> = {}): UsageReport => ({
     environment: "production",
     clientName: "web",
@@ -224,6 +225,27 @@ describe("a ledger in memory", () => {
     ...more,
   });
 
+  it("lists a page of an environment, in order, whatever came and went since the page before", async () => {
+    const ledger = createMemoryUsageLedger(clock, { usages: 5 });
+    const count = (flagKey: string, variant = "on") => ({ flagKey, variant, revision: 1n, count: 1 });
+    const page = async (query: Partial<UsageQuery>) =>
+      (await ledger.list({ ...all, ...query })).usages.map(({ flagKey, variant }) => `${flagKey} ${variant || "-"}`);
+    await ledger.record(from("1", { counts: [count("c"), count("b"), count("a"), count("a", "")] }));
+    expect(await page({ limit: 2 })).toEqual(["a -", "a on"]);
+    expect(await page({ limit: 2, after: { flagKey: "a", variant: "on" } })).toEqual(["b on", "c on"]);
+    expect(await page({ flagKey: "a" })).toEqual(["a -", "a on"]);
+    expect(await page({ flagKey: "a", after: { flagKey: "a", variant: "" } })).toEqual(["a on"]);
+    expect(await page({ flagKey: "bb" })).toEqual([]);
+    await ledger.record(from("2", { environment: "staging", counts: [count("z")] }));
+    // One too much: `c`, which came first, goes.
+    await ledger.record(from("3", { counts: [count("aa")] }));
+    expect(await page({ after: { flagKey: "a", variant: "on" } })).toEqual(["aa on", "b on"]);
+    expect(await page({ environment: "staging" })).toEqual(["z on"]);
+    await ledger.record(from("4", { environment: "staging", counts: [count("y")] }));
+    expect(await page({})).toEqual(["a -", "a on", "aa on"]);
+    expect(await page({ environment: "staging" })).toEqual(["y on", "z on"]);
+  });
+
   it("forgets the oldest of what is too much", async () => {
     const ledger = createMemoryUsageLedger(clock, { usages: 2, reportIds: 2, reporters: 2 });
     for (const name of ["a", "b", "c"]) {
@@ -231,8 +253,8 @@ describe("a ledger in memory", () => {
         from(name, { clientName: name, counts: [{ flagKey: name, variant: "on", revision: 1n, count: 1 }] }),
       );
     }
-    const { usages, reporters } = await ledger.list("production", undefined);
-    expect(usages.map(({ flagKey }) => flagKey).sort()).toEqual(["b", "c"]);
+    const { usages, reporters } = await ledger.list(all);
+    expect(usages.map(({ flagKey }) => flagKey)).toEqual(["b", "c"]);
     expect(reporters.map(({ clientName }) => clientName)).toEqual(["c", "b"]);
     expect((await ledger.record(from("c"))).alreadyCounted).toBe(true);
     expect((await ledger.record(from("a"))).alreadyCounted).toBe(false);
@@ -243,7 +265,7 @@ describe("a ledger in memory", () => {
     const counts = [{ flagKey: "a", variant: "on", revision: 1n, count: Number.MAX_SAFE_INTEGER - 1 }];
     await ledger.record(from("1", { counts }));
     await ledger.record(from("2", { counts }));
-    const { usages } = await ledger.list("production", "a");
+    const { usages } = await ledger.list({ ...all, flagKey: "a" });
     expect(usages.map(({ count }) => count)).toEqual([Number.MAX_SAFE_INTEGER]);
   });
 });

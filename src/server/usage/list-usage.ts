@@ -11,7 +11,7 @@ import { environmentNotFound, flagNotFound, invalidArgument, resolveEnvironment 
 import type { ServiceHandlers } from "../handlers.js";
 import { isRefusal, type OrRefusal } from "../refusal.js";
 import type { Head } from "../state/head.js";
-import type { RecordedUsage, UsageLedger } from "./usage-ledger.js";
+import type { RecordedUsage, UsageLedger, UsagePlace } from "./usage-ledger.js";
 
 /** What the handler works with. */
 export interface UsageListParts {
@@ -29,15 +29,12 @@ export function listUsageHandler(parts: UsageListParts): ServiceHandlers<typeof 
     if (isRefusal(size)) return size;
     const after = parsePageToken(pageToken);
     if (isRefusal(after)) return after;
-    const { sinceMs, usages, reporters } = await usage.list(environment, flagKey === "" ? undefined : flagKey);
-    // Of a flag that was deleted meanwhile nothing is left to tell.
-    const listed = usages.filter((one) => head.catalog.flag(one.flagKey) !== undefined).sort(inOrder);
-    const from = after === undefined ? 0 : listed.findIndex((one) => inOrder(one, after) > 0);
-    const page = pageOf(from < 0 ? [] : listed.slice(from, from + size));
-    const last = page.at(-1);
-    const isEnd = last === undefined || from + page.length >= listed.length;
+    const query = { environment, flagKey: flagKey === "" ? undefined : flagKey, after, limit: size + 1 };
+    const { sinceMs, usages: found, reporters } = await usage.list(query);
+    const { usages, last } = pageOf(found.slice(0, size), head);
+    const isEnd = last === undefined || last === found.at(-1);
     return create(ListUsageResponseSchema, {
-      usages: page,
+      usages,
       nextPageToken: isEnd ? "" : JSON.stringify([last.flagKey, last.variant]),
       countedSince: timestampFromMs(sinceMs),
       reporters: reporters.map(({ clientName, lastReportMs, reportCount }) => ({
@@ -49,31 +46,32 @@ export function listUsageHandler(parts: UsageListParts): ServiceHandlers<typeof 
   };
 }
 
-type Place = Pick<RecordedUsage, "flagKey" | "variant">;
-
-function inOrder(a: Place, b: Place): number {
-  return compare(a.flagKey, b.flagKey) || compare(a.variant, b.variant);
+interface Page {
+  readonly usages: VariantUsage[];
+  /** The last one that it has dealt with. */
+  readonly last: RecordedUsage | undefined;
 }
 
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
-/** As many as a message has room for. */
-function pageOf(usages: readonly RecordedUsage[]): VariantUsage[] {
-  const page: VariantUsage[] = [];
+/** As many as a message has room for. Of a flag that was deleted meanwhile nothing is left to tell. */
+function pageOf(found: readonly RecordedUsage[], { catalog }: Head): Page {
+  const usages: VariantUsage[] = [];
   const budget = new ByteBudget();
-  for (const { flagKey, variant, count, revision, lastUsedMs } of usages) {
-    const lastUsedTime = timestampFromMs(lastUsedMs);
-    const message = create(VariantUsageSchema, { flagKey, variant, count: BigInt(count), revision, lastUsedTime });
-    if (!budget.take(VariantUsageSchema, message)) break;
-    page.push(message);
+  let last: RecordedUsage | undefined;
+  for (const one of found) {
+    const { flagKey, variant, count, revision, lastUsedMs } = one;
+    if (catalog.flag(flagKey) !== undefined) {
+      const lastUsedTime = timestampFromMs(lastUsedMs);
+      const message = create(VariantUsageSchema, { flagKey, variant, count: BigInt(count), revision, lastUsedTime });
+      if (!budget.take(VariantUsageSchema, message)) break;
+      usages.push(message);
+    }
+    last = one;
   }
-  return page;
+  return { usages, last };
 }
 
 /** The place of the last one of the page before. */
-function parsePageToken(token: string): OrRefusal<Place | undefined> {
+function parsePageToken(token: string): OrRefusal<UsagePlace | undefined> {
   if (token === "") return undefined;
   try {
     const place: unknown = JSON.parse(token);

@@ -1,6 +1,14 @@
 import type { Clock } from "../../base/index.js";
 import { RecentMap } from "./recent-map.js";
-import type { RecordedUsage, Reporter, UsageLedger, UsageReport, VariantCount } from "./usage-ledger.js";
+import type {
+  RecordedUsage,
+  Reporter,
+  UsageLedger,
+  UsagePlace,
+  UsageQuery,
+  UsageReport,
+  VariantCount,
+} from "./usage-ledger.js";
 
 /** Bounds of a ledger in memory. */
 export interface UsageLedgerLimits {
@@ -37,6 +45,11 @@ class MemoryUsageLedger implements UsageLedger {
   readonly #usages: RecentMap<Usage>;
   readonly #reportIds: RecentMap<true>;
   readonly #reporters: RecentMap<RecentMap<Reporter>>;
+  /**
+   * Where the usages of an environment stand, in order; made when listed, and dropped when one comes or goes, so that nothing is
+   * kept of what is gone. Between two such changes a page costs no more than its own length.
+   */
+  readonly #orders = new Map<string, readonly UsagePlace[]>();
 
   constructor(clock: Clock, limits: UsageLedgerLimits) {
     this.#clock = clock;
@@ -57,19 +70,24 @@ class MemoryUsageLedger implements UsageLedger {
     return { alreadyCounted };
   }
 
-  async list(environment: string, flagKey: string | undefined) {
+  async list(query: UsageQuery) {
+    const { environment, flagKey, limit } = query;
+    const order = this.#order(environment);
     const usages: RecordedUsage[] = [];
-    for (const usage of this.#usages.newestFirst()) {
-      if (usage.environment === environment && (flagKey ?? usage.flagKey) === usage.flagKey) usages.push(usage);
+    for (let at = firstOf(order, query); usages.length < limit; at++) {
+      const place = order[at];
+      if (place === undefined || (flagKey ?? place.flagKey) !== place.flagKey) break;
+      const usage = this.#usages.get(idOf(environment, place));
+      if (usage !== undefined) usages.push(usage);
     }
     const reporters = this.#reporters.get(environment)?.newestFirst() ?? [];
     return { sinceMs: this.#sinceMs, usages, reporters };
   }
 
   #add(environment: string, { flagKey, variant, revision, count }: VariantCount, endMs: number): void {
-    const id = JSON.stringify([environment, flagKey, variant]);
+    const id = idOf(environment, { flagKey, variant });
     const before = this.#usages.get(id);
-    this.#usages.set(id, {
+    const dropped = this.#usages.set(id, {
       environment,
       flagKey,
       variant,
@@ -78,6 +96,20 @@ class MemoryUsageLedger implements UsageLedger {
       revision: before === undefined || revision > before.revision ? revision : before.revision,
       lastUsedMs: Math.max(before?.lastUsedMs ?? endMs, endMs),
     });
+    if (before === undefined) this.#orders.delete(environment);
+    if (dropped !== undefined) this.#orders.delete(environmentOf(dropped));
+  }
+
+  #order(environment: string): readonly UsagePlace[] {
+    const known = this.#orders.get(environment);
+    if (known !== undefined) return known;
+    const places: UsagePlace[] = [];
+    for (const usage of this.#usages.newestFirst()) {
+      if (usage.environment === environment) places.push({ flagKey: usage.flagKey, variant: usage.variant });
+    }
+    places.sort(compare);
+    if (places.length > 0) this.#orders.set(environment, places);
+    return places;
   }
 
   #meet({ environment, clientName }: UsageReport, alreadyCounted: boolean): void {
@@ -86,4 +118,37 @@ class MemoryUsageLedger implements UsageLedger {
     known.set(clientName, { clientName, lastReportMs: this.#clock.now(), reportCount });
     this.#reporters.set(environment, known);
   }
+}
+
+/** Of a usage. */
+function idOf(environment: string, { flagKey, variant }: UsagePlace): string {
+  return JSON.stringify([environment, flagKey, variant]);
+}
+
+function environmentOf(id: string): string {
+  const [environment = ""]: string[] = JSON.parse(id);
+  return environment;
+}
+
+/** The index of the first place that a query asks for. */
+function firstOf(order: readonly UsagePlace[], { flagKey = "", after }: UsageQuery): number {
+  let from = 0;
+  let to = order.length;
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    const place = order[middle];
+    const isBefore =
+      place !== undefined && (place.flagKey < flagKey || (after !== undefined && compare(place, after) <= 0));
+    if (isBefore) from = middle + 1;
+    else to = middle;
+  }
+  return from;
+}
+
+function compare(a: UsagePlace, b: UsagePlace): number {
+  return compareText(a.flagKey, b.flagKey) || compareText(a.variant, b.variant);
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }

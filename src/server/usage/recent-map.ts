@@ -12,14 +12,16 @@ export class RecentMap<V> {
     return this.#entries.get(key);
   }
 
-  set(key: string, value: V): void {
+  /** Returns the key that had to go. */
+  set(key: string, value: V): string | undefined {
     this.#entries.delete(key);
     this.#entries.set(key, value);
-    if (this.#entries.size <= this.#maxSize) return;
+    if (this.#entries.size <= this.#maxSize) return undefined;
     for (const oldest of this.#entries.keys()) {
       this.#entries.delete(oldest);
-      return;
+      return oldest;
     }
+    return undefined;
   }
 
   newestFirst(): V[] {

@@ -5,8 +5,8 @@
 export interface UsageLedger {
   /** Adds a report up, unless it came before. */
   record(report: UsageReport): Promise<UsageReceipt>;
-  /** What is known of an environment, or of one of its flags; a flag may have been deleted since. */
-  list(environment: string, flagKey: string | undefined): Promise<UsageListing>;
+  /** What is known of an environment, a page at a time; a flag may have been deleted since. */
+  list(query: UsageQuery): Promise<UsageListing>;
 }
 
 /** A report as the ledger takes it. Times are in milliseconds since 1970. */
@@ -32,10 +32,24 @@ export interface UsageReceipt {
   readonly alreadyCounted: boolean;
 }
 
+/** Which usages to list. */
+export interface UsageQuery {
+  readonly environment: string;
+  /** Those of one flag; undefined: all. */
+  readonly flagKey: string | undefined;
+  /** Those after this place; undefined: from the first. */
+  readonly after: UsagePlace | undefined;
+  /** At most so many. */
+  readonly limit: number;
+}
+
+/** Where a usage stands: they are in the order of their flags' keys, then of their variants. */
+export type UsagePlace = Pick<RecordedUsage, "flagKey" | "variant">;
+
 export interface UsageListing {
   /** Since when reports are counted. */
   readonly sinceMs: number;
-  /** In no order. */
+  /** In order. */
   readonly usages: readonly RecordedUsage[];
   /** Those that reported last, the newest first. */
   readonly reporters: readonly Reporter[];
