@@ -87,7 +87,7 @@ export interface Mirror extends Flags, AsyncDisposable {
    *
    * The program stays alive while it waits. Where the mirror polls, it polls every second meanwhile.
    */
-  waitFor(revision: number | bigint, options?: WaitOptions): Promise<void>;
+  waitFor(revision: number | bigint | string, options?: WaitOptions): Promise<void>;
   /** Listens until the function returned is called. */
   on<E extends keyof MirrorEvents>(event: E, listener: (payload: MirrorEvents[E]) => void): Unsubscribe;
   /**

@@ -112,7 +112,7 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
     return this.#follower.takeUsage();
   }
 
-  async waitFor(revision: number | bigint, options?: WaitOptions): Promise<void> {
+  async waitFor(revision: number | bigint | string, options?: WaitOptions): Promise<void> {
     const wanted = toRevision(revision);
     if (!this.#waits.has(wanted)) this.#link.hurry();
     const release = this.#parts.stayAlive();

@@ -86,8 +86,8 @@ export async function openMirror(options: MirrorOptions = {}): Promise<Mirror> {
   const mirror = new SnapshotMirror(parts);
   const release = stayAlive();
   try {
-    await adoptKept(mirror, parts, options);
-    await followUntilOpen(mirror, parts, options);
+    const ignored = await adoptKept(mirror, parts, options);
+    await followUntilOpen(mirror, parts, options, ignored);
     return mirror;
   } catch (error) {
     await mirror.close();
@@ -98,10 +98,15 @@ export async function openMirror(options: MirrorOptions = {}): Promise<Mirror> {
   }
 }
 
-async function followUntilOpen(mirror: SnapshotMirror, parts: MirrorParts, options: MirrorOptions): Promise<void> {
+async function followUntilOpen(
+  mirror: SnapshotMirror,
+  parts: MirrorParts,
+  options: MirrorOptions,
+  ignored: string | undefined,
+): Promise<void> {
   const { signal, waitForReady = true } = options;
   const { clock, times, transport } = parts;
-  const opening = new Opening({ clock, address: transport.address, hasFallback: mirror.hasData, ...times });
+  const opening = new Opening({ clock, address: transport.address, hasFallback: mirror.hasData, ignored, ...times });
   const abort = (): void =>
     opening.abandon(new MirrorError("closed", "opening was given up", { cause: signal?.reason }));
   signal?.addEventListener("abort", abort);
@@ -116,27 +121,40 @@ async function followUntilOpen(mirror: SnapshotMirror, parts: MirrorParts, optio
   }
 }
 
-/** The cache goes before the bootstrap, because it is newer. Neither can keep a mirror from opening, not even by silence. */
+/**
+ * The cache goes before the bootstrap, because it is newer. Neither can keep a mirror from opening, not even by silence.
+ * Returns why the last one that was looked at is ignored, if it is.
+ */
 async function adoptKept(
   mirror: SnapshotMirror,
   parts: MirrorParts,
   { bootstrap, signal }: MirrorOptions,
-): Promise<void> {
+): Promise<string | undefined> {
   const { cache, environment, clock, times } = parts;
+  let ignored: string | undefined;
+  const ignore = (what: "cache" | "bootstrap", error: unknown): void => {
+    ignored = `The ${what} is ignored: ${messageOf(error)}`;
+    mirror.report(new MirrorError(what, `the ${what} is ignored: ${messageOf(error)}`, { cause: error }));
+  };
   const patience = { clock, signal, timeoutMs: times.connectTimeoutMs };
   try {
     const bytes = cache === undefined ? undefined : await within(cache.load(), patience);
-    if (bytes !== undefined) return mirror.adopt(fromKept(bytes, environment), true);
+    if (bytes !== undefined) {
+      mirror.adopt(fromKept(bytes, environment), true);
+      return undefined;
+    }
   } catch (error) {
-    mirror.report(new MirrorError("cache", `the cache is ignored: ${messageOf(error)}`, { cause: error }));
+    ignore("cache", error);
   }
-  if (bootstrap === undefined) return;
+  if (bootstrap === undefined) return ignored;
   try {
     const json: unknown =
       typeof bootstrap === "string" ? JSON.parse(await within(readFile(bootstrap, "utf8"), patience)) : bootstrap;
     mirror.adopt(bootstrapSnapshot(json, environment), false);
+    return undefined;
   } catch (error) {
-    mirror.report(new MirrorError("bootstrap", `the bootstrap is ignored: ${messageOf(error)}`, { cause: error }));
+    ignore("bootstrap", error);
+    return ignored;
   }
 }
 

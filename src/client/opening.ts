@@ -8,6 +8,8 @@ export interface OpeningOptions {
   readonly address: string;
   /** Whether there is a snapshot to begin with. */
   readonly hasFallback: boolean;
+  /** Why a cache or bootstrap that was given is not one, for messages. */
+  readonly ignored?: string | undefined;
   readonly connectTimeoutMs: number;
   readonly fallbackAfterMs: number;
 }
@@ -59,11 +61,11 @@ export class Opening {
   }
 
   #unreachable(): MirrorError {
-    const { address, connectTimeoutMs } = this.#options;
+    const { address, connectTimeoutMs, ignored } = this.#options;
     const cause = this.#lastError === undefined ? "" : ` (${this.#lastError.message})`;
     const message =
       `no flags from ${address} within ${connectTimeoutMs / 1000} s${cause}. Check that the server runs there (flagwire serve) ` +
-      "and that nothing in between blocks it. To start without a server, give a cache or a bootstrap.";
+      `and that nothing in between blocks it. ${ignored ?? "To start without a server, give a cache or a bootstrap."}`;
     return new MirrorError("connection", message, { cause: this.#lastError });
   }
 }

@@ -112,9 +112,14 @@ export class RevisionWaits {
   }
 }
 
-/** A revision as an answer to a write or a mirror gives it. Throws a `TypeError` for anything else. */
-export function toRevision(revision: number | bigint): bigint {
-  const isOne = typeof revision === "bigint" ? revision >= 0n : Number.isSafeInteger(revision) && revision >= 0;
+/** A revision as a mirror or an answer to a write gives it, in JSON too. Throws a `TypeError` for anything else. */
+export function toRevision(revision: number | bigint | string): bigint {
+  const isOne =
+    typeof revision === "string"
+      ? /^\d{1,20}$/.test(revision)
+      : typeof revision === "bigint"
+        ? revision >= 0n
+        : Number.isSafeInteger(revision) && revision >= 0;
   if (!isOne)
     throw new TypeError(`not a revision: ${String(revision)}. Expected a whole number, as a write's answer has it`);
   return BigInt(revision);

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, toJson } from "@bufbuild/protobuf";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FlagFileSchema } from "../../gen/flagwire/v1/history_pb.js";
 import {
   type Mirror,
@@ -379,6 +379,18 @@ describe("with a bootstrap", () => {
     const log: MirrorLogEntry[] = [];
     await opening({ bootstrap: join(folder, "missing.json"), log: (entry) => log.push(entry) });
     expect(log[0]?.message).toMatch(/the bootstrap is ignored: .*missing\.json/);
+  });
+});
+
+it("a mirror that cannot open tells that it was given a bootstrap, and why that is none", async () => {
+  transport.refusal = away;
+  const opened = openMirror({ transport, clock, connectTimeoutMs: 5_000, bootstrap: join(folder, "missing.json") });
+  const outcome = opened.catch((error: unknown) => error);
+  await vi.waitFor(() => expect(transport.requests.length).toBeGreaterThan(0));
+  await clock.advance(5_000);
+  expect(await outcome).toMatchObject({
+    kind: "connection",
+    message: expect.stringMatching(/The bootstrap is ignored: .*missing\.json/),
   });
 });
 

@@ -123,7 +123,11 @@ describe("waiting for a revision", () => {
     await mirror.waitFor(1);
   });
 
-  it.each([-1, 1.5, Number.NaN, -1n, "2" as unknown as number])(
+  it("takes a revision as JSON has it", async () => {
+    await mirror.waitFor("1");
+  });
+
+  it.each([-1, 1.5, Number.NaN, -1n, "", "0x1", "-1", {} as unknown as number])(
     "refuses %s, which is no revision",
     async (revision) => {
       await expect(mirror.waitFor(revision)).rejects.toThrow(TypeError);

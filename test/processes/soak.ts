@@ -9,13 +9,12 @@ import { openRun, type Run } from "./run.js";
 import { spoilConnections } from "./spoil-connections.js";
 
 // One scenario after the other, each on a server of its own, until the time is over. `--only NAME` keeps to one of them.
-const { values } = parseArgs({
-  options: { seconds: { type: "string" }, seed: { type: "string" }, only: { type: "string" } },
-});
-const seconds = Number(values.seconds ?? 300);
-const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
-if (!Number.isFinite(seconds) || !Number.isInteger(seed)) throw new Error("--seconds and --seed are numbers");
-
+const options = parseOptions(process.argv.slice(2));
+if (typeof options === "string") {
+  console.error(`${options}\n\nnpm run soak:processes -- [--seconds S] [--seed N] [--only NAME]`);
+  process.exit(2);
+}
+const { seconds, seed, only } = options;
 const chance = new Chance(seed);
 // In dist/, as `npm run soak:processes` compiles it.
 const compiled = (path: string): readonly string[] => [process.execPath, resolve(import.meta.dirname, path)];
@@ -52,8 +51,11 @@ const scenarios: Readonly<Record<string, Scenario>> = {
 
 const deadline = performance.now() + seconds * 1000;
 console.log(`soak: seed ${seed}, ${seconds} s`);
-const names = Object.keys(scenarios).filter((name) => values.only === undefined || name === values.only);
-if (names.length === 0) throw new Error(`--only is one of ${Object.keys(scenarios).join(", ")}`);
+const names = Object.keys(scenarios).filter((name) => only === undefined || name === only);
+if (names.length === 0) {
+  console.error(`--only is one of ${Object.keys(scenarios).join(", ")}`);
+  process.exit(2);
+}
 for (let turn = 0; performance.now() < deadline; turn++) {
   const name = names[turn % names.length] ?? "";
   const scenario = scenarios[name];
@@ -73,9 +75,24 @@ for (let turn = 0; performance.now() < deadline; turn++) {
   const { violations } = await run.finish();
   for (const violation of violations) console.error(`  ${violation}`);
   if (violations.length > 0) {
-    console.error(`replay: npm run soak:processes -- --seed ${seed}`);
+    const same = `--seed ${seed} --seconds ${seconds}${only === undefined ? "" : ` --only ${only}`}`;
+    console.error(`replay: npm run soak:processes -- ${same}`);
     process.exitCode = 1;
     break;
   }
 }
 process.exit();
+
+/** The options, or what is wrong with them. */
+function parseOptions(args: string[]): string | { seconds: number; seed: number; only: string | undefined } {
+  const option = { type: "string" } as const;
+  try {
+    const { values } = parseArgs({ args, options: { seconds: option, seed: option, only: option } });
+    const seconds = Number(values.seconds ?? 300);
+    const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
+    if (!(seconds > 0) || !Number.isSafeInteger(seed)) return "--seconds and --seed are numbers";
+    return { seconds, seed, only: values.only };
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
