@@ -39,7 +39,13 @@ export async function serveWorkers(session: Session, options: ServeOptions, part
 
 function forkWorker() {
   const main = fileURLToPath(new URL("./worker-main.js", import.meta.url));
-  return fork(main, [], { serialization: "advanced", stdio: ["ignore", "ignore", "inherit", "ipc"] });
+  return fork(main, [], {
+    serialization: "advanced",
+    stdio: ["ignore", "ignore", "inherit", "ipc"],
+    // A group of its own: Ctrl-C at a terminal is for the supervisor alone, also while a worker loads. On Windows it would be
+    // a window of its own.
+    detached: process.platform !== "win32",
+  });
 }
 
 /** False if it was told to stop meanwhile: what that cut off is no failure. */

@@ -4,7 +4,8 @@ import { createLogger } from "./logger.js";
 
 // One worker of `flagwire serve --workers N`, which starts this file as a process of its own.
 
-// A terminal sends them to all of its processes; here the supervisor says when to end, after it has heard of them itself.
+// Whoever stops a service may send them to all of its processes; here the supervisor says when to end, after it has heard of
+// them itself.
 for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => undefined);
 // Nobody reads the log any more: the supervisor finds that out as well, and ends the service.
 process.stderr.on("error", () => undefined);

@@ -1,4 +1,5 @@
 import type { ChildProcess } from "node:child_process";
+import type { EventEmitter } from "node:events";
 import { Socket } from "node:net";
 
 /** A line to another process: messages arrive whole and in order, as long as both ends live. */
@@ -25,6 +26,15 @@ export function toPort(process: ChildProcess | NodeJS.Process): Port {
       process.on("message", (message: unknown, handle: unknown) =>
         listener(message, handle instanceof Socket ? handle : undefined),
       ),
-    onClosed: (listener) => process.once("disconnect", listener),
+    onClosed(listener) {
+      const emitter: EventEmitter = process;
+      const gone = () => {
+        emitter.off("disconnect", gone).off("close", gone);
+        listener();
+      };
+      // A process that ends with a socket on its way to it is never disconnected from: Node waits for what it was to say of
+      // that. It closes all the same, after its exit and after the last that it said.
+      emitter.once("disconnect", gone).once("close", gone);
+    },
   };
 }

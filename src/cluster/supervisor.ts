@@ -11,6 +11,7 @@ import {
 } from "../server/index.js";
 import { createStoreOwner, type Store } from "../store/index.js";
 import { Evener } from "./balance.js";
+import { LinkBroken } from "./link.js";
 import type { Overview } from "./messages.js";
 import { WaitingRoom } from "./waiting-room.js";
 import { type PlaceHost, SILENT_MS, WorkerPlace } from "./worker-place.js";
@@ -48,7 +49,7 @@ export interface Supervisor extends AsyncDisposable {
   readonly opened: Promise<void>;
   /** Makes the workers report that they are ready, those to come too. Resolves when all have done so. */
   announce(): Promise<void>;
-  /** Asks a worker. Only after `opened`. */
+  /** Asks a worker, and the next one to open if that one ends meanwhile. Rejects if the supervisor is stopped first. */
   overview(): Promise<Overview>;
   /** Resolves if the store fails, or if workers end again and again before they are ready. Stop and exit. */
   readonly failed: Promise<SupervisorFailure>;
@@ -87,6 +88,8 @@ class RunningSupervisor implements Supervisor, PlaceHost {
   readonly #unopened = new Set<number>();
   readonly #unready = new Set<number>();
   readonly #ready: Promise<void>;
+  /** Called once, at the next worker that opens or when there will be none. */
+  readonly #onNextOpened: (() => void)[] = [];
   #resolveOpened: () => void = () => undefined;
   #resolveReady: () => void = () => undefined;
   #resolveFailed: (failure: SupervisorFailure) => void = () => undefined;
@@ -133,12 +136,26 @@ class RunningSupervisor implements Supervisor, PlaceHost {
   }
 
   async overview(): Promise<Overview> {
-    for (const { open } of this.#places) if (open !== undefined) return open.overview();
+    const asked = new Set<WorkerProcess>();
+    while (this.#stopped === undefined) {
+      const worker = this.#places.find(({ open }) => open !== undefined && !asked.has(open))?.open;
+      if (worker === undefined) {
+        await new Promise<void>((resolve) => this.#onNextOpened.push(resolve));
+        continue;
+      }
+      asked.add(worker);
+      try {
+        return await worker.overview();
+      } catch (cause) {
+        if (!(cause instanceof LinkBroken)) throw cause;
+      }
+    }
     throw new Error("no worker serves");
   }
 
   stop(): Promise<void> {
     this.#stopped ??= this.#drain();
+    this.#tellOpened();
     return this.#stopped;
   }
 
@@ -156,6 +173,7 @@ class RunningSupervisor implements Supervisor, PlaceHost {
     this.#unopened.delete(place.number);
     if (this.#isAnnounced) place.open?.notify({ kind: "announce" });
     for (const socket of this.#waiting.empty()) this.#place(socket);
+    this.#tellOpened();
     if (this.#unopened.size === 0) this.#resolveOpened();
   }
 
@@ -173,6 +191,10 @@ class RunningSupervisor implements Supervisor, PlaceHost {
     const why = problem ?? `exit code ${code ?? "none"}, signal ${signal ?? "none"}`;
     const message = `worker ${place.number} ends again and again before it is ready, so the service ends: ${why}`;
     this.#resolveFailed({ message, cause: undefined });
+  }
+
+  #tellOpened(): void {
+    for (const resolve of this.#onNextOpened.splice(0)) resolve();
   }
 
   #place(socket: Socket): void {

@@ -29,9 +29,6 @@ export interface WorkerProcessOptions {
   readonly onEnded: (end: WorkerEnd) => void;
 }
 
-/** How long what a process said last may take after its exit. */
-const LAST_WORDS_MS = 500;
-
 const NOTHING: WorkerReport = { received: 0, connections: 0, watchers: 0 };
 
 /** One process of a worker, from its start to its end, as the supervisor sees it. */
@@ -42,8 +39,8 @@ export class WorkerProcess {
   readonly #unfollow: () => void;
   readonly #queue: Socket[] = [];
   /**
-   * Sent, and not yet taken. One at a time: until the other end has one, Node holds all messages back. Not even then does it
-   * close one that got lost with its process, so that is done here.
+   * Sent, and not yet taken. One at a time: until the other end has it, Node holds back all messages behind it. Node would
+   * never close one that got lost with its process, so that is done here.
    */
   #inHand: Socket | undefined;
   #given = 0;
@@ -73,7 +70,6 @@ export class WorkerProcess {
     this.#child.once("exit", (code, signal) => {
       this.#exit = { code, signal };
       this.#endAfterExit();
-      options.clock.after(LAST_WORDS_MS, () => this.#end({ code, signal }));
     });
     this.#child.once("error", (error) => {
       this.#problem ??= error.message;
@@ -138,7 +134,7 @@ export class WorkerProcess {
       case "record-usage":
         return usage.record(question.report);
       case "list-usage":
-        return usage.list(question.environment, question.flagKey);
+        return usage.list(question.query);
     }
   }
 
@@ -176,10 +172,7 @@ export class WorkerProcess {
     }
   }
 
-  /**
-   * What it said last, such as what is wrong, can come after the news of its exit. That the line has closed may never be told,
-   * where a socket was on its way.
-   */
+  /** What it said last, such as what is wrong, can come after the news of its exit, but not after its line has closed. */
   #endAfterExit(): void {
     if (this.#exit !== undefined && this.#isClosed) this.#end(this.#exit);
   }

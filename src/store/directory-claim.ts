@@ -1,13 +1,17 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { type FileHandle, open, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../base/index.js";
 import { type ClaimServer, openClaimServer } from "./claim-server.js";
+import { BEGUN_CLAIM_NAME, CLAIM_NAME, pipePath, socketPath } from "./claim-socket.js";
 import { probeClaim } from "./probe-claim.js";
 import { type OrStoreProblem, StoreProblem, toStoreProblem } from "./store-problem.js";
+import type { WriteGate } from "./write-gate.js";
 
 /** Sole ownership of a data directory, until released or until the process ends, however it ends. */
 export interface DirectoryClaim {
+  /** Held while another process opens the directory: write to it, and rename in it, inside this. */
+  readonly gate: WriteGate;
   release(): Promise<void>;
 }
 
@@ -35,9 +39,6 @@ export async function claimDirectory(path: string, clock: Clock): Promise<OrStor
   }
 }
 
-const SOCKET_NAME = /^owner-[0-9a-f]{32}\.sock$/;
-const BEGUN_NAME = /^owner-[0-9a-f]{32}\.sock\.new$/;
-
 class SocketClaim implements DirectoryClaim {
   readonly #path: string;
   readonly #name: string;
@@ -56,7 +57,7 @@ class SocketClaim implements DirectoryClaim {
     const directory = await open(path, "r");
     let server: ClaimServer | undefined;
     try {
-      server = await openClaimServer(`${shortPath(path, directory)}/${name}.new`);
+      server = await openClaimServer(socketPath(path, directory, `${name}.new`));
       await rename(join(path, `${name}.new`), join(path, name));
       return new SocketClaim(path, name, directory, server);
     } catch (cause) {
@@ -66,11 +67,15 @@ class SocketClaim implements DirectoryClaim {
     }
   }
 
+  get gate(): WriteGate {
+    return this.#server.gate;
+  }
+
   /** Asks all others. Undefined: the directory is ours. */
   async settle(clock: Clock): Promise<StoreProblem | undefined> {
     for (const other of await readdir(this.#path)) {
-      if (other === this.#name || !SOCKET_NAME.test(other)) continue;
-      const answer = await probeClaim(`${shortPath(this.#path, this.#directory)}/${other}`, {
+      if (other === this.#name || !CLAIM_NAME.test(other)) continue;
+      const answer = await probeClaim(socketPath(this.#path, this.#directory, other), {
         mayWait: this.#name < other,
         clock,
       });
@@ -80,7 +85,7 @@ class SocketClaim implements DirectoryClaim {
     this.#server.settle();
     // Left by claimants that were killed; one that is still alive fails at its rename.
     for (const begun of await readdir(this.#path)) {
-      if (BEGUN_NAME.test(begun)) await rm(join(this.#path, begun), { force: true });
+      if (BEGUN_CLAIM_NAME.test(begun)) await rm(join(this.#path, begun), { force: true });
     }
     return undefined;
   }
@@ -92,18 +97,12 @@ class SocketClaim implements DirectoryClaim {
   }
 }
 
-/** A socket's path may have 107 bytes; on Linux an open directory has a short one. */
-function shortPath(path: string, directory: FileHandle): string {
-  return process.platform === "linux" ? `/proc/self/fd/${directory.fd}` : path;
-}
-
 /** Windows opens a named pipe for its first server only, and closes it with the process. */
 async function claimPipe(path: string): Promise<OrStoreProblem<DirectoryClaim>> {
-  const digest = createHash("sha256").update(path.toLowerCase()).digest("hex");
   try {
-    const server = await openClaimServer(`\\\\.\\pipe\\flagwire-${digest}`);
+    const server = await openClaimServer(pipePath(path));
     server.settle();
-    return { release: () => server.close() };
+    return { gate: server.gate, release: () => server.close() };
   } catch (cause) {
     return toClaimProblem(path, cause);
   }

@@ -1,6 +1,7 @@
 import { statfsSync } from "node:fs";
 import { type Database, open, type RootDatabase, type Transaction } from "lmdb";
 import { checkDataFile, otherFormat, padDataFile } from "./data-file.js";
+import { whileHeld } from "./hold-writes.js";
 import { fromTextKey, toTextKey } from "./keys.js";
 import { FORMAT_VERSION, META } from "./store-data.js";
 import { damaged, type OrStoreProblem, StoreProblem, toStoreProblem } from "./store-problem.js";
@@ -13,6 +14,7 @@ import {
   type Tables,
   type TablesSnapshot,
 } from "./tables.js";
+import { WriteGate } from "./write-gate.js";
 
 type Root = RootDatabase<Uint8Array, Uint8Array>;
 
@@ -33,7 +35,8 @@ const BINARY = { encoding: "binary", keyEncoding: "binary" } as const;
  *   rejected.
  * - `eventTurnBatching: false`: with true, a failed commit raises an unhandled rejection of lmdb's own.
  * - `noSubdir: false`: else a directory with a dot in its name is taken for a file.
- * - `mapSize`: address space, not disk, and far beyond the bounds of history, so that it never has to be mapped anew.
+ * - `mapSize`: address space, not disk, and far beyond the bounds of history. A file gets that large only beside a snapshot
+ *   that is held while very much is written, because freed pages are not reused then; lmdb would have to map it anew.
  * The rest that lmdb offers (cache, compression, useWritemap, noSync and the like) stays off.
  */
 const LMDB_OPTIONS = {
@@ -49,6 +52,8 @@ const LMDB_OPTIONS = {
 export interface LmdbTablesOptions {
   /** Never writes; fails where there is no store. Else one is created if there is none: see `created`. */
   readonly readOnly: boolean;
+  /** Held while others open the directory. Default: nobody does. */
+  readonly gate?: WriteGate | undefined;
 }
 
 export interface OpenedTables {
@@ -58,7 +63,11 @@ export interface OpenedTables {
 }
 
 /** Opens the tables in a directory that exists, and that is this process's own unless `readOnly`. */
-export async function openLmdbTables(path: string, options: LmdbTablesOptions): Promise<OrStoreProblem<OpenedTables>> {
+export function openLmdbTables(path: string, options: LmdbTablesOptions): Promise<OrStoreProblem<OpenedTables>> {
+  return options.readOnly ? whileHeld(path, () => openTables(path, options)) : openTables(path, options);
+}
+
+async function openTables(path: string, options: LmdbTablesOptions): Promise<OrStoreProblem<OpenedTables>> {
   const found = await checkDataFile(path);
   if (found instanceof StoreProblem) return found;
   if (found === "absent" && options.readOnly) return noStore(path);
@@ -80,7 +89,11 @@ export async function openLmdbTables(path: string, options: LmdbTablesOptions): 
   }
 }
 
-function openDatabases(path: string, root: Root, { readOnly }: LmdbTablesOptions): OrStoreProblem<OpenedTables> {
+function openDatabases(
+  path: string,
+  root: Root,
+  { readOnly, gate = new WriteGate() }: LmdbTablesOptions,
+): OrStoreProblem<OpenedTables> {
   const format = readFormat(root);
   if (format !== undefined && format !== FORMAT_VERSION) {
     return otherFormat(path, `data of format ${format}`, `format ${FORMAT_VERSION}`);
@@ -99,7 +112,7 @@ function openDatabases(path: string, root: Root, { readOnly }: LmdbTablesOptions
     if (!database) return damaged(path, `its table "${table}" is missing`);
     tables[table] = new LmdbTable(database);
   }
-  return { tables: new LmdbTables(path, root, tables), created: format === undefined };
+  return { tables: new LmdbTables(path, root, tables, gate), created: format === undefined };
 }
 
 function readFormat(root: Root): string | undefined {
@@ -126,8 +139,12 @@ class LmdbTables implements Tables {
   readonly #tables: { readonly [K in TableName]: LmdbTable };
   readonly #path: string;
   readonly #root: Root;
+  readonly #gate: WriteGate;
+  /** The newest that a write has seen. */
+  #lastTransactionId = 0;
 
-  constructor(path: string, root: Root, tables: { readonly [K in TableName]: LmdbTable }) {
+  constructor(path: string, root: Root, tables: { readonly [K in TableName]: LmdbTable }, gate: WriteGate) {
+    this.#gate = gate;
     this.#tables = tables;
     this.#path = path;
     this.#root = root;
@@ -143,10 +160,22 @@ class LmdbTables implements Tables {
     try {
       // Only a child transaction is rolled back when `action` throws. lmdb runs all that wait in one transaction, in
       // order, and syncs once for them.
-      return await this.#root.childTransaction(action);
+      return await this.#gate.write(async () => this.#root.childTransaction(() => this.#run(action)));
     } catch (cause) {
       throw await commitError(cause);
     }
+  }
+
+  /**
+   * A process that opens the directory and is not kept in step with this one can make LMDB forget what was committed: see
+   * WriteGate. To go on from there has ended the process, or would write over what was acknowledged. An id may come again,
+   * after a transaction that put nothing; where a commit was lost all the same, LogStore finds another head.
+   */
+  #run<T>(action: () => T): T {
+    const id = this.#root.getWriteTxnId();
+    if (id < this.#lastTransactionId) throw new Error(`LMDB went back to transaction ${id}`);
+    this.#lastTransactionId = id;
+    return action();
   }
 
   refresh(): void {

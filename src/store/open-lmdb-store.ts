@@ -14,6 +14,7 @@ import { META, putMeta, StoreData } from "./store-data.js";
 import { type BoundsOptions, resolveBounds } from "./store-options.js";
 import { damaged, isStoreProblem, messageOf, type OrStoreProblem, toStoreProblem } from "./store-problem.js";
 import type { Tables } from "./tables.js";
+import type { WriteGate } from "./write-gate.js";
 
 export interface LmdbStoreOptions extends BoundsOptions {
   /** The data directory, on a local file system. Created if it is missing. */
@@ -44,7 +45,9 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<OrStoreP
     const claim = readOnly ? undefined : await claimDirectory(path, options.clock ?? systemClock);
     if (isStoreProblem(claim)) return claim;
     const release = async () => claim?.release();
-    const store = await openClaimed(path, created, options, release).catch((cause) => toStoreProblem(path, cause));
+    const store = await openClaimed(path, created, options, claim?.gate, release).catch((cause) =>
+      toStoreProblem(path, cause),
+    );
     if (isStoreProblem(store)) await release();
     return store;
   } catch (cause) {
@@ -56,11 +59,12 @@ async function openClaimed(
   path: string,
   firstCreated: string | undefined,
   options: LmdbStoreOptions,
+  gate: WriteGate | undefined,
   release: () => Promise<void>,
 ): Promise<OrStoreProblem<Store>> {
   const readOnly = options.readOnly ?? false;
   if (!readOnly) await removeLeftovers(path);
-  const opened = await openLmdbTables(path, { readOnly });
+  const opened = await openLmdbTables(path, { readOnly, gate });
   if (isStoreProblem(opened)) return opened;
   const { tables, created } = opened;
   try {

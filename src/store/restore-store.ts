@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { constants, copyFile, link, mkdir, open, realpath, rename, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { realpath, stat } from "node:fs/promises";
+import { resolve } from "node:path";
 import { type Clock, systemClock } from "../base/index.js";
 import { unsound } from "./back-up-store.js";
-import { checkDataFile, dataFilePath } from "./data-file.js";
-import { codeOf, createDirectories, syncDirectories, syncDirectory } from "./directories.js";
+import { checkDataFile } from "./data-file.js";
+import { codeOf, createDirectories, syncDirectories } from "./directories.js";
 import { claimDirectory, type DirectoryClaim } from "./directory-claim.js";
+import { keepData, keepLock, removeLock } from "./keep-data.js";
 import { readStore } from "./read-store.js";
 import { removeLeftovers, stageCopy } from "./staged-copy.js";
 import { isStoreProblem, type OrStoreProblem, StoreProblem, toStoreProblem } from "./store-problem.js";
@@ -96,7 +97,13 @@ async function restoreFrom(
     if (isStoreProblem(staged)) return staged;
     try {
       const replaced = hasData ? await keepData(path, clock) : undefined;
-      await staged.place();
+      if (isStoreProblem(replaced)) return replaced;
+      // Nobody opens the directory meanwhile, who would take the lock of the one data for that of the other.
+      await claim.gate.write(async () => {
+        if (replaced !== undefined) await keepLock(path, replaced);
+        await staged.place();
+        if (replaced !== undefined) await removeLock(path);
+      });
       await syncDirectories(path, firstCreated);
       return { source, epoch, replaced };
     } finally {
@@ -121,41 +128,6 @@ async function prepare(path: string, clock: Clock): Promise<OrStoreProblem<Prepa
   } catch (cause) {
     return toStoreProblem(path, cause);
   }
-}
-
-/** Gives the data a second name, in a directory of its own, before the first one is taken from it. */
-async function keepData(path: string, clock: Clock): Promise<string> {
-  const time = new Date(clock.now()).toISOString().replaceAll(/[-:.]/g, "");
-  const replaced = join(path, `replaced-${time}`);
-  await mkdir(replaced);
-  try {
-    await link(dataFilePath(path), dataFilePath(replaced));
-  } catch (cause) {
-    if (!NO_LINKS.has(codeOf(cause))) throw cause;
-    await copyDurably(dataFilePath(path), dataFilePath(replaced));
-  }
-  // LMDB's own lock goes with its file: somebody who is still reading the old one must not be taken for a reader of the new.
-  await rename(join(path, "lock.mdb"), join(replaced, "lock.mdb")).catch(ignoreMissing);
-  await syncDirectory(replaced);
-  await syncDirectory(path);
-  return replaced;
-}
-
-/** What file systems without hard links answer. */
-const NO_LINKS = new Set<unknown>(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EACCES"]);
-
-async function copyDurably(from: string, to: string): Promise<void> {
-  await copyFile(from, to, constants.COPYFILE_FICLONE);
-  const file = await open(to, "r+");
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-function ignoreMissing(cause: unknown): void {
-  if (codeOf(cause) !== "ENOENT") throw cause;
 }
 
 /** Whatever is in the data file counts, also what cannot be read. */

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
+import { BEGUN_CLAIM_NAME, CLAIM_NAME } from "./claim-socket.js";
 import { COPY_RESERVE_BYTES, type CopyIdentity, copyTables, digestTables } from "./copy-tables.js";
 import { dataFilePath } from "./data-file.js";
 import { openLmdbTables } from "./lmdb-tables.js";
@@ -31,10 +32,10 @@ export async function stageCopy(
   identity: CopyIdentity,
   signal: AbortSignal | undefined,
 ): Promise<OrStoreProblem<StagedCopy>> {
-  const path = join(directory, `partial-${randomBytes(16).toString("hex")}`);
+  const path = partialPath(directory);
   const discard = () => rm(path, { recursive: true, force: true });
   try {
-    const tooSmall = await checkSpace(directory, source);
+    const tooSmall = await checkSpace(directory, Math.ceil(source.sizeBytes * SIZE_MARGIN));
     if (tooSmall) return tooSmall;
     await mkdir(path);
     const written = await copyInto(path, source, identity, signal);
@@ -71,10 +72,16 @@ async function copyInto(
   }
 }
 
-async function checkSpace(directory: string, { sizeBytes }: TablesSnapshot): Promise<StoreProblem | undefined> {
+/** A new name for something that may never be whole: see `removeLeftovers`. */
+export function partialPath(directory: string): string {
+  return join(directory, `partial-${randomBytes(16).toString("hex")}`);
+}
+
+/** Undefined: there is room for a copy of `sizeBytes`. */
+export async function checkSpace(directory: string, sizeBytes: number): Promise<StoreProblem | undefined> {
   const { bavail, bsize } = await statfs(directory);
   const freeBytes = bavail * bsize;
-  const neededBytes = Math.ceil(sizeBytes * SIZE_MARGIN) + COPY_RESERVE_BYTES;
+  const neededBytes = sizeBytes + COPY_RESERVE_BYTES;
   if (freeBytes >= neededBytes) return undefined;
   return new StoreProblem(
     "no-space",
@@ -100,7 +107,7 @@ export async function removeLeftovers(directory: string): Promise<void> {
 
 /** Whether `name` is all that a directory holds because of copies that were cut short, and of claims. */
 export function isLeftover(name: string): boolean {
-  return PARTIAL_NAME.test(name) || /^owner-[0-9a-f]{32}\.sock(\.new)?$/.test(name);
+  return PARTIAL_NAME.test(name) || CLAIM_NAME.test(name) || BEGUN_CLAIM_NAME.test(name);
 }
 
 async function isSecondName(directory: string, replaced: string): Promise<boolean> {

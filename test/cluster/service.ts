@@ -161,6 +161,19 @@ export function isAlive(pid: number): boolean {
   }
 }
 
+/** The processes that a process has started. Linux tells. */
+export async function childrenOf(pid: number): Promise<number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "");
+  return text.split(" ").filter(Boolean).map(Number);
+}
+
+/** The group of a process. Linux tells. */
+export async function groupOf(pid: number): Promise<number> {
+  // Process id, name in brackets, state, parent, group, …
+  const text = await readFile(`/proc/${pid}/stat`, "utf8");
+  return Number(text.slice(text.lastIndexOf(")") + 2).split(" ")[2]);
+}
+
 /** How many connections of a port each process has. Linux tells. */
 export async function connectionsOf(address: string, pids: Iterable<number>): Promise<number[]> {
   const port = Number(address.split(":")[1]).toString(16).toUpperCase().padStart(4, "0");

@@ -25,6 +25,9 @@ const PROGRAMS = {
       say({ kind: "taken" });
       socket.on("error", () => {}).write(String(process.pid));
     });
+    process.on("message", ({ kind, id }) => {
+      if (kind === "question") process.send({ kind: "answer", id, answer: { flagCount: process.pid } });
+    });
     setInterval(() => say({ kind: "report", report: { received, connections: received, watchers: 0 } }), 5);`,
   /** As that one, for as long as it is in this state. */
   mute: `
@@ -32,6 +35,13 @@ const PROGRAMS = {
     process.on("message", (message) => {
       if (message.notice?.kind === "announce") say({ kind: "ready" });
       if (message.notice?.kind === "drain") process.exit();
+    });`,
+  /** Ends when it is asked how it is. */
+  shy: `
+    say({ kind: "opened" });
+    process.on("message", (message) => {
+      if (message.notice?.kind === "announce") say({ kind: "ready" });
+      if (message.kind === "question") process.exit();
     });`,
   failing: `
     say({ kind: "problem", message: "the moon is full" });
@@ -154,6 +164,21 @@ describe("a supervisor", () => {
     const { supervisor, children } = await supervise(1, ["failing", "failing", "talkative"], systemClock);
     const greeted = await Promise.all([greeting(supervisor), greeting(supervisor)]);
     expect(greeted).toEqual([String(children[2]?.pid), String(children[2]?.pid)]);
+  });
+
+  it("asks the next worker where the one that it has asked ends", async () => {
+    const { supervisor, children } = await supervise(2, ["shy", "shy", "talkative"], systemClock);
+    await supervisor.opened;
+    await supervisor.announce();
+    const { flagCount } = await supervisor.overview();
+    expect(children.slice(2).map(({ pid }) => pid)).toContain(flagCount);
+  });
+
+  it("asks nobody any more once it is stopped", async () => {
+    const { supervisor } = await supervise(1, ["failing"], new JumpingClock());
+    const asked = supervisor.overview();
+    void supervisor.stop();
+    await expect(asked).rejects.toThrow("no worker serves");
   });
 
   it("gives nothing more to a worker that is silent, and replaces it in the end", async () => {

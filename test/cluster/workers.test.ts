@@ -10,10 +10,12 @@ import { booleanFlag, serve } from "../server/admin-support.js";
 import { type Build, buildProgram } from "../support/build-program.js";
 import {
   type Connection,
+  childrenOf,
   connectionsOf,
   connectTo,
   connectToEach,
   dataDirectory,
+  groupOf,
   isAlive,
   launch,
   PATIENCE,
@@ -275,6 +277,23 @@ describe("the end of a service with workers", () => {
     expect(await service.ended).toEqual({ code: 0, signal: null });
     expect(pids.filter(isAlive)).toEqual([]);
   }, 60_000);
+
+  it.skipIf(!isLinux)(
+    "comes in order at Ctrl-C while its workers load",
+    async () => {
+      const argv = ["--workers", "2", "--listen", "127.0.0.1:0", "--data", await dataDirectory()];
+      // A terminal signals the whole group, so that must not be the test's own.
+      const starting = launch(build, argv, ["setsid"]);
+      const { pid = 0 } = starting.child;
+      await vi.waitFor(async () => expect(await childrenOf(pid)).toHaveLength(2), { ...PATIENCE, interval: 1 });
+      const groups = await Promise.all((await childrenOf(pid)).map(groupOf));
+      expect(groups).not.toContain(pid);
+      process.kill(-pid, "SIGINT");
+      expect(await starting.ended, starting.stderr()).toEqual({ code: 0, signal: null });
+      expect(starting.stderr()).not.toContain("a worker has ended");
+    },
+    60_000,
+  );
 
   it("is the end of its workers too where the supervisor is killed, and the next start works at once", async () => {
     const data = await dataDirectory();

@@ -2,10 +2,12 @@ import { create } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { pino } from "pino";
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { AdminService } from "../../gen/flagwire/v1/admin_service_pb.js";
+import { EvaluationService } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { FlagKind, FlagType } from "../../gen/flagwire/v1/flag_pb.js";
 import { type HistoryEntry, HistoryEntrySchema, type Record } from "../../gen/flagwire/v1/history_pb.js";
+import { UpdateKind, type WatchResponse } from "../../gen/flagwire/v1/watch_pb.js";
 import { ListenProblem, openServer, type ServerOptions } from "../../src/server/index.js";
 import { readPast } from "../../src/server/state/prime.js";
 import { type CommitResult, openMemoryStore, type Store, type Transaction } from "../../src/store/index.js";
@@ -28,12 +30,32 @@ function breakingAt(store: Store, revision: bigint): Store {
   });
 }
 
+/** A store as a process sees it that hears of nothing while `until` is pending. */
+function hearingLate(store: Store, until: () => Promise<void>): Store {
+  return new Proxy(store, {
+    get(target, property) {
+      if (property === "tail") {
+        return async function* (from: bigint, signal: AbortSignal) {
+          for await (const entry of target.tail(from, signal)) {
+            await until();
+            yield entry;
+          }
+        };
+      }
+      const value: unknown = Reflect.get(target, property, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
+
 async function open(store: Store, prepare?: ServerOptions["prepare"]) {
   const listen = { host: "127.0.0.1", port: 0 };
   const server = await openServer({ store, listen, log: pino({ level: "silent" }), ...(prepare && { prepare }) });
   if (server instanceof ListenProblem) throw new Error(server.message);
   const baseUrl = `http://127.0.0.1:${server.address.port}`;
-  return { server, baseUrl, admin: createClient(AdminService, createGrpcTransport({ baseUrl })) };
+  const transport = createGrpcTransport({ baseUrl });
+  const [admin, evaluation] = [createClient(AdminService, transport), createClient(EvaluationService, transport)];
+  return { server, baseUrl, admin, evaluation };
 }
 
 const flag = {
@@ -55,6 +77,51 @@ it("a server that cannot follow its store refuses writes, reports that it does n
     expect((await fetch(`${baseUrl}/healthz`)).status).toBe(200);
   } finally {
     await server.stop(100);
+    await store.close();
+  }
+});
+
+it("a server that history has moved past takes the store's state, and sends it whole", async () => {
+  const store = await openMemoryStore({ history: { maxEntries: 3 }, window: { maxEntries: 3 } });
+  let hearing = Promise.resolve();
+  let letHear: () => void = () => undefined;
+  const ahead = await open(store);
+  const behind = await open(hearingLate(store, () => hearing));
+  const stop = new AbortController();
+  const messages: WatchResponse[] = [];
+  const watching = (async () => {
+    for await (const message of behind.evaluation.watch({}, { signal: stop.signal })) messages.push(message);
+  })().catch(() => undefined);
+  const kinds = () => messages.flatMap(({ begin }) => begin?.kind ?? []);
+  const commits = () => messages.flatMap(({ commit }) => commit?.position?.revision ?? []);
+  try {
+    await ahead.admin.createEnvironment({ environment: { name: "short-lived" } });
+    const { revision: before } = await ahead.admin.createFlag({ flag });
+    await vi.waitFor(() => expect(commits().at(-1)).toBe(before));
+    hearing = new Promise((resolve) => {
+      letHear = resolve;
+    });
+    await ahead.admin.deleteEnvironment({ name: "short-lived" });
+    for (const key of ["b", "c", "d", "e"]) await ahead.admin.createFlag({ flag: { ...flag, key } });
+    const { flag: described } = await ahead.admin.updateFlag({ flag: { ...flag, description: "late" } });
+    const written = behind.admin.createFlag({ flag: { ...flag, key: "f" } });
+    letHear();
+    expect((await written).revision).toBe(before + 7n);
+    await vi.waitFor(() => expect(commits().at(-1)).toBe(before + 7n));
+    expect(kinds().slice(1)).toContain(UpdateKind.FULL);
+    expect((await behind.admin.getFlag({ key: "a" })).flag?.description).toBe(described?.description);
+    await expect(behind.evaluation.evaluate({ flagKey: "a", environment: "short-lived" })).rejects.toThrow(
+      /\[not_found\]/,
+    );
+    const { revision: after } = await ahead.admin.createFlag({ flag: { ...flag, key: "g" } });
+    await vi.waitFor(() => expect(commits().at(-1)).toBe(after));
+    expect(kinds().at(-1)).toBe(UpdateKind.DELTA);
+  } finally {
+    letHear();
+    stop.abort();
+    await watching;
+    await ahead.server.stop(100);
+    await behind.server.stop(100);
     await store.close();
   }
 });

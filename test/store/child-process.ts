@@ -13,9 +13,9 @@ export interface Child {
 
 export type ChildLine = { readonly [name: string]: unknown };
 
-/** Starts a program that prints lines of JSON. It is killed with the test. */
-export function startChild(command: string, args: readonly string[]): Child {
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+/** Starts a program that prints lines of JSON, with `env` beside our own. It is killed with the test. */
+export function startChild(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Child {
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
   const lines: ChildLine[] = [];
   // A line cut off by a kill never ends.
   createInterface(child.stdout).on("line", (line) => {

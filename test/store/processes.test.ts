@@ -1,14 +1,17 @@
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { HistoryEntry } from "../../gen/flagwire/v1/history_pb.js";
 import { isStoreProblem, verifyStore } from "../../src/store/index.js";
 import { type Build, buildProgram } from "../support/build-program.js";
 import { type Child, type ChildLine, startChild } from "./child-process.js";
 import { commit, historyOf, openProblem, openStore, put, tailed, temporaryDirectory } from "./fixtures.js";
+import { canSlowOpens, slowOpen } from "./slow-open.js";
 
 let build: Build;
 beforeAll(async () => {
-  build = await buildProgram("test/store/children/writer.ts");
-});
+  build = await buildProgram("test/store/children");
+}, 60_000);
 afterAll(() => build.remove());
 
 function startWriter(path: string, run: string, writers = 1, sizeBytes = 0): Child {
@@ -19,6 +22,12 @@ function startWriter(path: string, run: string, writers = 1, sizeBytes = 0): Chi
     String(writers),
     String(sizeBytes),
   ]);
+}
+
+/** Opens the directory for reading, so many times. */
+function startOpener(path: string, times: number, env?: NodeJS.ProcessEnv): Child {
+  const program = build.compiled("test/store/children/opener.ts");
+  return startChild(process.execPath, [program, path, String(times)], env);
 }
 
 async function untilAcknowledged(child: Child, count: number): Promise<void> {
@@ -59,6 +68,87 @@ describe("a data directory of another process", () => {
     await untilAcknowledged(writer, acknowledged(writer).length + 20);
   });
 });
+
+describe("opening a data directory beside its owner", () => {
+  it("takes nothing back that is acknowledged, several hundred times", async () => {
+    const path = await temporaryDirectory();
+    const writer = startWriter(path, "owner", 4);
+    await untilAcknowledged(writer, 1);
+    const openers = [1, 2, 3].map(() => startOpener(path, 150));
+    await Promise.all(openers.map(({ ended }) => ended));
+    for (const { lines } of openers) {
+      expect(lines).toHaveLength(151);
+      const heads = lines.slice(0, -1).map(({ head }) => Number(head));
+      expect(heads).toEqual(heads.toSorted((a, b) => a - b));
+    }
+    await expectGoesOn(writer);
+    writer.kill("SIGKILL");
+    await writer.ended;
+    await checkRound(path, acknowledged(writer), acknowledged(writer), 4);
+  }, 60_000);
+
+  it.skipIf(!canSlowOpens())(
+    "takes nothing back at the worst moment (needs Linux and cc)",
+    async () => {
+      const [path, folder] = [await temporaryDirectory(), await temporaryDirectory()];
+      const writer = startWriter(path, "owner", 0);
+      await commitTwice(writer);
+      const opener = await startSlowOpener(path, slowOpen(folder, { delayMs: 500 }));
+      await commitTwice(writer);
+      await opener.ended;
+      expect(opener.lines).toEqual([{ opening: true }, { head: expect.any(String) }, { done: true }]);
+      await commitTwice(writer);
+      writer.kill("SIGKILL");
+      await writer.ended;
+      expect(acknowledged(writer)).toHaveLength(6);
+      await checkRound(path, acknowledged(writer), acknowledged(writer), 0);
+    },
+    30_000,
+  );
+
+  it.skipIf(!canSlowOpens())(
+    "holds no writes up for good, and loses none if it then goes on (needs Linux and cc)",
+    async () => {
+      const [path, folder] = [await temporaryDirectory(), await temporaryDirectory()];
+      const [writer, whilePresent] = [startWriter(path, "owner", 0), join(folder, "stopped")];
+      await commitTwice(writer);
+      await writeFile(whilePresent, "");
+      const opener = await startSlowOpener(path, slowOpen(folder, { whilePresent }));
+      await commitTwice(writer);
+      await rm(whilePresent);
+      await opener.ended;
+      writer.kill("SIGUSR2");
+      await writer.ended;
+      // It noticed, and let go of everything in order.
+      expect(writer.lines.filter((line) => "failed" in line)).toHaveLength(1);
+      expect(writer.lines.at(-1)).toEqual({ closed: true });
+      expect(acknowledged(writer)).toHaveLength(4);
+      await checkRound(path, acknowledged(writer), acknowledged(writer), 0);
+    },
+    30_000,
+  );
+});
+
+/** A process that has stopped in the midst of opening the directory. */
+async function startSlowOpener(path: string, env: NodeJS.ProcessEnv): Promise<Child> {
+  const opener = startOpener(path, 1, env);
+  await vi.waitFor(() => expect(opener.lines).toEqual([{ opening: true }]), { timeout: 10_000, interval: 1 });
+  return opener;
+}
+
+/** Lets a writer that waits for it commit, one after the other. */
+async function commitTwice(writer: Child): Promise<void> {
+  await vi.waitFor(() => expect(writer.lines).not.toEqual([]), { timeout: 10_000, interval: 5 });
+  const count = acknowledged(writer).length;
+  writer.kill("SIGUSR2");
+  await untilAcknowledged(writer, count + 2);
+}
+
+/** It has refused nothing, and answers still. */
+async function expectGoesOn(writer: Child): Promise<void> {
+  await untilAcknowledged(writer, acknowledged(writer).length + 20);
+  expect(writer.lines.filter((line) => "refused" in line || "failed" in line)).toEqual([]);
+}
 
 describe("kill -9", () => {
   it("loses no acknowledged write and leaves a consistent store, round after round", async () => {

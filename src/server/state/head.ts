@@ -2,7 +2,14 @@ import { create } from "@bufbuild/protobuf";
 import type { HistoryEntry, Record } from "../../../gen/flagwire/v1/history_pb.js";
 import { PositionSchema } from "../../../gen/flagwire/v1/watch_pb.js";
 import { emptySnapshot, type Snapshot } from "../../engine/index.js";
-import { type RecordId, recordId, type Store, type StoreFailure, StoreUnavailable } from "../../store/index.js";
+import {
+  HistoryCompacted,
+  type RecordId,
+  recordId,
+  type Store,
+  type StoreFailure,
+  StoreUnavailable,
+} from "../../store/index.js";
 import type { WatchHub } from "../../watch/index.js";
 import { Catalog, type Move } from "./catalog.js";
 import { readPast } from "./prime.js";
@@ -13,7 +20,7 @@ import { allItems, changedItems } from "./watch-items.js";
  * whole revisions.
  */
 export class Head {
-  readonly #records: Map<RecordId, Record>;
+  #records: Map<RecordId, Record>;
   readonly #snapshots = new Map<string, Snapshot>();
   readonly #waiting: Waiter[] = [];
   readonly #stop = new AbortController();
@@ -79,7 +86,27 @@ export class Head {
   }
 
   async #follow(): Promise<void> {
-    for await (const entry of this.store.tail(this.#revision, this.#stop.signal)) this.#apply(entry);
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      try {
+        for await (const entry of this.store.tail(this.#revision, signal)) this.#apply(entry);
+        return;
+      } catch (cause) {
+        if (!(cause instanceof HistoryCompacted)) throw cause;
+        await this.#reload();
+      }
+    }
+  }
+
+  /** History has moved past this state: takes the store's instead, which streams are sent as a whole. */
+  async #reload(): Promise<void> {
+    const { revision, records } = await this.store.load();
+    this.#records = new Map(records);
+    this.#catalog = Catalog.of(this.#records);
+    this.#revision = revision;
+    this.#removeMissing();
+    for (const name of this.#catalog.environmentNames()) this.#reset(name);
+    this.#wake();
   }
 
   #fail(cause: unknown): void {
@@ -103,6 +130,10 @@ export class Head {
     this.#catalog = this.#catalog.following(moves);
     this.#revision = entry.revision;
     this.#moveEnvironments(entry);
+    this.#wake();
+  }
+
+  #wake(): void {
     const waiting = this.#waiting.splice(0);
     for (const waiter of waiting) {
       if (waiter.revision <= this.#revision) waiter.resolve();
@@ -111,12 +142,8 @@ export class Head {
   }
 
   #moveEnvironments(entry: HistoryEntry): void {
+    this.#removeMissing();
     const names = this.#catalog.environmentNames();
-    for (const name of this.#snapshots.keys()) {
-      if (names.includes(name)) continue;
-      this.#snapshots.delete(name);
-      this.hub.remove(name);
-    }
     const known = names.filter((name) => this.#snapshots.has(name));
     const position = this.#position();
     for (const [name, items] of changedItems(this.#catalog, known, entry.changes)) {
@@ -126,6 +153,15 @@ export class Head {
       this.hub.publish(name, { position, digest: snapshot.digest, items });
     }
     for (const name of names) if (!this.#snapshots.has(name)) this.#reset(name);
+  }
+
+  #removeMissing(): void {
+    const names = this.#catalog.environmentNames();
+    for (const name of this.#snapshots.keys()) {
+      if (names.includes(name)) continue;
+      this.#snapshots.delete(name);
+      this.hub.remove(name);
+    }
   }
 
   #reset(environment: string): void {
