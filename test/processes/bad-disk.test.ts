@@ -65,11 +65,16 @@ describe.skipIf(!canSpoilDisks())("a disk whose syncs are slow (needs Linux and 
       expect(Number((await admin.listHistory({})).entries[0]?.revision)).toBe(before);
       expect(Number((await admin.getTargeting({ flagKey })).revision)).toBe(before);
     }
-    expect(await headOnDisk(run)).toBe(before);
+    // Another process waits with its reading: opening the directory in the middle of a write is not safe.
+    let isRead = false;
+    const reading = headOnDisk(run).finally(() => {
+      isRead = true;
+    });
     expect([mirror.revision, ...run.watchers.map(({ revision }) => revision)]).toEqual([before, before, before]);
-    expect(isAnswered).toBe(false);
+    expect([isAnswered, isRead]).toEqual([false, false]);
     run.disk.become({ kind: "pass" });
     expect(await writing).toBe(before + 1);
+    expect(await reading).toBe(before + 1);
     expect(await evaluation.evaluate({ flagKey })).toMatchObject({ revision: BigInt(before + 1), reason: "KILLED" });
     drop();
     expect((await run.finish()).violations).toEqual([]);

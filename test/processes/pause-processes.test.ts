@@ -10,10 +10,12 @@ beforeAll(async () => {
 afterAll(() => programs.remove());
 
 const backoff = { minMs: 50, maxMs: 500 };
+/** Other tests run meanwhile. */
+const pauseMs = 80;
 
 describe("a process that is stopped for a while", () => {
   it.concurrent("and is the server makes mirrors stale after their time, and all come together when it goes on", async () => {
-    const setting = { writeTimeoutMs: 5_000, silenceMs: 20_000 };
+    const setting = { writeTimeoutMs: 5_000, silenceMs: 20_000, pauseMs };
     await using run = await openRun({ name: "stop the server", programs, setting });
     const usual = await run.mirror({ backoff });
     const nervous = await run.mirror({ backoff, staleAfterMs: 3_000, firstMessageTimeoutMs: 2_000 });
@@ -41,13 +43,17 @@ describe("a process that is stopped for a while", () => {
   }, 240_000);
 
   it.concurrent("and is a mirror troubles nobody else, and comes up to date when it goes on", async () => {
-    await using run = await openRun({ name: "stop a mirror", programs });
+    await using run = await openRun({ name: "stop a mirror", programs, setting: { pauseMs } });
     const stopped = await run.mirror({ backoff });
     const other = await run.mirror({ backoff });
     run.load();
     await run.acknowledgedMore(50);
     stopped.child.signal("SIGSTOP");
     const { attempts } = other.counts;
+    // What it said last is heard before what the other one says of a later write.
+    const lastRevision = other.revision;
+    await run.acknowledgedMore(5);
+    await until("what it said last is heard", () => other.revision > lastRevision + 5);
     const stoppedAt = stopped.revision;
     // Longer than a client may take that does not read.
     const stoppedMs = 40_000;

@@ -37,6 +37,7 @@ interface Stats {
 /** A server in a process of its own, with one watcher that reads. */
 class Service {
   readonly seen: bigint[] = [];
+  #watchers = 1;
   readonly #abort = new AbortController();
   readonly #admin;
 
@@ -61,6 +62,12 @@ class Service {
 
   get stats(): Stats {
     return this.child.lines.at(-1) as unknown as Stats;
+  }
+
+  /** How many watch when so many more do. */
+  expected(more: number): number {
+    this.#watchers += more;
+    return this.#watchers;
   }
 
   /** Resolves once the server says so. */
@@ -107,7 +114,7 @@ function behindProxy(mode: ProxyMode): SlowDown {
           : createConnectTransport({ baseUrl, httpVersion: "1.1", useBinaryFormat: true });
       void readAll(createClient(EvaluationService, transport).watch({}));
     }
-    await service.reaches({ watchers: count + 1 });
+    await service.reaches({ watchers: service.expected(count) });
     proxy.switchTo(mode);
   };
 }
@@ -134,44 +141,67 @@ const onlyTheConnection: SlowDown = async (service, _protocol, count) => {
     stream.on("error", () => {});
     stream.end(frame);
   }
-  await service.reaches({ watchers: count + 1 });
+  await service.reaches({ watchers: service.expected(count) });
 };
 
 const stoppedProcess: SlowDown = async (service, protocol, count) => {
   const program = build.compiled("test/server/children/watch-many.ts");
   const child = startChild(process.execPath, [program, String(service.port), protocol, String(count)]);
-  await service.reaches({ watchers: count + 1 });
+  await service.reaches({ watchers: service.expected(count) });
   child.kill("SIGSTOP");
 };
 
-describe.each<[string, Protocol, number, SlowDown]>([
-  ["gRPC that never read", "gRPC", 30, behindProxy({ kind: "stall" })],
-  ["gRPC that take a byte a second", "gRPC", 30, behindProxy({ kind: "throttle", bytesPerSecond: 1 })],
-  ["gRPC that read their connection but not their stream", "gRPC", 30, onlyTheConnection],
-  ["gRPC in a stopped process", "gRPC", 30, stoppedProcess],
+interface Kind {
+  readonly name: string;
+  readonly count: number;
+  readonly slowDown: SlowDown;
+}
+
+const neverRead = behindProxy({ kind: "stall" });
+const aByteASecond = behindProxy({ kind: "throttle", bytesPerSecond: 1 });
+
+const KINDS: Readonly<Record<Protocol, readonly Kind[]>> = {
+  gRPC: [
+    { name: "never read", count: 8, slowDown: neverRead },
+    { name: "take a byte a second", count: 8, slowDown: aByteASecond },
+    { name: "read their connection but not their stream", count: 8, slowDown: onlyTheConnection },
+    { name: "are in a stopped process", count: 8, slowDown: stoppedProcess },
+  ],
   // What HTTP/1.1 has no window for, the kernel's buffers take: several megabytes each.
-  ["Connect that never read", "Connect", 8, behindProxy({ kind: "stall" })],
-  ["Connect that take a byte a second", "Connect", 8, behindProxy({ kind: "throttle", bytesPerSecond: 1 })],
-  ["Connect in a stopped process", "Connect", 8, stoppedProcess],
-])("watchers over %s", (_name, protocol, count, slowDown) => {
-  it("cost bounded memory, and nobody else notices", { timeout: 60_000 }, async () => {
+  Connect: [
+    { name: "never read", count: 3, slowDown: neverRead },
+    { name: "take a byte a second", count: 3, slowDown: aByteASecond },
+    { name: "are in a stopped process", count: 3, slowDown: stoppedProcess },
+  ],
+};
+
+describe.each<Protocol>(["gRPC", "Connect"])("watchers over %s", (protocol) => {
+  const kinds = KINDS[protocol];
+  const all = kinds.reduce((sum, { count }) => sum + count, 0);
+  const names = kinds.map(({ name }) => name).join(", ");
+
+  async function slowDown(service: Service): Promise<void> {
+    for (const kind of kinds) await kind.slowDown(service, protocol, kind.count);
+  }
+
+  it(`that ${names} cost bounded memory, and nobody else notices`, { timeout: 60_000 }, async () => {
     const service = await Service.start(NEVER_MS);
-    await slowDown(service, protocol, count);
+    await slowDown(service);
     const before = service.stats.liveBytes;
     // The watcher that reads has each change before the next is made.
     for (let index = 0; index < WRITES; index++) await service.write();
-    expect(service.stats).toMatchObject({ watchers: count + 1, stalledClients: 0 });
+    expect(service.stats).toMatchObject({ watchers: all + 1, stalledClients: 0 });
     await vi.waitFor(() => expect(service.stats.liveBytes - before).toBeLessThan(MAX_GROWTH_BYTES), {
       timeout: 20_000,
       interval: 50,
     });
   });
 
-  it("are cut off in time, and leave nothing behind", { timeout: 60_000 }, async () => {
+  it(`that ${names} are cut off in time, and leave nothing behind`, { timeout: 60_000 }, async () => {
     const service = await Service.start(STALL_TIMEOUT_MS);
-    await slowDown(service, protocol, count);
-    while (service.stats.stalledClients < count) await service.write();
-    await service.reaches({ watchers: 1, stalledClients: count });
+    await slowDown(service);
+    while (service.stats.stalledClients < all) await service.write();
+    await service.reaches({ watchers: 1, stalledClients: all });
     expect(service.seen).toEqual(service.seen.map((_, index) => (service.seen[0] ?? 0n) + BigInt(index)));
     service.stopWatching();
     await service.reaches({ watchers: 0 });
