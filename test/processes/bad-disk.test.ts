@@ -81,12 +81,15 @@ describe.skipIf(!canSpoilDisks())("a disk whose syncs are slow (needs Linux and 
   }, 120_000);
 });
 
+/**
+ * Not a write to the file that fails, although the library can do it: lmdb 3.5.6 then writes its message beyond what it
+ * allocated, and may abort or hang. See docs/operating.md.
+ */
 const FAILURES: readonly DiskMode[] = [
   { kind: "fail-sync", code: "EIO", count: 0 },
   // The next sync would succeed, but the system may have dropped what the failed one was to write.
   { kind: "fail-sync", code: "EIO", count: 1 },
   { kind: "fail-sync", code: "ENOSPC", count: 0 },
-  { kind: "fail-write", code: "ENOSPC" },
 ];
 
 /** What a server says of its health, until it ends. */
@@ -119,7 +122,7 @@ describe.skipIf(!canSpoilDisks())("a disk that fails (needs Linux and cc)", () =
       const exit = await server.ended();
       expect(server.errors).toContain("store has failed");
       // lmdb 3.5.6 writes what a failed page write was about beyond the end of its buffer; some of these processes abort.
-      expect(failure.kind === "fail-write" ? [3, "SIGABRT"] : [3]).toContain(exit);
+      expect(exit).toBe(3);
       await health.ended;
       const { SERVING, NOT_SERVING } = HealthCheckResponse_ServingStatus;
       // Cut short where it aborts.

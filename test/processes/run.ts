@@ -102,7 +102,7 @@ export class Run implements AsyncDisposable {
   ) {
     this.chance = new Chance(seed);
     const through = options.isOneProcess === false ? undefined : "server";
-    const { writeTimeoutMs = 10_000, pauseMs = 8, silenceMs = 30_000 } = options.setting ?? {};
+    const { writeTimeoutMs = 10_000, pauseMs = 20, silenceMs = 30_000 } = options.setting ?? {};
     this.recording.show(position);
     const { epoch } = position;
     this.setting = { recording: this.recording, epoch, through, writeTimeoutMs, pauseMs, silenceMs };
