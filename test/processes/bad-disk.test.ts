@@ -121,7 +121,6 @@ describe.skipIf(!canSpoilDisks())("a disk that fails (needs Linux and cc)", () =
       run.disk.become(failure);
       const exit = await server.ended();
       expect(server.errors).toContain("store has failed");
-      // lmdb 3.5.6 writes what a failed page write was about beyond the end of its buffer; some of these processes abort.
       expect(exit).toBe(3);
       await health.ended;
       const { SERVING, NOT_SERVING } = HealthCheckResponse_ServingStatus;
