@@ -1,7 +1,8 @@
 import { resolve } from "node:path";
 import type { Logger } from "pino";
+import type { Clock } from "../base/index.js";
 import { type FlagwireServer, ListenProblem, openServer } from "../server/index.js";
-import { isStoreProblem, openLmdbStore } from "../store/index.js";
+import { isStoreProblem, openLmdbStore, type Store } from "../store/index.js";
 import { toHostPort } from "./address.js";
 import { CliFailure, ExitCode } from "./failure.js";
 import { readFlagFile } from "./files/read-flag-file.js";
@@ -32,8 +33,18 @@ async function serveOpened(session: Session, options: ServeOptions, log: Logger)
     const parts = { store, log, seed };
     return await (options.workers === 1 ? serveStore : serveWorkers)(session, options, parts);
   } finally {
-    await store.close();
+    await closeStore(store, session.io.clock);
   }
+}
+
+/** A store whose disk has failed may never close. What was acknowledged is on disk all the same. */
+const CLOSE_TIMEOUT_MS = 5_000;
+
+async function closeStore(store: Store, clock: Clock): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const stopTimer = clock.after(CLOSE_TIMEOUT_MS, resolve);
+    store.close().then(resolve, reject).finally(stopTimer);
+  });
 }
 
 async function serveStore(session: Session, options: ServeOptions, parts: ServeParts): Promise<ExitCode> {
