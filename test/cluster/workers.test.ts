@@ -3,13 +3,12 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
-import type { HistoryEntry } from "../../gen/flagwire/v1/history_pb.js";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { isStoreProblem, verifyStore } from "../../src/store/index.js";
 import { booleanFlag, serve } from "../server/admin-support.js";
 import { type Build, buildProgram } from "../support/build-program.js";
+import { wholeHistory } from "../support/whole-history.js";
 import {
-  type Connection,
   childrenOf,
   connectionsOf,
   connectTo,
@@ -189,17 +188,6 @@ async function writeThrough(service: Service, writer: number, attempts: Attempt[
   }
 }
 
-async function wholeHistory({ admin }: Connection): Promise<HistoryEntry[]> {
-  const entries: HistoryEntry[] = [];
-  let pageToken = "";
-  do {
-    const page = await admin.listHistory({ pageSize: 1_000, pageToken });
-    entries.push(...page.entries);
-    pageToken = page.nextPageToken;
-  } while (pageToken !== "");
-  return entries.reverse();
-}
-
 describe("a worker that is killed while clients write", () => {
   it("is replaced; no acknowledged write is lost and no revision is used twice", async () => {
     const data = await dataDirectory();
@@ -223,7 +211,7 @@ describe("a worker that is killed while clients write", () => {
     const connections = await connectToEach(service);
     const [connection] = connections;
     if (connection === undefined) throw new Error("no worker serves");
-    const entries = await wholeHistory(connection);
+    const entries = await wholeHistory(connection.admin);
     expect(entries.map(({ revision }) => revision)).toEqual(entries.map((_, index) => BigInt(index + 1)));
     const comments = new Map(entries.map(({ revision, comment }) => [revision, comment]));
     for (const { name, revision } of acknowledged()) expect(comments.get(revision ?? 0n)).toBe(name);

@@ -13,6 +13,7 @@ import {
   type WriteRecord,
 } from "../history-checker/index.js";
 import { type ChaosProxy, openChaosProxy } from "../support/chaos-proxy.js";
+import { wholeHistory } from "../support/whole-history.js";
 import { BadDisk, type Sync } from "./bad-disk.js";
 import { Chance } from "./chance.js";
 import { type Connection, connectTo } from "./connection.js";
@@ -228,7 +229,7 @@ export class Run implements AsyncDisposable {
     let entries: HistoryEntry[] = [];
     await until("history has all that was shown", async () => {
       const connection = connectTo(this.server.port);
-      entries = await readHistory(connection);
+      entries = await wholeHistory(connection.admin);
       connection.drop();
       return Number(entries.at(-1)?.revision) >= revision;
     });
@@ -279,16 +280,4 @@ async function readPosition({ evaluation }: Connection): Promise<PositionRecord>
     if (commit?.position !== undefined) return toPositionRecord(commit.position);
   }
   throw new Error("the server has no position");
-}
-
-/** Oldest first. */
-async function readHistory({ admin }: Connection): Promise<HistoryEntry[]> {
-  const entries: HistoryEntry[] = [];
-  let pageToken = "";
-  do {
-    const page = await admin.listHistory({ pageSize: 1_000, pageToken });
-    entries.push(...page.entries);
-    pageToken = page.nextPageToken;
-  } while (pageToken !== "");
-  return entries.reverse();
 }

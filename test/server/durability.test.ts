@@ -11,6 +11,7 @@ import type { HistoryEntry } from "../../gen/flagwire/v1/history_pb.js";
 import { ErrorInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { type Child, startChild } from "../store/child-process.js";
 import { type Build, buildProgram } from "../support/build-program.js";
+import { wholeHistory } from "../support/whole-history.js";
 import { booleanFlag, serve } from "./admin-support.js";
 
 let build: Build;
@@ -109,17 +110,6 @@ const acknowledged = (attempts: readonly Attempt[]) =>
   attempts.filter(
     (attempt): attempt is Attempt & { outcome: { revision: bigint } } => typeof attempt.outcome === "object",
   );
-
-async function wholeHistory(admin: Admin): Promise<HistoryEntry[]> {
-  const entries: HistoryEntry[] = [];
-  let pageToken = "";
-  do {
-    const page = await admin.listHistory({ pageSize: 1_000, pageToken });
-    entries.push(...page.entries);
-    pageToken = page.nextPageToken;
-  } while (pageToken !== "");
-  return entries.reverse();
-}
 
 /** What the whole history, applied in order, leaves of flags and their settings. */
 function replay(entries: readonly HistoryEntry[]): unknown {

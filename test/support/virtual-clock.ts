@@ -11,7 +11,11 @@ export class VirtualClock implements Clock {
   #elapsedMs = 0;
   readonly #timers = new Set<Timer>();
 
-  constructor(startMs = Date.UTC(2026, 0, 1)) {
+  /** `turns`: see `settle`. */
+  constructor(
+    startMs = Date.UTC(2026, 0, 1),
+    readonly turns = 3,
+  ) {
     this.#startMs = startMs;
   }
 
@@ -37,12 +41,12 @@ export class VirtualClock implements Clock {
   /** Lets time pass: fires what is due, in order, each after everything that the one before set off has settled. */
   async advance(ms: number): Promise<void> {
     const untilMs = this.#elapsedMs + ms;
-    await settle();
+    await settle(this.turns);
     for (let timer = this.#next(untilMs); timer !== undefined; timer = this.#next(untilMs)) {
       this.#timers.delete(timer);
       this.#elapsedMs = timer.atMs;
       timer.action();
-      await settle();
+      await settle(this.turns);
     }
     this.#elapsedMs = untilMs;
   }
@@ -57,6 +61,6 @@ export class VirtualClock implements Clock {
 }
 
 /** Resolves when everything that can happen without time or I/O has happened: promises run before an immediate. */
-export async function settle(): Promise<void> {
-  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+export async function settle(turns = 3): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
