@@ -11,16 +11,26 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   watch: ["gen", "base"],
   client: ["gen", "base", "engine"],
   flagd: ["gen", "base", "engine"],
-  openfeature: ["gen", "base", "engine", "client"],
-  server: ["gen", "base", "engine", "store", "watch", "flagd"],
+  resolution: ["gen", "base"],
+  openfeature: ["gen", "base", "engine", "client", "resolution"],
+  "openfeature-web": ["gen", "base", "resolution"],
+  middleware: ["gen", "base", "engine", "client"],
+  testing: ["gen", "base", "engine", "client", "flagd", "openfeature", "store", "server"],
+  server: ["gen", "base", "engine", "resolution", "store", "watch", "flagd"],
   cluster: ["gen", "base", "store", "server"],
   cli: ["gen", "base", "contract", "engine", "store", "watch", "client", "flagd", "openfeature", "server", "cluster"],
 };
 /** Folders whose types a folder may use, but nothing that exists at run time. */
-const allowedTypes: Readonly<Record<string, readonly string[]>> = { watch: ["store"] };
+const allowedTypes: Readonly<Record<string, readonly string[]>> = { watch: ["store"], resolution: ["engine"] };
 /** Packages with one home. */
-const homes: Readonly<Record<string, RegExp>> = { lmdb: /^store\//, "@grpc/grpc-js": /^server\/grpc\// };
-const pure = ["engine", "client"];
+const homes: Readonly<Record<string, RegExp>> = {
+  lmdb: /^store\//,
+  "@grpc/grpc-js": /^(server\/grpc\/|middleware\/grpc)/,
+  "@connectrpc/connect-web": /^openfeature-web\//,
+  "@openfeature/server-sdk": /^openfeature\//,
+  "@openfeature/web-sdk": /^openfeature-web\//,
+};
+const pure = ["engine", "client", "resolution", "openfeature-web"];
 const impure = /\b(process|console|Date\.now|Math\.random|setTimeout|setInterval)\b/;
 
 const root = resolve(import.meta.dirname, "..");

@@ -1,4 +1,4 @@
-import type { UsageListing, UsageQuery, UsageReceipt, UsageReport } from "../server/index.js";
+import type { UsageListing, UsageQuery, UsageReceipt, UsageReport, WebOptions } from "../server/index.js";
 import type { CommitResult, HistoryEdges, PackedTransaction } from "../store/index.js";
 
 /*
@@ -60,6 +60,7 @@ export interface WorkerSettings {
   readonly address: { readonly host: string; readonly port: number };
   /** The host that was asked for. */
   readonly host: string;
+  readonly web: WebOptions;
 }
 
 export interface WorkerReport {

@@ -95,7 +95,7 @@ class Worker {
   }
 
   async #serve(settings: WorkerSettings, log: Logger): Promise<void> {
-    const { directory, address, host } = settings;
+    const { directory, address, host, web } = settings;
     const store = await openFollowerStore({ path: directory, owner: this.#owner });
     if (isStoreProblem(store)) return this.#fail(log, store.message, store.cause);
     this.#store = store;
@@ -105,6 +105,7 @@ class Worker {
       store,
       source,
       listen: { host, port: address.port },
+      web,
       log,
       clock: this.#options.clock,
       usage: createRemoteUsageLedger(this.#link),

@@ -5,9 +5,11 @@ import type { Clock, Random, StopTimer } from "../base/index.js";
 import {
   createMemoryUsageLedger,
   createTcpSource,
+  defaultWebOptions,
   type ListenProblem,
   type ServerAddress,
   type SocketSource,
+  type WebOptions,
 } from "../server/index.js";
 import { createStoreOwner, type Store } from "../store/index.js";
 import { Evener } from "./balance.js";
@@ -23,6 +25,8 @@ export interface SupervisorOptions {
   /** The data directory, absolute. */
   readonly directory: string;
   readonly listen: { readonly host: string; readonly port: number };
+  /** Default: see WebOptions. */
+  readonly web?: Partial<WebOptions>;
   /** How many workers. */
   readonly workers: number;
   /** Starts a process that runs `runWorker`, with an IPC channel that serializes in the advanced way. */
@@ -123,7 +127,8 @@ class RunningSupervisor implements Supervisor, PlaceHost {
     for (let number = 1; number <= options.workers; number++) {
       this.#unopened.add(number);
       this.#unready.add(number);
-      const settings = { number, directory, address, host: listen.host };
+      const web = { ...defaultWebOptions, ...options.web };
+      const settings = { number, directory, address, host: listen.host, web };
       this.#places.push(new WorkerPlace({ settings, fork, owner, usage, clock, random, log }, this));
     }
     this.#tick(clock.monotonicMs());

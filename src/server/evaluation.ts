@@ -1,34 +1,24 @@
-import { create } from "@bufbuild/protobuf";
-import {
-  type BulkEvaluateRequest,
-  type EvaluateRequest,
-  type EvaluateResponse,
-  EvaluateResponseSchema,
-  EvaluationErrorSchema,
-  type EvaluationService,
+import type {
+  BulkEvaluateRequest,
+  EvaluateRequest,
+  EvaluateResponse,
+  EvaluationService,
 } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import type { Clock } from "../base/index.js";
-import { type CompiledFlag, type Context, explain, type Outcome, type Snapshot } from "../engine/index.js";
-import type { WatchHub } from "../watch/index.js";
+import { type CompiledFlag, type Context, explain, type Snapshot } from "../engine/index.js";
+import { BulkAnswers, refuseFlagKeys, responseTooLarge, unknownFlag } from "./bulk-question.js";
 import { toContext } from "./context.js";
 import { decodeQuestion } from "./decode-question.js";
-import { BulkAnswer, type EncodedAnswer, EncodedResponse, OutcomeAnswer, toResponse } from "./encoded-answer.js";
+import { BulkAnswer, EncodedResponse, toResponse } from "./encoded-answer.js";
 import { environmentNotFound, flagNotFound, invalidArgument, resolveEnvironment } from "./environment.js";
+import type { Evaluation } from "./evaluation-parts.js";
 import type { Encoded, ServiceHandlers } from "./handlers.js";
-import { contractLimits } from "./limits.js";
-import { type FieldViolation, isRefusal, type OrRefusal, Refusal } from "./refusal.js";
+import { answerOf } from "./kept-answers.js";
+import { isRefusal, type OrRefusal } from "./refusal.js";
 import type { Head } from "./state/head.js";
 import { reportUsageHandler } from "./usage/report-usage.js";
-import type { UsageLedger } from "./usage/usage-ledger.js";
 import { watchHandler } from "./watch.js";
-
-/** What the handlers of EvaluationService work with. */
-export interface Evaluation {
-  readonly head: Head;
-  readonly hub: WatchHub;
-  readonly clock: Clock;
-  readonly usage: UsageLedger;
-}
+import { watchEvaluationsHandler } from "./watch-evaluations.js";
 
 type Handlers = ServiceHandlers<typeof EvaluationService>;
 
@@ -38,6 +28,7 @@ export function evaluationHandlers(evaluation: Evaluation): Handlers {
     evaluate: evaluate(evaluation),
     bulkEvaluate: bulkEvaluate(evaluation),
     watch: watchHandler(evaluation),
+    watchEvaluations: watchEvaluationsHandler(evaluation),
     reportUsage: reportUsageHandler(evaluation),
   };
 }
@@ -125,64 +116,4 @@ function bulkEvaluate({ head, clock }: Evaluation): Handlers["bulkEvaluate"] {
     }
     return new BulkAnswer(answers.parts, snapshot.position.revision);
   };
-}
-
-/** Each key costs an evaluation, so none may be asked for twice. */
-function refuseFlagKeys(flagKeys: readonly string[]): Refusal | undefined {
-  if (flagKeys.length > contractLimits.bulkKeys) {
-    const description = `has ${flagKeys.length} entries; ${contractLimits.bulkKeys} is the limit`;
-    return invalidArgument([{ field: "flag_keys", description }]);
-  }
-  const seen = new Set<string>();
-  const violations: FieldViolation[] = [];
-  for (const [index, key] of flagKeys.entries()) {
-    if (seen.has(key)) violations.push({ field: `flag_keys[${index}]`, description: "is in the list already" });
-    seen.add(key);
-  }
-  return violations.length === 0 ? undefined : invalidArgument(violations);
-}
-
-const responseTooLarge = new Refusal(
-  "RESOURCE_EXHAUSTED",
-  "RESPONSE_TOO_LARGE",
-  `the answers are larger than ${contractLimits.bulkBytes} bytes together; ask for fewer flags at a time with flag_keys`,
-);
-
-/** The answers of one call, up to the size that one message may have. */
-class BulkAnswers {
-  readonly parts: EncodedAnswer[] = [];
-  #sizeBytes = 0;
-
-  /** False if it is too much. */
-  add(answer: EncodedAnswer): boolean {
-    this.parts.push(answer);
-    this.#sizeBytes += answer.sizeBytes;
-    return this.#sizeBytes <= contractLimits.bulkBytes;
-  }
-}
-
-/**
- * The answer of each outcome at the revision that last asked for it. Outcomes are frozen and live as long as their
- * snapshot, so what is made of one is made once. Large ones are made for each call: a value that many rules serve is one in the
- * snapshot, but in the answer of every rule.
- */
-const answers = new WeakMap<Outcome, OutcomeAnswer>();
-const MAX_KEPT_BYTES = 65_536;
-
-function answerOf(outcome: Outcome, { position }: Snapshot): OutcomeAnswer {
-  const known = answers.get(outcome);
-  if (known?.revision === position.revision) return known;
-  const made = known?.at(position.revision) ?? OutcomeAnswer.of(outcome, position.revision);
-  if (made.frame.byteLength <= MAX_KEPT_BYTES) answers.set(outcome, made);
-  return made;
-}
-
-function unknownFlag(flagKey: string, { position }: Snapshot): EvaluateResponse {
-  const message = `there is no flag ${JSON.stringify(flagKey)}`;
-  return create(EvaluateResponseSchema, {
-    flagKey,
-    reason: "ERROR",
-    revision: position.revision,
-    error: create(EvaluationErrorSchema, { code: "FLAG_NOT_FOUND", message }),
-  });
 }

@@ -18,3 +18,4 @@ export type {
   UsageReport,
   VariantCount,
 } from "./usage/usage-ledger.js";
+export { defaultWebOptions, type WebOptions } from "./web-options.js";

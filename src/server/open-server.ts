@@ -13,6 +13,8 @@ import { stamp } from "./admin/stamp.js";
 import { Writer } from "./admin/writer.js";
 import { DEFAULT_ENVIRONMENT } from "./environment.js";
 import { evaluationHandlers } from "./evaluation.js";
+import { flagdEvaluationServices } from "./flagd/evaluation-services.js";
+import { flagdSyncService } from "./flagd/sync-service.js";
 import { guardService } from "./guard.js";
 import { serveService } from "./handlers.js";
 import { createHealthState, type HealthState } from "./health.js";
@@ -28,6 +30,7 @@ import { Head } from "./state/head.js";
 import type { TransportLimits } from "./transport.js";
 import { createMemoryUsageLedger } from "./usage/memory-usage-ledger.js";
 import type { UsageLedger } from "./usage/usage-ledger.js";
+import type { WebOptions } from "./web-options.js";
 
 /** What a server is made of. It does not own the store: close that after the server has stopped. */
 export interface ServerOptions {
@@ -45,6 +48,8 @@ export interface ServerOptions {
   readonly limits?: Partial<TransportLimits>;
   /** Default: see WatchLimits. */
   readonly watch?: Partial<WatchLimits>;
+  /** Default: see WebOptions. */
+  readonly web?: Partial<WebOptions>;
   /** Where reports of usage are added up. Default: in this process's memory. */
   readonly usage?: UsageLedger;
   /**
@@ -93,9 +98,12 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
   const head = await openHead(store, hub, clock);
   const writer = new Writer(head, clock);
   const usage = options.usage ?? createMemoryUsageLedger(clock);
+  const evaluation = { head, hub, clock, usage };
   const services = [
-    serveService(EvaluationService, evaluationHandlers({ head, hub, clock, usage })),
+    serveService(EvaluationService, evaluationHandlers(evaluation)),
     serveService(AdminService, adminHandlers({ head, writer }, usage)),
+    ...flagdEvaluationServices(evaluation),
+    ...flagdSyncService(evaluation, log),
   ].map(guardService);
   const { listen, limits = {}, source } = options;
   const from = source === undefined ? {} : { source };
@@ -181,6 +189,7 @@ class RunningServer implements FlagwireServer {
   async #drain(deadlineMs: number): Promise<void> {
     this.health.set("not-serving");
     this.hub.goodbye(GoodbyeReason.SHUTDOWN, RECONNECT_AFTER_MS);
+    this.head.announcements.end();
     await this.listener.stop(deadlineMs);
     await this.head.close();
   }

@@ -16,6 +16,7 @@ export type RefusalCode =
   | "ABORTED"
   | "UNIMPLEMENTED"
   | "INTERNAL"
+  | "DATA_LOSS"
   | "UNAVAILABLE"
   | "UNAUTHENTICATED"
   | "CANCELLED";

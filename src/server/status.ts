@@ -18,6 +18,7 @@ const STATUS_NUMBERS: Readonly<Record<RefusalCode, number>> = {
   UNIMPLEMENTED: 12,
   INTERNAL: 13,
   UNAVAILABLE: 14,
+  DATA_LOSS: 15,
   UNAUTHENTICATED: 16,
 };
 

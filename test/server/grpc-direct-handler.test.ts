@@ -32,6 +32,7 @@ it("a direct handler reaches the transport, and is asked only for those who may 
     evaluate: Object.assign(() => response, { direct }),
     bulkEvaluate: () => create(BulkEvaluateResponseSchema),
     async *watch() {},
+    watchEvaluations: async function* () {},
     reportUsage: () => create(ReportUsageResponseSchema),
   });
   const [evaluate, bulkEvaluate] = bindMethods(guardService(served));

@@ -43,6 +43,7 @@ const serviceOf = (watch: WatchHandler) =>
   serveService(EvaluationService, {
     evaluate: ({ flagKey }) => create(EvaluateResponseSchema, { flagKey }),
     bulkEvaluate: () => create(BulkEvaluateResponseSchema),
+    watchEvaluations: async function* () {},
     reportUsage: () => create(ReportUsageResponseSchema),
     watch,
   });

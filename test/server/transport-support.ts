@@ -84,6 +84,7 @@ function evaluationService(seen: Seen): ServedService {
     evaluate: (request, call) => evaluate(request, call, seen),
     bulkEvaluate: () => create(BulkEvaluateResponseSchema, { revision: 7n }),
     watch: (request, call) => watch(request, call, seen),
+    watchEvaluations: async function* () {},
     reportUsage: () => create(ReportUsageResponseSchema),
   });
 }

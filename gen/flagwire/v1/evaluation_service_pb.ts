@@ -6,7 +6,7 @@ import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegen
 import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import type { Trace } from "./trace_pb.js";
 import { file_flagwire_v1_trace } from "./trace_pb.js";
-import type { Position, WatchResponseSchema } from "./watch_pb.js";
+import type { Goodbye, Position, WatchResponseSchema } from "./watch_pb.js";
 import { file_flagwire_v1_watch } from "./watch_pb.js";
 import type { Timestamp, Value } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
@@ -16,7 +16,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file flagwire/v1/evaluation_service.proto.
  */
 export const file_flagwire_v1_evaluation_service: GenFile = /*@__PURE__*/
-  fileDesc("CiRmbGFnd2lyZS92MS9ldmFsdWF0aW9uX3NlcnZpY2UucHJvdG8SC2ZsYWd3aXJlLnYxImkKB0NvbnRleHQSFQoNdGFyZ2V0aW5nX2tleRgBIAEoCRIrCgphdHRyaWJ1dGVzGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIaChJwcml2YXRlX2F0dHJpYnV0ZXMYAyADKAkicAoPRXZhbHVhdGVSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJEhAKCGZsYWdfa2V5GAIgASgJEiUKB2NvbnRleHQYAyABKAsyFC5mbGFnd2lyZS52MS5Db250ZXh0Eg8KB2V4cGxhaW4YBCABKAgipAIKEEV2YWx1YXRlUmVzcG9uc2USEAoIZmxhZ19rZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSDwoHdmFyaWFudBgDIAEoCRIOCgZyZWFzb24YBCABKAkSDwoHcnVsZV9pZBgFIAEoCRIrCgVlcnJvchgGIAEoCzIcLmZsYWd3aXJlLnYxLkV2YWx1YXRpb25FcnJvchIQCghyZXZpc2lvbhgHIAEoBBIpCghtZXRhZGF0YRgIIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSGAoQcHJlcmVxdWlzaXRlX2tleRgJIAEoCRIhCgV0cmFjZRgKIAEoCzISLmZsYWd3aXJlLnYxLlRyYWNlIjAKD0V2YWx1YXRpb25FcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiZAoTQnVsa0V2YWx1YXRlUmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRIRCglmbGFnX2tleXMYAiADKAkSJQoHY29udGV4dBgDIAEoCzIULmZsYWd3aXJlLnYxLkNvbnRleHQiXAoUQnVsa0V2YWx1YXRlUmVzcG9uc2USMgoLZXZhbHVhdGlvbnMYASADKAsyHS5mbGFnd2lyZS52MS5FdmFsdWF0ZVJlc3BvbnNlEhAKCHJldmlzaW9uGAIgASgEIm8KDFdhdGNoUmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRInCghwb3NpdGlvbhgCIAEoCzIVLmZsYWd3aXJlLnYxLlBvc2l0aW9uEhMKC2NsaWVudF9uYW1lGAMgASgJEgwKBG9uY2UYBCABKAgi2AEKElJlcG9ydFVzYWdlUmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRITCgtjbGllbnRfbmFtZRgCIAEoCRIRCglyZXBvcnRfaWQYAyABKAkSLgoKc3RhcnRfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLAoIZW5kX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEicKBmNvdW50cxgGIAMoCzIXLmZsYWd3aXJlLnYxLlVzYWdlQ291bnQiUAoKVXNhZ2VDb3VudBIQCghmbGFnX2tleRgBIAEoCRIPCgd2YXJpYW50GAIgASgJEhAKCHJldmlzaW9uGAMgASgEEg0KBWNvdW50GAQgASgEIkUKE1JlcG9ydFVzYWdlUmVzcG9uc2USFwoPYWxyZWFkeV9jb3VudGVkGAEgASgIEhUKDXVua25vd25fY291bnQYAiABKA0yzwIKEUV2YWx1YXRpb25TZXJ2aWNlEkwKCEV2YWx1YXRlEhwuZmxhZ3dpcmUudjEuRXZhbHVhdGVSZXF1ZXN0Gh0uZmxhZ3dpcmUudjEuRXZhbHVhdGVSZXNwb25zZSIDkAIBElgKDEJ1bGtFdmFsdWF0ZRIgLmZsYWd3aXJlLnYxLkJ1bGtFdmFsdWF0ZVJlcXVlc3QaIS5mbGFnd2lyZS52MS5CdWxrRXZhbHVhdGVSZXNwb25zZSIDkAIBEkAKBVdhdGNoEhkuZmxhZ3dpcmUudjEuV2F0Y2hSZXF1ZXN0GhouZmxhZ3dpcmUudjEuV2F0Y2hSZXNwb25zZTABElAKC1JlcG9ydFVzYWdlEh8uZmxhZ3dpcmUudjEuUmVwb3J0VXNhZ2VSZXF1ZXN0GiAuZmxhZ3dpcmUudjEuUmVwb3J0VXNhZ2VSZXNwb25zZWIGcHJvdG8z", [file_flagwire_v1_trace, file_flagwire_v1_watch, file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("CiRmbGFnd2lyZS92MS9ldmFsdWF0aW9uX3NlcnZpY2UucHJvdG8SC2ZsYWd3aXJlLnYxImkKB0NvbnRleHQSFQoNdGFyZ2V0aW5nX2tleRgBIAEoCRIrCgphdHRyaWJ1dGVzGAIgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIaChJwcml2YXRlX2F0dHJpYnV0ZXMYAyADKAkicAoPRXZhbHVhdGVSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJEhAKCGZsYWdfa2V5GAIgASgJEiUKB2NvbnRleHQYAyABKAsyFC5mbGFnd2lyZS52MS5Db250ZXh0Eg8KB2V4cGxhaW4YBCABKAgipAIKEEV2YWx1YXRlUmVzcG9uc2USEAoIZmxhZ19rZXkYASABKAkSJQoFdmFsdWUYAiABKAsyFi5nb29nbGUucHJvdG9idWYuVmFsdWUSDwoHdmFyaWFudBgDIAEoCRIOCgZyZWFzb24YBCABKAkSDwoHcnVsZV9pZBgFIAEoCRIrCgVlcnJvchgGIAEoCzIcLmZsYWd3aXJlLnYxLkV2YWx1YXRpb25FcnJvchIQCghyZXZpc2lvbhgHIAEoBBIpCghtZXRhZGF0YRgIIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSGAoQcHJlcmVxdWlzaXRlX2tleRgJIAEoCRIhCgV0cmFjZRgKIAEoCzISLmZsYWd3aXJlLnYxLlRyYWNlIjAKD0V2YWx1YXRpb25FcnJvchIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkiZAoTQnVsa0V2YWx1YXRlUmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRIRCglmbGFnX2tleXMYAiADKAkSJQoHY29udGV4dBgDIAEoCzIULmZsYWd3aXJlLnYxLkNvbnRleHQiXAoUQnVsa0V2YWx1YXRlUmVzcG9uc2USMgoLZXZhbHVhdGlvbnMYASADKAsyHS5mbGFnd2lyZS52MS5FdmFsdWF0ZVJlc3BvbnNlEhAKCHJldmlzaW9uGAIgASgEIm8KDFdhdGNoUmVxdWVzdBITCgtlbnZpcm9ubWVudBgBIAEoCRInCghwb3NpdGlvbhgCIAEoCzIVLmZsYWd3aXJlLnYxLlBvc2l0aW9uEhMKC2NsaWVudF9uYW1lGAMgASgJEgwKBG9uY2UYBCABKAgifQoXV2F0Y2hFdmFsdWF0aW9uc1JlcXVlc3QSEwoLZW52aXJvbm1lbnQYASABKAkSEQoJZmxhZ19rZXlzGAIgAygJEiUKB2NvbnRleHQYAyABKAsyFC5mbGFnd2lyZS52MS5Db250ZXh0EhMKC2NsaWVudF9uYW1lGAQgASgJIrMBChhXYXRjaEV2YWx1YXRpb25zUmVzcG9uc2USLwoGdXBkYXRlGAEgASgLMh0uZmxhZ3dpcmUudjEuRXZhbHVhdGlvblVwZGF0ZUgAEjUKCWhlYXJ0YmVhdBgCIAEoCzIgLmZsYWd3aXJlLnYxLkV2YWx1YXRpb25IZWFydGJlYXRIABInCgdnb29kYnllGAMgASgLMhQuZmxhZ3dpcmUudjEuR29vZGJ5ZUgAQgYKBGtpbmQigQEKEEV2YWx1YXRpb25VcGRhdGUSDAoEZnVsbBgBIAEoCBIyCgtldmFsdWF0aW9ucxgCIAMoCzIdLmZsYWd3aXJlLnYxLkV2YWx1YXRlUmVzcG9uc2USGQoRcmVtb3ZlZF9mbGFnX2tleXMYAyADKAkSEAoIcmV2aXNpb24YBCABKAQiJwoTRXZhbHVhdGlvbkhlYXJ0YmVhdBIQCghyZXZpc2lvbhgBIAEoBCLYAQoSUmVwb3J0VXNhZ2VSZXF1ZXN0EhMKC2Vudmlyb25tZW50GAEgASgJEhMKC2NsaWVudF9uYW1lGAIgASgJEhEKCXJlcG9ydF9pZBgDIAEoCRIuCgpzdGFydF90aW1lGAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoGY291bnRzGAYgAygLMhcuZmxhZ3dpcmUudjEuVXNhZ2VDb3VudCJQCgpVc2FnZUNvdW50EhAKCGZsYWdfa2V5GAEgASgJEg8KB3ZhcmlhbnQYAiABKAkSEAoIcmV2aXNpb24YAyABKAQSDQoFY291bnQYBCABKAQiRQoTUmVwb3J0VXNhZ2VSZXNwb25zZRIXCg9hbHJlYWR5X2NvdW50ZWQYASABKAgSFQoNdW5rbm93bl9jb3VudBgCIAEoDTKyAwoRRXZhbHVhdGlvblNlcnZpY2USTAoIRXZhbHVhdGUSHC5mbGFnd2lyZS52MS5FdmFsdWF0ZVJlcXVlc3QaHS5mbGFnd2lyZS52MS5FdmFsdWF0ZVJlc3BvbnNlIgOQAgESWAoMQnVsa0V2YWx1YXRlEiAuZmxhZ3dpcmUudjEuQnVsa0V2YWx1YXRlUmVxdWVzdBohLmZsYWd3aXJlLnYxLkJ1bGtFdmFsdWF0ZVJlc3BvbnNlIgOQAgESQAoFV2F0Y2gSGS5mbGFnd2lyZS52MS5XYXRjaFJlcXVlc3QaGi5mbGFnd2lyZS52MS5XYXRjaFJlc3BvbnNlMAESYQoQV2F0Y2hFdmFsdWF0aW9ucxIkLmZsYWd3aXJlLnYxLldhdGNoRXZhbHVhdGlvbnNSZXF1ZXN0GiUuZmxhZ3dpcmUudjEuV2F0Y2hFdmFsdWF0aW9uc1Jlc3BvbnNlMAESUAoLUmVwb3J0VXNhZ2USHy5mbGFnd2lyZS52MS5SZXBvcnRVc2FnZVJlcXVlc3QaIC5mbGFnd2lyZS52MS5SZXBvcnRVc2FnZVJlc3BvbnNlYgZwcm90bzM", [file_flagwire_v1_trace, file_flagwire_v1_watch, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Who asks, and what is known of them. Lengths of strings are in UTF-16 code units.
@@ -333,6 +333,158 @@ export const WatchRequestSchema: GenMessage<WatchRequest> = /*@__PURE__*/
   messageDesc(file_flagwire_v1_evaluation_service, 6);
 
 /**
+ * See EvaluationService.WatchEvaluations.
+ *
+ * @generated from message flagwire.v1.WatchEvaluationsRequest
+ */
+export type WatchEvaluationsRequest = Message<"flagwire.v1.WatchEvaluationsRequest"> & {
+  /**
+   * Empty: the token's environment, else `production`.
+   *
+   * @generated from field: string environment = 1;
+   */
+  environment: string;
+
+  /**
+   * Which flags, at most 10,000, none twice. Empty: all.
+   *
+   * @generated from field: repeated string flag_keys = 2;
+   */
+  flagKeys: string[];
+
+  /**
+   * Absent: an empty context.
+   *
+   * @generated from field: flagwire.v1.Context context = 3;
+   */
+  context?: Context | undefined;
+
+  /**
+   * A name for the client, for the server's operators. At most 256 characters.
+   *
+   * @generated from field: string client_name = 4;
+   */
+  clientName: string;
+};
+
+/**
+ * Describes the message flagwire.v1.WatchEvaluationsRequest.
+ * Use `create(WatchEvaluationsRequestSchema)` to create a new message.
+ */
+export const WatchEvaluationsRequestSchema: GenMessage<WatchEvaluationsRequest> = /*@__PURE__*/
+  messageDesc(file_flagwire_v1_evaluation_service, 7);
+
+/**
+ * A message of the stream.
+ *
+ * @generated from message flagwire.v1.WatchEvaluationsResponse
+ */
+export type WatchEvaluationsResponse = Message<"flagwire.v1.WatchEvaluationsResponse"> & {
+  /**
+   * Exactly one is set. One that a client does not know belongs to a newer server.
+   *
+   * @generated from oneof flagwire.v1.WatchEvaluationsResponse.kind
+   */
+  kind: {
+    /**
+     * Answers: all of them in the first message, then those that changed.
+     *
+     * @generated from field: flagwire.v1.EvaluationUpdate update = 1;
+     */
+    value: EvaluationUpdate;
+    case: "update";
+  } | {
+    /**
+     * Nothing changed. Comes after at most 15 s without an update.
+     *
+     * @generated from field: flagwire.v1.EvaluationHeartbeat heartbeat = 2;
+     */
+    value: EvaluationHeartbeat;
+    case: "heartbeat";
+  } | {
+    /**
+     * The last message.
+     *
+     * @generated from field: flagwire.v1.Goodbye goodbye = 3;
+     */
+    value: Goodbye;
+    case: "goodbye";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message flagwire.v1.WatchEvaluationsResponse.
+ * Use `create(WatchEvaluationsResponseSchema)` to create a new message.
+ */
+export const WatchEvaluationsResponseSchema: GenMessage<WatchEvaluationsResponse> = /*@__PURE__*/
+  messageDesc(file_flagwire_v1_evaluation_service, 8);
+
+/**
+ * Answers at one revision.
+ *
+ * @generated from message flagwire.v1.EvaluationUpdate
+ */
+export type EvaluationUpdate = Message<"flagwire.v1.EvaluationUpdate"> & {
+  /**
+   * Whether these are all answers: what is not among them has none any more.
+   *
+   * @generated from field: bool full = 1;
+   */
+  full: boolean;
+
+  /**
+   * The answers, sorted by key. Where flags were named, one that does not exist is an
+   * answer with `error` set.
+   *
+   * @generated from field: repeated flagwire.v1.EvaluateResponse evaluations = 2;
+   */
+  evaluations: EvaluateResponse[];
+
+  /**
+   * Flags that are gone, sorted. None where flags were named.
+   *
+   * @generated from field: repeated string removed_flag_keys = 3;
+   */
+  removedFlagKeys: string[];
+
+  /**
+   * All answers are those of this revision now, also those that are not among these.
+   * A revision that changes no answer may come without an update.
+   *
+   * @generated from field: uint64 revision = 4;
+   */
+  revision: bigint;
+};
+
+/**
+ * Describes the message flagwire.v1.EvaluationUpdate.
+ * Use `create(EvaluationUpdateSchema)` to create a new message.
+ */
+export const EvaluationUpdateSchema: GenMessage<EvaluationUpdate> = /*@__PURE__*/
+  messageDesc(file_flagwire_v1_evaluation_service, 9);
+
+/**
+ * The stream is alive.
+ *
+ * @generated from message flagwire.v1.EvaluationHeartbeat
+ */
+export type EvaluationHeartbeat = Message<"flagwire.v1.EvaluationHeartbeat"> & {
+  /**
+   * The answers are those of this revision.
+   *
+   * @generated from field: uint64 revision = 1;
+   */
+  revision: bigint;
+};
+
+/**
+ * Describes the message flagwire.v1.EvaluationHeartbeat.
+ * Use `create(EvaluationHeartbeatSchema)` to create a new message.
+ */
+export const EvaluationHeartbeatSchema: GenMessage<EvaluationHeartbeat> = /*@__PURE__*/
+  messageDesc(file_flagwire_v1_evaluation_service, 10);
+
+/**
  * See EvaluationService.ReportUsage.
  *
  * @generated from message flagwire.v1.ReportUsageRequest
@@ -389,7 +541,7 @@ export type ReportUsageRequest = Message<"flagwire.v1.ReportUsageRequest"> & {
  * Use `create(ReportUsageRequestSchema)` to create a new message.
  */
 export const ReportUsageRequestSchema: GenMessage<ReportUsageRequest> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_evaluation_service, 7);
+  messageDesc(file_flagwire_v1_evaluation_service, 11);
 
 /**
  * How often a variant of a flag was answered.
@@ -431,7 +583,7 @@ export type UsageCount = Message<"flagwire.v1.UsageCount"> & {
  * Use `create(UsageCountSchema)` to create a new message.
  */
 export const UsageCountSchema: GenMessage<UsageCount> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_evaluation_service, 8);
+  messageDesc(file_flagwire_v1_evaluation_service, 12);
 
 /**
  * See EvaluationService.ReportUsage.
@@ -459,7 +611,7 @@ export type ReportUsageResponse = Message<"flagwire.v1.ReportUsageResponse"> & {
  * Use `create(ReportUsageResponseSchema)` to create a new message.
  */
 export const ReportUsageResponseSchema: GenMessage<ReportUsageResponse> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_evaluation_service, 9);
+  messageDesc(file_flagwire_v1_evaluation_service, 13);
 
 /**
  * Answers flags, and streams everything that is needed to answer them elsewhere.
@@ -508,6 +660,21 @@ export const EvaluationService: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchRequestSchema;
     output: typeof WatchResponseSchema;
+  },
+  /**
+   * The answers for one context, then every answer that changes: for clients that must
+   * not hold the rules, such as browsers. At first all of them, at one revision. An
+   * unknown environment is NOT_FOUND (ENVIRONMENT_NOT_FOUND), answers of more than
+   * 16 MiB together RESOURCE_EXHAUSTED (RESPONSE_TOO_LARGE). The stream ends with a
+   * goodbye and the status UNAVAILABLE; open another, which begins with all answers
+   * again.
+   *
+   * @generated from rpc flagwire.v1.EvaluationService.WatchEvaluations
+   */
+  watchEvaluations: {
+    methodKind: "server_streaming";
+    input: typeof WatchEvaluationsRequestSchema;
+    output: typeof WatchEvaluationsResponseSchema;
   },
   /**
    * Tells the server what a mirror answered by itself. Counts are added up for each

@@ -11,6 +11,7 @@ import {
   StoreUnavailable,
 } from "../../store/index.js";
 import type { WatchHub } from "../../watch/index.js";
+import { Announcements } from "./announcements.js";
 import { Catalog, type Move } from "./catalog.js";
 import { readPast } from "./prime.js";
 import { allItems, changedItems } from "./watch-items.js";
@@ -28,6 +29,8 @@ export class Head {
   #revision: bigint;
   #failure: StoreFailure | undefined;
   #following: Promise<void> = Promise.resolve();
+  /** Made after every move of the head, in a later turn. */
+  readonly announcements = new Announcements();
   #resolveFailed: (failure: StoreFailure) => void = () => undefined;
   /** Resolves if the store cannot be followed any longer: what is answered then stands still, so stop serving. */
   readonly failed: Promise<StoreFailure> = new Promise((resolve) => {
@@ -134,6 +137,7 @@ export class Head {
   }
 
   #wake(): void {
+    this.announcements.announce();
     const waiting = this.#waiting.splice(0);
     for (const waiter of waiting) {
       if (waiter.revision <= this.#revision) waiter.resolve();
