@@ -14,11 +14,19 @@ export type Applied =
 
 const UNCHANGED: Applied = { kind: "applied", changedKeys: [] };
 
+/** What flags are answered from. */
+export interface SnapshotSource {
+  /** The last known good. Empty before there is any. */
+  readonly snapshot: Snapshot;
+  /** Whether the snapshot is one: from the server, or kept from before. */
+  readonly hasData: boolean;
+}
+
 /**
  * A mirror's snapshot and the position to go on from. The snapshot is replaced whole, by a verified update only, and its
  * revision never goes down within an epoch.
  */
-export class Follower {
+export class Follower implements SnapshotSource {
   #snapshot: Snapshot;
   #resumeFrom: Position | undefined;
   #hasData = false;
@@ -28,14 +36,18 @@ export class Follower {
     this.#snapshot = emptySnapshot(environment);
   }
 
-  /** The last known good. Empty before there is any. */
   get snapshot(): Snapshot {
     return this.#snapshot;
   }
 
-  /** Whether the snapshot is one: from the server, or kept from before. */
   get hasData(): boolean {
     return this.#hasData;
+  }
+
+  /** The source as it is now, for good. What is asked of it later is counted all the same. */
+  pinned(): SnapshotSource {
+    this.#usage.expectPins();
+    return { snapshot: this.#snapshot, hasData: this.#hasData };
   }
 
   /** Where the next stream should go on from; undefined for all from the beginning. */

@@ -57,6 +57,12 @@ export interface Flags {
   explain<T>(key: string, defaultValue: T, context?: Context, options?: ExplainOptions): Explanation<T>;
 }
 
+/** Flags that answer from one revision, whatever comes later. See `Mirror.pinned`. */
+export interface PinnedFlags extends Flags {
+  /** The server's revision that the answers are of; 0 where there was none yet. */
+  readonly revision: number;
+}
+
 /** A copy of one environment's flags that follows the server and answers with no network. Made by `openMirror`. */
 export interface Mirror extends Flags, AsyncDisposable {
   readonly environment: string;
@@ -70,6 +76,13 @@ export interface Mirror extends Flags, AsyncDisposable {
   readonly delivery: "stream" | "poll";
   /** The keys of all flags, sorted. */
   keys(): string[];
+  /**
+   * The flags as they are now, for good: for all that belongs together, such as a request, however the flags change meanwhile.
+   * Makes one small object. What it answers is counted as the mirror's own. It keeps its revision in memory, so hold it as
+   * long as the request lasts, and not longer. Before the first sync it answers your defaults with PROVIDER_NOT_READY, and goes
+   * on doing so.
+   */
+  pinned(): PinnedFlags;
   /**
    * The evaluations since the last call, by flag and variant, those of before the last updates included. What is taken is
    * not reported to the server, and what was reported before is not taken: take them where `reportUsage` is off.

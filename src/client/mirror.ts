@@ -9,7 +9,7 @@ import { Follower } from "./follower.js";
 import { Link } from "./link.js";
 import type { Aftermath, LinkHost } from "./link-host.js";
 import { Listeners, type Unsubscribe } from "./listeners.js";
-import type { Mirror, MirrorCounts, MirrorEvents, MirrorStatus } from "./mirror-api.js";
+import type { Mirror, MirrorCounts, MirrorEvents, MirrorStatus, PinnedFlags } from "./mirror-api.js";
 import { MirrorError, messageOf } from "./mirror-error.js";
 import type { MirrorParts } from "./mirror-options.js";
 import { RevisionWaits, toRevision, type WaitOptions } from "./revision-waits.js";
@@ -89,10 +89,6 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
     return this.#freshness.status;
   }
 
-  get revision(): number {
-    return Number(this.#follower.snapshot.position.revision);
-  }
-
   get digest(): string {
     return this.#follower.snapshot.digest;
   }
@@ -107,6 +103,10 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
 
   keys(): string[] {
     return this.#follower.snapshot.flags().map((flag) => flag.key);
+  }
+
+  pinned(): PinnedFlags {
+    return new SnapshotFlags(this.#follower.pinned(), this.#parts.clock, this.#parts.privateAttributes);
   }
 
   takeUsage(): FlagUsage[] {

@@ -9,25 +9,29 @@ import {
   type JsonValue,
 } from "../engine/index.js";
 import { type EvaluationDetails, type Explanation, errorDetails, toDetails, typeMismatch } from "./details.js";
-import type { Follower } from "./follower.js";
+import type { SnapshotSource } from "./follower.js";
 import type { Flags } from "./mirror-api.js";
 import { ownPart } from "./own-part.js";
 import { NO_LIST_OF_NAMES, parseExplainOptions } from "./private-attributes.js";
 
 const NO_CONTEXT: Context = Object.freeze({});
 
-/** Answers from a follower's newest snapshot. */
+/** Answers from the snapshot that its source has at the time. */
 export class SnapshotFlags implements Flags {
-  readonly #follower: Follower;
+  readonly #source: SnapshotSource;
   readonly #clock: Clock;
 
   /** See MirrorOptions. */
   readonly #privateAttributes: readonly string[];
 
-  constructor(follower: Follower, clock: Clock, privateAttributes: readonly string[]) {
-    this.#follower = follower;
+  constructor(source: SnapshotSource, clock: Clock, privateAttributes: readonly string[]) {
+    this.#source = source;
     this.#clock = clock;
     this.#privateAttributes = privateAttributes;
+  }
+
+  get revision(): number {
+    return Number(this.#source.snapshot.position.revision);
   }
 
   boolean(key: string, defaultValue: boolean, context?: Context): boolean {
@@ -51,7 +55,7 @@ export class SnapshotFlags implements Flags {
   }
 
   details<T>(key: string, defaultValue: T, context?: Context): EvaluationDetails<T> {
-    const { snapshot, hasData } = this.#follower;
+    const { snapshot, hasData } = this.#source;
     const revision = Number(snapshot.position.revision);
     if (!hasData) return notReady(key, defaultValue, revision);
     try {
@@ -67,7 +71,7 @@ export class SnapshotFlags implements Flags {
   }
 
   explain<T>(key: string, defaultValue: T, context?: Context, options?: ExplainOptions): Explanation<T> {
-    const { snapshot, hasData } = this.#follower;
+    const { snapshot, hasData } = this.#source;
     const revision = Number(snapshot.position.revision);
     const hidden = parseExplainOptions(options);
     if (hidden === undefined) {
@@ -99,7 +103,7 @@ export class SnapshotFlags implements Flags {
   }
 
   #value(key: string, type: FlagType, context: Context | undefined): JsonValue | undefined {
-    const flag = this.#follower.snapshot.flag(key);
+    const flag = this.#source.snapshot.flag(key);
     if (flag === undefined || flag.type !== type) return undefined;
     try {
       const outcome = this.#select(flag, context);

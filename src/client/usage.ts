@@ -1,4 +1,4 @@
-import type { Snapshot } from "../engine/index.js";
+import type { CompiledFlag, Snapshot, Tally } from "../engine/index.js";
 
 /** How often a mirror answered a variant of a flag. */
 export interface FlagUsage {
@@ -13,22 +13,55 @@ export interface FlagUsage {
 /** Variants that are kept while nobody takes them. Flags that come and go for months must not fill the memory. */
 const MAX_KEPT = 100_000;
 
+/** The tallies of a flag that was replaced, which pinned flags may still increase. */
+interface RetiredTallies {
+  readonly flagKey: string;
+  readonly tallies: readonly Tally[];
+  /** Of the last snapshot that had the flag. */
+  readonly revision: number;
+}
+
 /**
  * The evaluations of a mirror, by flag and variant. What a snapshot's flags were asked is counted in their tallies; here it
  * is kept when a snapshot goes, so that counting costs an evaluation no look-up. Holds one entry for each flag and variant that
  * was ever answered, until it is taken.
+ *
+ * Pinned flags go on asking flags that were replaced. Of these the tallies alone are held, and looked at again, until
+ * nobody can ask the flag any more, which the garbage collector tells. So nothing is lost, and no snapshot is kept for it.
  */
 export class UsageCounter {
   readonly #kept = new Map<string, FlagUsage>();
+  readonly #retired = new Set<RetiredTallies>();
+  /** Made by the first pin: where nobody pins, nothing of what was replaced can be asked. */
+  #ends: FinalizationRegistry<RetiredTallies> | undefined;
+
+  /** From now on, flags may be asked after they were replaced. */
+  expectPins(): void {
+    this.#ends ??= new FinalizationRegistry((retired) => {
+      this.#collectRetired(retired);
+      this.#retired.delete(retired);
+    });
+  }
 
   /** Keeps the counts of the flags that `after` does not share with `before`. */
   retire(before: Snapshot, after: Snapshot): void {
-    for (const key of after.changedKeys) this.#collect(before, key);
+    const revision = Number(before.position.revision);
+    for (const flagKey of after.changedKeys) {
+      const flag = before.flag(flagKey);
+      if (flag === undefined) continue;
+      this.#collect(flag, revision);
+      if (this.#ends === undefined) continue;
+      const retired = { flagKey, tallies: flag.tallies, revision };
+      this.#retired.add(retired);
+      this.#ends.register(flag, retired);
+    }
   }
 
   /** The counts since the last time, the most recent snapshot's included; those beyond `maxCount` stay for the next. */
   take(current: Snapshot, maxCount: number = Number.POSITIVE_INFINITY): FlagUsage[] {
-    for (const { key } of current.flags()) this.#collect(current, key);
+    for (const retired of this.#retired) this.#collectRetired(retired);
+    const revision = Number(current.position.revision);
+    for (const flag of current.flags()) this.#collect(flag, revision);
     const taken: FlagUsage[] = [];
     for (const [id, usage] of this.#kept) {
       if (taken.length >= maxCount) break;
@@ -38,16 +71,25 @@ export class UsageCounter {
     return taken;
   }
 
-  #collect(snapshot: Snapshot, flagKey: string): void {
-    const revision = Number(snapshot.position.revision);
-    for (const tally of snapshot.flag(flagKey)?.tallies ?? []) {
-      if (tally.count === 0) continue;
-      const { variant, count } = tally;
-      tally.count = 0;
-      const id = JSON.stringify([flagKey, variant]);
-      const kept = this.#kept.get(id);
-      if (kept === undefined && this.#kept.size >= MAX_KEPT) continue;
-      this.#kept.set(id, { flagKey, variant, count: count + (kept?.count ?? 0), revision });
+  #collect({ key, tallies }: CompiledFlag, revision: number): void {
+    for (const tally of tallies) {
+      if (tally.count > 0) this.#keep(key, tally, () => revision);
     }
+  }
+
+  /** What is kept may be of a newer revision. */
+  #collectRetired({ flagKey, tallies, revision }: RetiredTallies): void {
+    for (const tally of tallies) {
+      if (tally.count > 0) this.#keep(flagKey, tally, (kept) => kept?.revision ?? revision);
+    }
+  }
+
+  #keep(flagKey: string, tally: Tally, revisionOf: (kept: FlagUsage | undefined) => number): void {
+    const { variant, count } = tally;
+    tally.count = 0;
+    const id = JSON.stringify([flagKey, variant]);
+    const kept = this.#kept.get(id);
+    if (kept === undefined && this.#kept.size >= MAX_KEPT) return;
+    this.#kept.set(id, { flagKey, variant, count: count + (kept?.count ?? 0), revision: revisionOf(kept) });
   }
 }

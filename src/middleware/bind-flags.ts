@@ -1,0 +1,66 @@
+import type { Context } from "../client/index.js";
+import { createRequestFlags, type FlagSource, type RequestFlags } from "./request-flags.js";
+
+/** Where the flags of requests come from, and whom they are evaluated for. */
+export interface RequestFlagsOptions<R> {
+  /** A mirror. It stays yours to close. */
+  readonly flags: FlagSource;
+  /**
+   * Makes the context of a request, at once. Default an empty one: nothing of a request is used that you do not name. One
+   * that throws, or returns no object, leaves the request with an empty context.
+   */
+  readonly context?: (request: R) => Context;
+  /** Hears why a context could not be built. Default a warning of the process, the first time. */
+  readonly onError?: (error: unknown, request: R) => void;
+}
+
+const NO_CONTEXT: Context = Object.freeze({});
+
+/** A function that makes the flags of a request. It never throws. */
+export function createBinding<R>(options: RequestFlagsOptions<R>): (request: R) => RequestFlags {
+  const { flags: source, context: build = () => NO_CONTEXT } = options;
+  if (typeof source?.pinned !== "function") throw new TypeError("flags must be a mirror, as openMirror returns it");
+  const report = createReport(options.onError);
+  return (request) => {
+    try {
+      return createRequestFlags({ source, context: checked(build(request)), hasFailedContext: false });
+    } catch (error) {
+      report(error, request);
+      return createRequestFlags({ source, context: NO_CONTEXT, hasFailedContext: true });
+    }
+  };
+}
+
+/** What a builder returned may be anything, whatever its type says. */
+function checked(context: unknown): Context {
+  if (typeof context !== "object" || context === null) {
+    throw new TypeError(
+      `the context of a request must be an object, and is ${context === null ? "null" : typeof context}`,
+    );
+  }
+  if (context instanceof Promise) {
+    // Nobody else looks at how it ends.
+    context.catch(() => {});
+    throw new TypeError("the context of a request must be there at once, and is a promise");
+  }
+  return context as Context;
+}
+
+/** A listener that throws must not break the request that it is told of. */
+function createReport<R>(onError: RequestFlagsOptions<R>["onError"]): (error: unknown, request: R) => void {
+  let isWarned = false;
+  const warn = (error: unknown): void => {
+    if (isWarned) return;
+    isWarned = true;
+    const message = error instanceof Error ? error.message : String(error);
+    process.emitWarning(
+      `a request is without its context: ${message}. Further ones are not told; see onError.`,
+      "Flagwire",
+    );
+  };
+  return (error, request) => {
+    try {
+      (onError ?? warn)(error, request);
+    } catch {}
+  };
+}

@@ -1,0 +1,85 @@
+import {
+  Code,
+  ConnectError,
+  type ContextValues,
+  createContextKey,
+  type Interceptor,
+  type StreamRequest,
+  type StreamResponse,
+  type UnaryRequest,
+  type UnaryResponse,
+} from "@connectrpc/connect";
+import { type ActiveFlagsHeader, activeFlagsName, listActiveFlags } from "./active-flags.js";
+import { createBinding, type RequestFlagsOptions } from "./bind-flags.js";
+import { compileMethodRules, denialOf, type RequiredFlag, type RequiredFlags } from "./method-rules.js";
+import type { FlagSource, RequestFlags } from "./request-flags.js";
+
+export type { FlagSource, RequestFlags, RequiredFlag, RequiredFlags };
+
+/** What is known of a call before its handler runs. */
+export type ConnectCall = UnaryRequest | StreamRequest;
+
+export interface FlagwireInterceptorOptions extends RequestFlagsOptions<ConnectCall> {
+  /** The flags that methods require. Default none. */
+  readonly requireFlags?: RequiredFlags;
+  /** The error of a call that is not let through. Default PermissionDenied. */
+  readonly otherwise?: (call: ConnectCall, flags: RequestFlags) => ConnectError;
+  /** Lists the active flags of those that were asked until the first message; `true` in `flagwire-flags`. Default off. */
+  readonly header?: ActiveFlagsHeader;
+}
+
+const FLAGS = createContextKey<RequestFlags | undefined>(undefined, { description: "flags of the request" });
+
+/** The flags of a call, in its handler. Throws where the interceptor has not seen the call. */
+export function flagsOf({ values }: { readonly values: ContextValues }): RequestFlags {
+  const flags = values.get(FLAGS);
+  if (flags === undefined) throw new Error("the call has no flags: the handlers need flagwireInterceptor");
+  return flags;
+}
+
+/**
+ * An interceptor for the `interceptors` of Connect's adapters. It gives each call its flags, at the revision of its beginning,
+ * and ends the calls whose method requires a flag that does not let them through. Throws a TypeError for options that cannot
+ * be meant.
+ */
+export function flagwireInterceptor(options: FlagwireInterceptorOptions): Interceptor {
+  const bind = createBinding(options);
+  const rules = compileMethodRules(options.requireFlags);
+  const headerName = activeFlagsName(options.header);
+  const { otherwise } = options;
+  return (next) => async (call) => {
+    const method = `/${call.service.typeName}/${call.method.name}`;
+    const flags = bind(call);
+    call.contextValues.set(FLAGS, flags);
+    if (!(rules.get(method)?.(flags) ?? true)) {
+      throw otherwise?.(call, flags) ?? new ConnectError(denialOf(method), Code.PermissionDenied);
+    }
+    const response = await next(call);
+    return headerName === undefined ? response : withActiveFlags(response, headerName, flags);
+  };
+}
+
+/** The handler of a stream has not begun yet; its headers are sent with its first message, or its end. */
+function withActiveFlags(
+  response: UnaryResponse | StreamResponse,
+  headerName: string,
+  flags: RequestFlags,
+): UnaryResponse | StreamResponse {
+  const write = (): void => {
+    const list = listActiveFlags(flags);
+    if (list !== undefined) response.header.set(headerName, list);
+  };
+  if (response.stream) return { ...response, message: beforeFirst(response.message, write) };
+  write();
+  return response;
+}
+
+async function* beforeFirst<T>(messages: AsyncIterable<T>, action: () => void): AsyncGenerator<T, void, undefined> {
+  let isFirst = true;
+  for await (const message of messages) {
+    if (isFirst) action();
+    isFirst = false;
+    yield message;
+  }
+  if (isFirst) action();
+}

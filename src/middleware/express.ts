@@ -1,0 +1,83 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { type ActiveFlagsHeader, activeFlagsName, listActiveFlags } from "./active-flags.js";
+import { createBinding, type RequestFlagsOptions } from "./bind-flags.js";
+import { compileFlagRule } from "./flag-rule.js";
+import { createHttpDenial, type HttpDenialOptions } from "./http-denial.js";
+import type { FlagSource, RequestFlags } from "./request-flags.js";
+
+declare global {
+  namespace Express {
+    interface Request {
+      /** The flags of this request, once `flagwireMiddleware` has run. */
+      flags: RequestFlags;
+    }
+  }
+}
+
+export type { FlagSource, RequestFlags };
+
+/** Goes on to the next handler, or to the error handlers. */
+export type Next = (error?: unknown) => void;
+
+/** A handler of Express, or of anything that calls handlers of `node:http` as it does. */
+export type Handler<Req, Res> = (req: Req, res: Res, next: Next) => unknown;
+
+export interface FlagwireMiddlewareOptions<Req> extends RequestFlagsOptions<Req> {
+  /** Lists the active flags of those that were asked until the headers are sent; `true` in `flagwire-flags`. Default off. */
+  readonly header?: ActiveFlagsHeader;
+}
+
+export interface RequireFlagOptions<Req, Res> extends HttpDenialOptions {
+  /** Answers who is not let through, or lets them through after all by `next()`. Default a status and a problem document. */
+  readonly otherwise?: Handler<Req, Res>;
+}
+
+/** Gives each request its flags, as `req.flags`, at the revision of now. Belongs behind what the context is made of. */
+export function flagwireMiddleware<Req extends IncomingMessage>(
+  options: FlagwireMiddlewareOptions<Req>,
+): (req: Req, res: ServerResponse, next: Next) => void {
+  const bind = createBinding(options);
+  const headerName = activeFlagsName(options.header);
+  return (req, res, next) => {
+    const owner: { flags?: RequestFlags } = Object.assign(req, { flags: bind(req) });
+    // By the flags of then: the middleware of a route may have given it others.
+    if (headerName !== undefined) beforeHeaders(res, () => writeActiveFlags(res, headerName, owner.flags));
+    next();
+  };
+}
+
+/**
+ * Lets through the requests for which a boolean flag is true, or which it gives one of the variants that you accept. Needs
+ * `flagwireMiddleware` before it. Throws a TypeError or RangeError for options that cannot be meant.
+ */
+export function requireFlag<
+  Req extends IncomingMessage = IncomingMessage & Express.Request,
+  Res extends ServerResponse = ServerResponse,
+>(key: string, options: RequireFlagOptions<Req, Res> = {}): Handler<Req, Res> {
+  const permits = compileFlagRule(key, options);
+  const denial = createHttpDenial(options);
+  const { otherwise } = options;
+  return (req, res, next) => {
+    const { flags } = req as Req & { readonly flags?: RequestFlags };
+    if (flags === undefined) return next(new Error(`requireFlag("${key}") needs flagwireMiddleware before it`));
+    if (permits(flags)) return next();
+    if (otherwise !== undefined) return otherwise(req, res, next);
+    res.statusCode = denial.status;
+    res.setHeader("content-type", denial.contentType);
+    return res.end(denial.body);
+  };
+}
+
+function writeActiveFlags(res: ServerResponse, headerName: string, flags: RequestFlags | undefined): void {
+  const list = flags && listActiveFlags(flags);
+  if (list !== undefined && !res.headersSent) res.setHeader(headerName, list);
+}
+
+/** All ways to send headers lead through `writeHead`. */
+function beforeHeaders(res: ServerResponse, action: () => void): void {
+  const { writeHead } = res;
+  res.writeHead = (...headers: unknown[]) => {
+    action();
+    return Reflect.apply(writeHead, res, headers);
+  };
+}

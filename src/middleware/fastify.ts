@@ -1,0 +1,85 @@
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
+import { type ActiveFlagsHeader, activeFlagsName, listActiveFlags } from "./active-flags.js";
+import { createBinding, type RequestFlagsOptions } from "./bind-flags.js";
+import { compileFlagRule } from "./flag-rule.js";
+import { createHttpDenial, type HttpDenialOptions } from "./http-denial.js";
+import type { FlagSource, RequestFlags } from "./request-flags.js";
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** The flags of this request, once the hook of `flagwirePlugin` has run. */
+    flags: RequestFlags;
+  }
+}
+
+export type { FlagSource, RequestFlags };
+
+export interface FlagwirePluginOptions extends RequestFlagsOptions<FastifyRequest> {
+  /**
+   * When the context is built and the flags are pinned. Default `onRequest`, in the order in which plugins are registered; where
+   * it needs the body, or what a later hook finds out, `preHandler`.
+   */
+  readonly hook?: "onRequest" | "preHandler";
+  /** Lists the active flags of those that were asked until the response is sent; `true` in `flagwire-flags`. Default off. */
+  readonly header?: ActiveFlagsHeader;
+}
+
+export interface RequireFlagOptions extends HttpDenialOptions {
+  /**
+   * Answers who is not let through: sends a reply, or returns what to send. The route's handler does not run in any case.
+   * Default a status and a problem document.
+   */
+  readonly otherwise?: (request: FastifyRequest, reply: FastifyReply) => unknown;
+}
+
+/** A hook for a route, such as its `onRequest` or `preHandler`. */
+export type FlagHook = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
+
+/** Gives each request its flags, as `request.flags`, at one revision; in all plugins of the instance that it is registered with. */
+export const flagwirePlugin: FastifyPluginAsync<FlagwirePluginOptions> = Object.assign(register, {
+  [Symbol.for("skip-override")]: true,
+  [Symbol.for("fastify.display-name")]: "flagwire",
+  [Symbol.for("plugin-meta")]: { name: "flagwire", fastify: "5.x" },
+});
+
+/** Asynchronous, because what an application hears of is the rejection. */
+async function register(app: FastifyInstance, options: FlagwirePluginOptions): Promise<void> {
+  const bind = createBinding(options);
+  const headerName = activeFlagsName(options.header);
+  const { hook = "onRequest" } = options;
+  if (hook !== "onRequest" && hook !== "preHandler") throw new TypeError('hook must be "onRequest" or "preHandler"');
+  app.decorateRequest("flags");
+  const pin = (request: FastifyRequest, _reply: FastifyReply, next: () => void): void => {
+    request.flags = bind(request);
+    next();
+  };
+  if (hook === "preHandler") app.addHook("preHandler", pin);
+  else app.addHook("onRequest", pin);
+  if (headerName !== undefined) {
+    app.addHook("onSend", (request, reply, payload, next) => {
+      const list = request.flags && listActiveFlags(request.flags);
+      if (list !== undefined) reply.header(headerName, list);
+      next(null, payload);
+    });
+  }
+}
+
+/**
+ * Lets through the requests for which a boolean flag is true, or which it gives one of the variants that you accept. Needs
+ * `flagwirePlugin`. Throws a TypeError or RangeError for options that cannot be meant.
+ */
+export function requireFlag(key: string, options: RequireFlagOptions = {}): FlagHook {
+  const permits = compileFlagRule(key, options);
+  const denial = createHttpDenial(options);
+  const { otherwise } = options;
+  return async (request, reply) => {
+    const { flags }: { flags?: RequestFlags } = request;
+    if (!flags) throw new Error(`requireFlag("${key}") needs flagwirePlugin, and its hook before this one`);
+    if (permits(flags)) return undefined;
+    if (otherwise === undefined) return reply.code(denial.status).type(denial.contentType).send(denial.body);
+    const payload = await otherwise(request, reply);
+    if (payload !== undefined && payload !== reply && !reply.sent) reply.send(payload);
+    // Waits until the reply is sent, so that nothing comes after this hook.
+    return reply;
+  };
+}
