@@ -1,0 +1,34 @@
+import type { Flags, PinnedFlags, SnapshotFlags, SnapshotSource } from "../client/index.js";
+import { AskedFlags, type Question } from "./asked-flags.js";
+import type { AskedKeys } from "./asked-keys.js";
+import type { ShownFlags } from "./shown-flags.js";
+
+/** What pinned flags answer from. */
+export interface Pin {
+  readonly source: SnapshotSource;
+  readonly answers: SnapshotFlags;
+  /** Where some are computed; undefined where all is fixed. */
+  readonly computed: ShownFlags | undefined;
+}
+
+/** Flags in memory as they were at one moment; override functions go on saying what they serve. */
+export class PinnedTestFlags extends AskedFlags implements PinnedFlags {
+  readonly #pin: Pin;
+  readonly #keys: AskedKeys;
+
+  constructor(pin: Pin, keys: AskedKeys) {
+    super();
+    this.#pin = pin;
+    this.#keys = keys;
+  }
+
+  get revision(): number {
+    return this.#pin.answers.revision;
+  }
+
+  protected override answering(question: Question): Flags {
+    this.#keys.note(question, this.#pin.source);
+    this.#pin.computed?.prepare(question.key, question.context);
+    return this.#pin.answers;
+  }
+}

@@ -1,0 +1,91 @@
+import { readFileSync } from "node:fs";
+import type { JsonValue } from "@bufbuild/protobuf";
+import { FlagFileSchema } from "../../gen/flagwire/v1/history_pb.js";
+import type { FlagState, WatchItem } from "../../gen/flagwire/v1/watch_pb.js";
+import { bootstrapSnapshot } from "../client/index.js";
+import type { Snapshot } from "../engine/index.js";
+import { flagOf, newFlag } from "./flag-state.js";
+import { withFullEnumNames } from "./full-enum-names.js";
+import type { TestValue, VariantValues } from "./test-value.js";
+
+/** Flags by key: the value that each serves, or its variants. */
+export interface TestValues {
+  readonly [key: string]: TestValue | VariantValues;
+}
+
+/** A flag file in its native form, parsed: `FlagFile` in protobuf's JSON form, enum values also by their short names. */
+export interface FlagFileJson {
+  readonly flags: readonly object[];
+  readonly targetings?: readonly object[];
+  readonly segments?: readonly object[];
+  readonly environments?: readonly object[];
+  readonly segmentKeys?: readonly object[];
+}
+
+/** Where flags come from: values, a parsed flag file, or the path of one in JSON. */
+export type TestFlagsSource = TestValues | FlagFileJson | string;
+
+/** The flags and segments of one environment. */
+export interface Definitions {
+  readonly flags: ReadonlyMap<string, FlagState>;
+  readonly segments: readonly WatchItem[];
+}
+
+/** Throws a `TypeError` that says what is wrong with the flags. */
+export function readDefinitions(source: TestFlagsSource, environment: string): Definitions {
+  const named = typeof source === "string" ? source : "the flag file";
+  const parsed = typeof source === "string" ? readJson(source) : source;
+  if (!isFlagFile(parsed)) {
+    if (typeof source === "string") throw new TypeError(`${named} is no flag file: it has no list named flags`);
+    return fromValues(parsed as TestValues);
+  }
+  let snapshot: Snapshot;
+  try {
+    snapshot = bootstrapSnapshot(fullFlagFile(parsed), environment);
+  } catch (error) {
+    throw new TypeError(`${named}: ${(error as Error).message}`, { cause: error });
+  }
+  refuseMalformed(snapshot);
+  const items = snapshot.items();
+  const flags = new Map<string, FlagState>();
+  for (const { kind } of items) if (kind.case === "flag") flags.set(flagOf(kind.value).key, kind.value);
+  return { flags, segments: items.filter(({ kind }) => kind.case === "segment") };
+}
+
+/** No flag has a list for its value, so one named `flags` tells that it is a file. */
+export function isFlagFile(source: unknown): source is FlagFileJson {
+  return typeof source === "object" && source !== null && "flags" in source && Array.isArray(source.flags);
+}
+
+/** A flag file's JSON with all that may be written short written out. */
+export function fullFlagFile(file: FlagFileJson): JsonValue {
+  return withFullEnumNames(FlagFileSchema, file as unknown as JsonValue);
+}
+
+/** Parses a JSON file. Throws a `TypeError` where it is none. */
+export function readJson(path: string): unknown {
+  if (/\.ya?ml$/i.test(path)) {
+    throw new TypeError(`${path}: YAML is not read here; pass what a YAML parser makes of it, or convert it to JSON`);
+  }
+  const text = readFileSync(path, "utf8");
+  try {
+    return JSON.parse(text.replace(/^\ufeff/, ""));
+  } catch (error) {
+    throw new TypeError(`${path} is not JSON: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function fromValues(values: TestValues): Definitions {
+  if (typeof values !== "object" || values === null) {
+    throw new TypeError(`flags come as an object of values by key, not as ${String(values)}`);
+  }
+  return { flags: new Map(Object.entries(values).map(([key, value]) => [key, newFlag(key, value)])), segments: [] };
+}
+
+/** A server would refuse them. */
+function refuseMalformed(snapshot: Snapshot): void {
+  const found = snapshot
+    .flags()
+    .flatMap(({ key, problems }) => problems.map(({ field, description }) => `${key}: ${field} ${description}`));
+  if (found.length > 0) throw new TypeError(`malformed flags: ${found.join("; ")}`);
+}

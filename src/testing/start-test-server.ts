@@ -1,0 +1,237 @@
+import { clone, create, fromJson } from "@bufbuild/protobuf";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { AdminService } from "../../gen/flagwire/v1/admin_service_pb.js";
+import { EnvironmentSchema } from "../../gen/flagwire/v1/environment_pb.js";
+import { type FlagFile, FlagFileSchema } from "../../gen/flagwire/v1/history_pb.js";
+import type { Targeting } from "../../gen/flagwire/v1/targeting_pb.js";
+import { type FlagState, FlagStateSchema } from "../../gen/flagwire/v1/watch_pb.js";
+import { BadRequestSchema } from "../../gen/google/rpc/error_details_pb.js";
+import type { FlagwireServer } from "../server/index.js";
+import type { Store } from "../store/index.js";
+import { newFlag, redefined, type SetOptions } from "./flag-state.js";
+import { type FlagFileJson, fullFlagFile, isFlagFile, readJson } from "./read-definitions.js";
+import type { InEnvironment, TestServer, TestServerOptions } from "./test-server.js";
+import type { TestValue, VariantName, VariantValues } from "./test-value.js";
+
+/**
+ * Starts a server for end-to-end tests: whatever speaks to a Flagwire server can be pointed at it. Rejects where the port cannot
+ * be had, with a `TypeError` where the flags are none, and with the server's `ConnectError` where it refuses them.
+ */
+export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const file = initialFile(options);
+  const { openStore, open } = await loadServer(options.corsOrigins ?? []);
+  const server = new LocalServer(open, await openStore(), options.port ?? 0);
+  try {
+    await server.restart();
+    if (file.flags.length + file.segments.length + file.environments.length > 0) await server.import(file, PRODUCTION);
+    return server;
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
+}
+
+type OpenServer = (store: Store, port: number) => Promise<FlagwireServer>;
+
+/** Here and not before, so that tests without a server load none. */
+async function loadServer(
+  corsOrigins: readonly string[],
+): Promise<{ readonly openStore: () => Promise<Store>; readonly open: OpenServer }> {
+  const [{ openServer, ListenProblem }, { openMemoryStore }, { pino }] = await Promise.all([
+    import("../server/index.js"),
+    import("../store/index.js"),
+    import("pino"),
+  ]);
+  const log = pino({ level: "silent" });
+  return {
+    openStore: openMemoryStore,
+    async open(store, port) {
+      const server = await openServer({ store, listen: { host: HOST, port }, web: { corsOrigins }, log });
+      if (server instanceof ListenProblem) throw new Error(`the test server cannot start: ${server.message}`);
+      return server;
+    },
+  };
+}
+
+/** A server that runs, and the connection of its admin client. */
+interface Running {
+  readonly server: FlagwireServer;
+  readonly connection: Http2SessionManager;
+  readonly admin: TestServer["admin"];
+}
+
+class LocalServer implements TestServer {
+  readonly #open: OpenServer;
+  readonly #store: Store;
+  #port: number;
+  #running: Running | undefined;
+  #closing: Promise<void> | undefined;
+
+  constructor(open: OpenServer, store: Store, port: number) {
+    this.#open = open;
+    this.#store = store;
+    this.#port = port;
+  }
+
+  get address(): string {
+    return `${HOST}:${this.#port}`;
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== undefined;
+  }
+
+  get admin(): TestServer["admin"] {
+    if (this.#running !== undefined) return this.#running.admin;
+    throw new Error(
+      `the test server is ${this.#closing === undefined ? "stopped: restart() starts it again" : "closed"}`,
+    );
+  }
+
+  async set(
+    key: string,
+    value: TestValue | VariantName | VariantValues,
+    options: SetOptions & InEnvironment = {},
+  ): Promise<number> {
+    const environments = options.environment === undefined ? await this.#environments() : [options.environment];
+    const { flag, targetings } = await this.#find(key);
+    const states = environments.map((environment) => {
+      const targeting = targetings.find((one) => one.environment === environment);
+      const before =
+        flag === undefined ? undefined : create(FlagStateSchema, { flag, ...(targeting && { targeting }) });
+      return inEnvironment(redefined(key, before, value, options), environment);
+    });
+    return this.import(toFile(states), PRODUCTION);
+  }
+
+  async remove(key: string): Promise<number> {
+    const { revision } = await this.admin.deleteFlag({ key });
+    return Number(revision);
+  }
+
+  async apply(file: FlagFileJson | string, { environment = PRODUCTION }: InEnvironment = {}): Promise<number> {
+    return this.import(parseFile(file), environment);
+  }
+
+  async kill(key: string, options: InEnvironment & { readonly reason?: string } = {}): Promise<number> {
+    const { environment = PRODUCTION, reason = "a test" } = options;
+    const { revision } = await this.admin.killFlags({ flagKeys: [key], environment, reason });
+    return Number(revision);
+  }
+
+  async revive(key: string, { environment = PRODUCTION }: InEnvironment = {}): Promise<number> {
+    const { revision } = await this.admin.reviveFlags({ flagKeys: [key], environment });
+    return Number(revision);
+  }
+
+  /** Takes the keys of deleted flags all the same: a test means them. */
+  async import(file: FlagFile, environment: string): Promise<number> {
+    const request = { file, environment, force: true, comment: "a test" };
+    try {
+      const { revision } = await this.admin.import(only(request));
+      return Number(revision);
+    } catch (error) {
+      throw withViolations(error);
+    }
+  }
+
+  async stop(deadlineMs: number = DRAIN_DEADLINE_MS): Promise<void> {
+    const running = this.#running;
+    this.#running = undefined;
+    running?.connection.abort();
+    await running?.server.stop(deadlineMs);
+  }
+
+  async restart(): Promise<void> {
+    if (this.#closing !== undefined) throw new Error("the test server is closed");
+    await this.stop();
+    const server = await this.#open(this.#store, this.#port);
+    this.#port = server.address.port;
+    const baseUrl = `http://${this.address}`;
+    const connection = new Http2SessionManager(baseUrl);
+    const admin = createClient(AdminService, createGrpcTransport({ baseUrl, sessionManager: connection }));
+    this.#running = { server, connection, admin };
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.stop().finally(() => this.#store.close());
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #environments(): Promise<string[]> {
+    const { environments } = await this.admin.listEnvironments({});
+    return environments.map(({ name }) => name);
+  }
+
+  async #find(key: string): Promise<Pick<FlagState, "flag"> & { readonly targetings: readonly Targeting[] }> {
+    try {
+      const { flag, targetings } = await this.admin.getFlag({ key });
+      return { ...(flag && { flag }), targetings };
+    } catch (error) {
+      if (error instanceof ConnectError && error.code === Code.NotFound) return { targetings: [] };
+      throw error;
+    }
+  }
+}
+
+async function* only<T>(item: T): AsyncGenerator<T> {
+  yield item;
+}
+
+/** A refusal with what is wrong in its text, where a test's report shows it. */
+function withViolations(error: unknown): unknown {
+  if (!(error instanceof ConnectError)) return error;
+  const violations = error.findDetails(BadRequestSchema).flatMap(({ fieldViolations }) => fieldViolations);
+  if (violations.length === 0) return error;
+  const named = violations.map(({ field, description }) => `${field} ${description}`).join("; ");
+  return new ConnectError(`${error.rawMessage}: ${named}`, error.code, error.metadata, [], error);
+}
+
+function initialFile({ flags = {}, file, environments = [] }: TestServerOptions): FlagFile {
+  const initial = file === undefined ? create(FlagFileSchema) : parseFile(file);
+  const named = new Set([PRODUCTION, ...initial.environments.map(({ name }) => name)]);
+  for (const name of environments) {
+    if (!named.has(name)) initial.environments.push(create(EnvironmentSchema, { name }));
+    named.add(name);
+  }
+  for (const [key, value] of Object.entries(flags)) {
+    const state = newFlag(key, value);
+    const added = toFile([...named].map((environment) => inEnvironment(state, environment)));
+    initial.flags.push(...added.flags);
+    initial.targetings.push(...added.targetings);
+  }
+  return initial;
+}
+
+/** One flag, as it is in several environments. */
+function toFile(states: readonly FlagState[]): FlagFile {
+  const flag = states[0]?.flag;
+  const targetings = states.flatMap(({ targeting }) => targeting ?? []);
+  return create(FlagFileSchema, { flags: flag === undefined ? [] : [flag], targetings });
+}
+
+function inEnvironment(state: FlagState, environment: string): FlagState {
+  const moved = clone(FlagStateSchema, state);
+  if (moved.targeting !== undefined) moved.targeting.environment = environment;
+  return moved;
+}
+
+function parseFile(file: FlagFileJson | string): FlagFile {
+  const name = typeof file === "string" ? file : "the flag file";
+  const json = typeof file === "string" ? readJson(file) : file;
+  if (!isFlagFile(json)) throw new TypeError(`${name} is no flag file: it has no list named flags`);
+  try {
+    return fromJson(FlagFileSchema, fullFlagFile(json));
+  } catch (error) {
+    throw new TypeError(`${name}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+const HOST = "127.0.0.1";
+const PRODUCTION = "production";
+const DRAIN_DEADLINE_MS = 200;

@@ -1,0 +1,148 @@
+import { createServer } from "node:net";
+import { FlagdProvider } from "@openfeature/flagd-provider";
+import { OpenFeature } from "@openfeature/server-sdk";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Mirror, openMirror } from "../../src/client/index.js";
+import { startTestServer, type TestServer, variant, variants } from "../../src/testing/index.js";
+
+const RECONNECT = { backoff: { minMs: 10, maxMs: 50 } };
+
+let server: TestServer;
+let mirror: Mirror;
+
+beforeAll(async () => {
+  server = await startTestServer({
+    flags: { "new-checkout": true, "button-color": variants({ red: "#d73027", blue: "#4575b4" }) },
+    environments: ["staging"],
+    corsOrigins: ["http://app.test"],
+  });
+  mirror = await openMirror({ address: server.address, ...RECONNECT });
+});
+
+afterAll(async () => {
+  await mirror?.close();
+  await server?.close();
+});
+
+describe("a test server", () => {
+  it("serves its flags in all its environments", async () => {
+    expect(mirror.details("button-color", "")).toMatchObject({ value: "#d73027", variant: "red", reason: "STATIC" });
+    await using staging = await openMirror({ address: server.address, environment: "staging" });
+    expect(staging.boolean("new-checkout", false)).toBe(true);
+  });
+
+  it("answers OFREP, also to pages of the origins that are given", async () => {
+    const response = await fetch(`http://${server.address}/ofrep/v1/evaluate/flags/new-checkout`, {
+      method: "POST",
+      headers: { "content-type": "application/json", origin: "http://app.test" },
+      body: JSON.stringify({ context: { targetingKey: "user-7" } }),
+    });
+    expect(await response.json()).toMatchObject({ key: "new-checkout", value: true, variant: "on" });
+    expect(response.headers.get("access-control-allow-origin")).toBe("http://app.test");
+  });
+
+  it("answers flagd's own provider", async () => {
+    const [host = "", port] = server.address.split(":");
+    const provider = new FlagdProvider({ host, port: Number(port), tls: false });
+    await OpenFeature.setProviderAndWait("flagd", provider);
+    expect(await OpenFeature.getClient("flagd").getStringValue("button-color", "")).toBe("#d73027");
+    await OpenFeature.clearProviders();
+  });
+
+  it("sets flags as flags in memory are set", async () => {
+    await mirror.waitFor(await server.set("button-color", variant("blue")));
+    expect(mirror.details("button-color", "")).toMatchObject({ value: "#4575b4", variant: "blue" });
+    await mirror.waitFor(await server.set("button-color", "#ffffff"));
+    expect(mirror.details("button-color", "")).toMatchObject({ value: "#ffffff", variant: "value" });
+    await mirror.waitFor(await server.set("limits", { max: 3 }));
+    expect(mirror.object("limits", {})).toEqual({ max: 3 });
+    await expect(server.set("limits", 3)).rejects.toThrow(/limits is of the type object, and 3 is not/);
+    await mirror.waitFor(await server.set("limits", 3, { changeType: true }));
+    expect(mirror.number("limits", 0)).toBe(3);
+  });
+
+  it("sets a flag in one environment alone", async () => {
+    await using staging = await openMirror({ address: server.address, environment: "staging" });
+    const revision = await server.set("new-checkout", false, { environment: "staging" });
+    await Promise.all([mirror.waitFor(revision), staging.waitFor(revision)]);
+    expect([mirror.boolean("new-checkout", false), staging.boolean("new-checkout", true)]).toEqual([true, false]);
+  });
+
+  it("kills and revives", async () => {
+    await mirror.waitFor(await server.kill("new-checkout", { reason: "payments are failing" }));
+    expect(mirror.details("new-checkout", true)).toMatchObject({ value: false, reason: "KILLED" });
+    await mirror.waitFor(await server.revive("new-checkout"));
+    expect(mirror.boolean("new-checkout", false)).toBe(true);
+  });
+
+  it("removes a flag, whose key can be used again", async () => {
+    await server.set("short-lived", true);
+    await mirror.waitFor(await server.remove("short-lived"));
+    expect(mirror.details("short-lived", false).errorCode).toBe("FLAG_NOT_FOUND");
+    await mirror.waitFor(await server.set("short-lived", "text now"));
+    expect(mirror.string("short-lived", "")).toBe("text now");
+  });
+
+  it("takes a flag file over, with enum values by their short names", async () => {
+    const flag = { key: "by-plan", type: "boolean", kind: "operational", variants: { on: true, off: false } };
+    const condition = { match: { attribute: "plan", operator: "in", values: ["pro"] } };
+    const rules = [{ id: "pro", condition, serve: { variant: "on" } }];
+    const targetings = [{ flagKey: "by-plan", enabled: true, rules, default: { variant: "off" } }];
+    await mirror.waitFor(await server.apply({ flags: [flag], targetings }));
+    expect(mirror.details("by-plan", false, { plan: "pro" })).toMatchObject({ value: true, ruleId: "pro" });
+    await expect(server.apply({ flags: [{ ...flag, type: "bool" }] })).rejects.toThrow(/FlagType/);
+    await expect(server.apply({} as never)).rejects.toThrow(/no list named flags/);
+  });
+
+  it("dies and comes back at the same address with the same flags", async () => {
+    const { address } = server;
+    const { revision } = mirror;
+    await server.stop();
+    expect(server.isRunning).toBe(false);
+    expect(() => server.admin).toThrow(/stopped: restart\(\) starts it again/);
+    await expect(fetch(`http://${address}/readyz`)).rejects.toThrow();
+    expect(mirror.boolean("new-checkout", false)).toBe(true);
+    await server.restart();
+    expect(server.address).toBe(address);
+    const written = await server.set("new-checkout", false);
+    expect(written).toBe(revision + 1);
+    await mirror.waitFor(written);
+    expect(mirror.boolean("new-checkout", true)).toBe(false);
+  });
+});
+
+describe("startTestServer", () => {
+  it("lets go of its port when it is closed", async () => {
+    const short = await startTestServer();
+    await short.close();
+    await expect(fetch(`http://${short.address}/readyz`)).rejects.toThrow();
+    await expect(short.restart()).rejects.toThrow("the test server is closed");
+  });
+
+  it("rejects where the port is taken", async () => {
+    const taken = createServer();
+    const port = await new Promise<number>((resolve) => {
+      taken.listen(0, "127.0.0.1", () => {
+        const address = taken.address();
+        resolve(typeof address === "object" ? (address?.port ?? 0) : 0);
+      });
+    });
+    try {
+      await expect(startTestServer({ port })).rejects.toThrow(new RegExp(`the test server cannot start: .*${port}`));
+    } finally {
+      await new Promise((resolve) => taken.close(resolve));
+    }
+  });
+
+  it("rejects what is no flag, without starting anything", async () => {
+    await expect(startTestServer({ flags: { odd: null as never } })).rejects.toThrow(/null is no flag's value/);
+    await expect(startTestServer({ file: "flags.yaml" })).rejects.toThrow(/YAML is not read here/);
+  });
+
+  it("rejects flags that the server refuses, and says why", async () => {
+    const file = { flags: [{ key: "old", type: "boolean", kind: "release", variants: { on: true } }] };
+    await expect(startTestServer({ file })).rejects.toThrow(
+      /flags\["old"\]\.flag\.owner is required of a flag of kind release/,
+    );
+  });
+});
