@@ -13,6 +13,7 @@ import {
 import { measureEvaluations } from "./evaluations/measure-evaluations.js";
 import { measureFanout } from "./fanout/measure-fanout.js";
 import { measureHerd } from "./herd/measure-herd.js";
+import { measureOfrep } from "./ofrep/measure-ofrep.js";
 import { measurePropagation } from "./propagation/measure-propagation.js";
 import { describeMachine } from "./report/machine.js";
 import type { ComparedColumn, Section } from "./report/section.js";
@@ -30,6 +31,7 @@ const benches: Readonly<Record<string, () => Promise<readonly Section[]>>> = {
   scale: measureScale,
   unary: async () => [withUnaryColumns(await measureUnary())],
   bulk: async () => [await measureBulk()],
+  ofrep: async () => [await measureOfrep()],
   propagation: async () => [await measurePropagation()],
   fanout: measureFanout,
   herd: async () => [await measureHerd()],

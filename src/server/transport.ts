@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "pino";
 import type { Clock } from "../base/index.js";
 import type { ServedService } from "./handlers.js";
@@ -55,6 +56,9 @@ export const defaultTransportLimits: TransportLimits = {
   maxConnectionIdleMs: 300_000,
 };
 
+/** Answers an HTTP/1.1 request that is no call of a service; false where it is not one of its own. */
+export type HttpRoutes = (request: IncomingMessage, response: ServerResponse) => boolean;
+
 /** What every transport is made of. */
 export interface TransportOptions {
   /** The address that the server was told to listen on. */
@@ -69,6 +73,10 @@ export interface TransportOptions {
    * answers all others. The two differ in little but speed. Default: this server.
    */
   readonly answeredBy?: "stream" | "grpc-js";
+  /** See WebOptions; each passes `corsOriginProblem`. Default none. */
+  readonly corsOrigins?: readonly string[];
+  /** Makes what HTTP/1.1 answers beside the services. Default nothing. */
+  readonly createRoutes?: (options: TransportOptions) => HttpRoutes;
   /** Called when a client that did not read was cut off. */
   readonly onStalled: () => void;
 }

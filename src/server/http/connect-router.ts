@@ -32,18 +32,28 @@ export function createConnectHandlers(options: TransportOptions): ConnectRouter 
   };
 }
 
+const JSON_OPTIONS = {
+  strict: { ignoreUnknownFields: false },
+  lenient: { ignoreUnknownFields: true, alwaysEmitImplicit: true },
+} as const;
+
 function createRouter(options: TransportOptions): ReturnType<typeof createConnectRouter> {
+  // gRPC proper needs HTTP/2, which this server never sees.
+  const protocols = { grpc: false };
   const router = createConnectRouter({
-    // gRPC proper needs HTTP/2, which this server never sees.
-    grpc: false,
+    ...protocols,
     acceptCompression: [compressionGzip, compressionBrotli],
-    jsonOptions: { ignoreUnknownFields: false },
     readMaxBytes: options.limits.maxMessageBytes,
     maxTimeoutMs: MAX_TIMER_MS,
   });
   for (const served of options.services) {
     const bound = bindMethods(served).map((b) => [b.method.localName, toConnectHandler(b, options)]);
-    router.service(served.service, Object.fromEntries(bound) as Partial<ServiceImpl<DescService>>);
+    const implementation = Object.fromEntries(bound) as Partial<ServiceImpl<DescService>>;
+    // The protocols of a service are its own options' alone.
+    router.service(served.service, implementation, {
+      ...protocols,
+      jsonOptions: JSON_OPTIONS[served.json ?? "strict"],
+    });
   }
   return router;
 }

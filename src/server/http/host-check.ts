@@ -16,10 +16,16 @@ export type RefuseHost = (header: string | undefined) => Refusal | undefined;
  */
 export function createHostCheck(listenHost: string): RefuseHost {
   if (!isLoopback(listenHost)) return () => undefined;
+  // Most clients name the same host in every request; to take it apart costs as much as an evaluation.
+  let lastAllowed: string | undefined;
   return (header) => {
+    if (header !== undefined && header === lastAllowed) return undefined;
     // HTTP/1.0 needs no host, and browsers send no malformed one.
     const name = header === undefined ? undefined : toHostName(header);
-    if (name === undefined || name === "localhost" || isAddress(name)) return undefined;
+    if (name === undefined || name === "localhost" || isAddress(name)) {
+      lastAllowed = header;
+      return undefined;
+    }
     return new Refusal(
       "PERMISSION_DENIED",
       "HOST_NOT_ALLOWED",

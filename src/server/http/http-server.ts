@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { Socket } from "node:net";
 import type { TransportLimits, TransportOptions } from "../transport.js";
 import { createConnectHandlers } from "./connect-router.js";
+import { createCors } from "./cors.js";
 import { createHostCheck } from "./host-check.js";
 import { toOriginForm } from "./request-target.js";
 import { answerPlain, refuse, send } from "./routes.js";
@@ -21,16 +22,24 @@ export interface HttpServer {
 export function createHttpServer(options: TransportOptions): HttpServer {
   const callConnect = createConnectHandlers(options);
   const refuseHost = createHostCheck(options.host);
+  const answerCors = createCors(options.corsOrigins ?? []);
+  const answerRoute = options.createRoutes?.(options) ?? (() => false);
   let draining = false;
+  const onClose = () => {
+    if (draining) setImmediate(() => server.closeIdleConnections());
+  };
   const server = createServer(toServerOptions(options.limits), (request: IncomingMessage, response: ServerResponse) => {
     if (draining) response.setHeader("connection", "close");
-    response.once("close", () => {
-      if (draining) setImmediate(() => server.closeIdleConnections());
-    });
+    response.on("close", onClose);
     toOriginForm(request);
     const refusal = refuseHost(request.headers.host);
-    if (refusal !== undefined) send(request, response, refuse(403, refusal));
-    else if (!callConnect(request, response)) answerPlain(request, response, options.health);
+    if (refusal !== undefined) {
+      send(request, response, refuse(403, refusal));
+      return;
+    }
+    const isAnswered =
+      answerCors(request, response) || answerRoute(request, response) || callConnect(request, response);
+    if (!isAnswered) answerPlain(request, response, options.health);
   });
   server.keepAliveTimeout = options.limits.keepAliveTimeoutMs;
   // Node arms the timeouts of headers and requests, and knows what is idle, from this event on. This server never

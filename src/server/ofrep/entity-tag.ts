@@ -1,0 +1,16 @@
+import { hash } from "node:crypto";
+
+/** A strong tag of a body: another body has another one. */
+export function toEntityTag(body: Buffer): string {
+  return `"${hash("sha256", body, "hex")}"`;
+}
+
+/**
+ * Whether the header `If-None-Match` has a tag: `*` has every one, and a weak tag counts as its strong one (RFC 9110, section
+ * 13.1.2). A tag without quotes counts too, because OFREP's own example is one.
+ */
+export function hasEntityTag(header: string, tag: string): boolean {
+  if (header.trim() === "*") return true;
+  for (const [listed] of header.matchAll(/"[^"]*"|[^\s,"]+/g)) if (listed === tag || `"${listed}"` === tag) return true;
+  return false;
+}

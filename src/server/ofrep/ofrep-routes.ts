@@ -1,0 +1,206 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Clock, Random } from "../../base/index.js";
+import type { Snapshot } from "../../engine/index.js";
+import { refuseAccess } from "../access.js";
+import { DEFAULT_ENVIRONMENT, environmentNotFound, flagNotFound, invalidArgument } from "../environment.js";
+import { isRefusal, type OrRefusal, type Refusal } from "../refusal.js";
+import { reportStalled } from "../report-stalled.js";
+import { selectedEnvironment } from "../selected-environment.js";
+import type { Head } from "../state/head.js";
+import { refusalOfThrown } from "../status.js";
+import type { HttpRoutes, TransportOptions } from "../transport.js";
+import { bulkBody } from "./bulk-body.js";
+import { hasEntityTag, toEntityTag } from "./entity-tag.js";
+import { EventStream } from "./event-stream.js";
+import { FlagConfigs, isSameConfig, revisionOf } from "./flag-configs.js";
+import { OfrepCall } from "./ofrep-call.js";
+import { textOf } from "./outcome-text.js";
+import { readBody } from "./read-body.js";
+import { readContext } from "./read-context.js";
+import { RequestRates } from "./request-rates.js";
+import { sendJson, sendMethodNotAllowed, sendProblem, sendRefusal } from "./responses.js";
+import { type OfrepTarget, queryParameter, toOfrepTarget } from "./target.js";
+import { untilRevision } from "./until-revision.js";
+
+/** What OFREP answers with. */
+export interface OfrepParts {
+  readonly head: Head;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** See WebOptions.ofrepRequestsPerSecond. */
+  readonly requestsPerSecond: number;
+}
+
+/** How long a client that has heard of a newer revision than this process waits for it, in milliseconds. */
+const BEHIND_TIMEOUT_MS = 1_000;
+
+/** OpenFeature's remote evaluation protocol, version 0.3: https://github.com/open-feature/protocol */
+export function createOfrepRoutes(parts: OfrepParts, transport: TransportOptions): HttpRoutes {
+  const routes = new OfrepRoutes(parts, transport);
+  return (request, response) => {
+    const target = toOfrepTarget(request.url ?? "");
+    if (target !== undefined) routes.answer(target, request, response);
+    return target !== undefined;
+  };
+}
+
+class OfrepRoutes {
+  readonly #parts: OfrepParts;
+  readonly #transport: TransportOptions;
+  readonly #rates: RequestRates | undefined;
+  readonly #configs: FlagConfigs;
+
+  constructor(parts: OfrepParts, transport: TransportOptions) {
+    const { head, clock, requestsPerSecond } = parts;
+    this.#parts = parts;
+    this.#transport = transport;
+    this.#rates = requestsPerSecond > 0 ? new RequestRates({ perSecond: requestsPerSecond, clock }) : undefined;
+    this.#configs = new FlagConfigs(head, clock);
+  }
+
+  answer(target: OfrepTarget, request: IncomingMessage, response: ServerResponse): void {
+    const method = target.kind === "events" ? "GET" : "POST";
+    if (request.method !== method) {
+      sendMethodNotAllowed(request, response, method);
+      return;
+    }
+    const waitMs = this.#rates?.take(request.socket.remoteAddress ?? "") ?? 0;
+    if (waitMs > 0) {
+      const seconds = Math.ceil(waitMs / 1_000);
+      sendProblem(response, 429, `too many requests; try again in ${seconds} s`, { "retry-after": String(seconds) });
+      return;
+    }
+    const call = new OfrepCall(request);
+    const environment = refuseAccess(call) ?? environmentOf(call, target);
+    if (isRefusal(environment)) sendRefusal(response, environment, target);
+    else if (target.kind === "events") this.#openEvents(target, environment, call, request, response);
+    else this.#readQuestion(target, environment, request, response);
+  }
+
+  #readQuestion(
+    target: OfrepTarget & { readonly kind: "flag" | "all" },
+    environment: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): void {
+    const encoding = request.headers["content-encoding"] ?? "identity";
+    if (encoding !== "identity") {
+      sendProblem(response, 415, "the body is compressed; send it as it is", { connection: "close" });
+      return;
+    }
+    const { maxMessageBytes } = this.#transport.limits;
+    readBody(request, maxMessageBytes, (body) => {
+      if (body === undefined) {
+        const details = `the body has more than ${maxMessageBytes} bytes`;
+        sendProblem(response, 413, details, { connection: "close" });
+        return;
+      }
+      try {
+        if (target.kind === "flag") this.#answerOne(target, environment, body, response);
+        else this.#answerAll(target, environment, body, request, response);
+      } catch (thrown) {
+        this.#fail(thrown, target, response);
+      }
+    });
+  }
+
+  #answerOne(
+    target: OfrepTarget & { readonly kind: "flag" },
+    environment: string,
+    body: Buffer,
+    response: ServerResponse,
+  ): void {
+    const { head, clock } = this.#parts;
+    const { key } = target;
+    const context = readContext(body);
+    const snapshot = head.snapshot(environment);
+    const flag = key === undefined ? undefined : snapshot?.flag(key);
+    if (isRefusal(context)) sendRefusal(response, context, target);
+    else if (flag === undefined) sendRefusal(response, refuseFlag(key, environment, snapshot), target);
+    else {
+      const { status, json, sizeBytes } = textOf(flag.select(context, flag.usesNow ? clock.now() : 0));
+      sendJson(response, status, json, sizeBytes);
+    }
+  }
+
+  #answerAll(
+    target: OfrepTarget & { readonly kind: "all" },
+    environment: string,
+    body: Buffer,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): void {
+    const { head, clock } = this.#parts;
+    const context = readContext(body);
+    if (isRefusal(context)) {
+      sendRefusal(response, context, target);
+      return;
+    }
+    const heardOf = queryParameter(target.query, "flagConfigEtag");
+    const known = request.headers["if-none-match"];
+    const answer = (): void => {
+      const snapshot = head.snapshot(environment);
+      const answers = snapshot && bulkBody(snapshot, context, clock);
+      if (answers === undefined || isRefusal(answers)) {
+        sendRefusal(response, answers ?? environmentNotFound(environment), target);
+        return;
+      }
+      const etag = toEntityTag(answers);
+      // A client that has heard of another state than this wants an answer, whatever it has.
+      const config = this.#configs.of(environment)?.tag ?? "";
+      const mayKeep = heardOf === undefined || isSameConfig(heardOf, config);
+      if (mayKeep && known !== undefined && hasEntityTag(known, etag)) {
+        response.writeHead(304, { etag, "cache-control": "no-store" });
+        response.end();
+      } else sendJson(response, 200, answers, answers.byteLength, etag);
+    };
+    const revision = heardOf === undefined ? undefined : revisionOf(heardOf, head.epoch);
+    if (revision === undefined || revision <= head.revision) answer();
+    else {
+      untilRevision(head, revision, clock, BEHIND_TIMEOUT_MS)
+        .then(answer)
+        .catch((thrown: unknown) => this.#fail(thrown, target, response));
+    }
+  }
+
+  #openEvents(
+    target: OfrepTarget,
+    environment: string,
+    call: OfrepCall,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): void {
+    const { clock, random } = this.#parts;
+    if (this.#configs.of(environment) === undefined) {
+      sendRefusal(response, environmentNotFound(environment), target);
+      return;
+    }
+    const { stallTimeoutMs } = this.#transport.limits;
+    const lastEventId = call.header("last-event-id");
+    const onStalled = (): void => {
+      reportStalled(call, "OFREP events", this.#transport);
+      request.socket.destroy();
+    };
+    const configs = this.#configs;
+    new EventStream({ configs, environment, lastEventId, clock, random, stallTimeoutMs, onStalled }, response);
+  }
+
+  #fail(thrown: unknown, target: OfrepTarget, response: ServerResponse): void {
+    const refusal = refusalOfThrown(thrown, "OFREP", this.#transport.log);
+    if (response.headersSent) response.destroy();
+    else sendRefusal(response, refusal, target);
+  }
+}
+
+/** By header, as flagd's services, or in the query `environment`, for clients that cannot send headers. */
+function environmentOf(call: OfrepCall, { query }: OfrepTarget): OrRefusal<string> {
+  const selected = selectedEnvironment(call);
+  if (selected !== undefined) return selected;
+  return queryParameter(query, "environment") || DEFAULT_ENVIRONMENT;
+}
+
+function refuseFlag(key: string | undefined, environment: string, snapshot: Snapshot | undefined): Refusal {
+  if (snapshot === undefined) return environmentNotFound(environment);
+  if (key !== undefined) return flagNotFound(key);
+  return invalidArgument([{ field: "key", description: "is not percent-encoded UTF-8" }]);
+}

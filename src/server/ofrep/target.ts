@@ -1,0 +1,40 @@
+/** What of OFREP a request is about. */
+export type OfrepTarget = {
+  readonly query: string;
+} /** `key` is undefined where it is not percent-encoded right. */ & (
+  | { readonly kind: "flag"; readonly key: string | undefined }
+  | { readonly kind: "all" }
+  | { readonly kind: "events" }
+);
+
+const ROOT = "/ofrep/v1/";
+const FLAGS = `${ROOT}evaluate/flags`;
+/** Where changes are told. Clients learn of it from an answer. */
+export const EVENTS_PATH = `${ROOT}sse`;
+
+/** Undefined for what is not OFREP's. A path may end in a slash; a key's own slashes may be as they are. */
+export function toOfrepTarget(url: string): OfrepTarget | undefined {
+  if (!url.startsWith(ROOT)) return undefined;
+  const queryAt = url.indexOf("?");
+  const query = queryAt === -1 ? "" : url.slice(queryAt + 1);
+  const whole = queryAt === -1 ? url : url.slice(0, queryAt);
+  const path = whole.endsWith("/") ? whole.slice(0, -1) : whole;
+  if (path === FLAGS) return { kind: "all", query };
+  if (path === EVENTS_PATH) return { kind: "events", query };
+  if (!path.startsWith(`${FLAGS}/`)) return undefined;
+  return { kind: "flag", key: decode(path.slice(FLAGS.length + 1)), query };
+}
+
+function decode(text: string): string | undefined {
+  if (!text.includes("%")) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** One parameter of a query. */
+export function queryParameter(query: string, name: string): string | undefined {
+  return query === "" ? undefined : (new URLSearchParams(query).get(name) ?? undefined);
+}
