@@ -1,4 +1,4 @@
-import type { Place } from "./place.js";
+import { Place } from "./place.js";
 
 /** Something that a person must know about one flag of a file. */
 export interface Finding {
@@ -34,5 +34,11 @@ export class Findings {
   warn(place: Place, description: string): void {
     if (this.#warnings.some((f) => f.description === description)) return;
     this.#warnings.push({ key: this.key, path: place.path, description });
+  }
+
+  /** Takes over what an attempt found. */
+  adopt({ refused, warnings }: Findings): void {
+    for (const { path, description } of refused) this.refuse(new Place(path), description);
+    for (const { path, description } of warnings) this.warn(new Place(path), description);
   }
 }

@@ -38,5 +38,8 @@ export function noneOf(test: JsonValue): JsonValue {
 }
 
 function isNullable(test: JsonValue): boolean {
-  return isJsonObject(test) && NULLABLE.some((operator) => Object.hasOwn(test, operator));
+  if (!isJsonObject(test)) return false;
+  // An `or` that does not hold is its last part.
+  if (Array.isArray(test.or)) return test.or.some(isNullable);
+  return NULLABLE.some((operator) => Object.hasOwn(test, operator));
 }

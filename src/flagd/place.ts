@@ -11,6 +11,11 @@ export class Place {
     readonly isShared = false,
   ) {}
 
+  /** The first step of the way here, such as `targeting`. */
+  get top(): Place {
+    return new Place(/^[^.[]*/.exec(this.path)?.[0] ?? "");
+  }
+
   member(name: string): Place {
     return new Place(`${this.path}.${name}`, this.depth + 1, this.isShared);
   }

@@ -2,11 +2,11 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import { type Condition, Operator } from "../../gen/flagwire/v1/condition_pb.js";
 import type { RolloutCondition } from "../../gen/flagwire/v1/rollout_pb.js";
 import { TARGETING_KEY } from "./attribute-test.js";
+import { toBucketTest } from "./bucket-test.js";
 import type { ExportScope } from "./export-scope.js";
 import { allOf, anyOf, noneOf } from "./logic.js";
 import { lookupOf } from "./lookup.js";
 import type { Place } from "./place.js";
-import { toFlagdHash } from "./to-hash.js";
 import { toFlagdMatch } from "./to-match.js";
 
 const DEFAULT_TOTAL_WEIGHT = 100_000;
@@ -14,6 +14,7 @@ const DEFAULT_TOTAL_WEIGHT = 100_000;
 /** A condition in JsonLogic. */
 export function toFlagdCondition(condition: Condition, place: Place, scope: ExportScope): JsonValue {
   const { kind } = condition;
+  if (!scope.fits(place, 1)) return false;
   switch (kind.case) {
     case "all":
       return allOf(toFlagdList("all", kind.value.conditions, place, scope));
@@ -77,34 +78,31 @@ export function textAttributesOf({ kind }: Condition): readonly string[] {
 }
 
 function toSegmentTest(key: string, place: Place, scope: ExportScope): JsonValue {
-  const segment = scope.segments.get(key);
+  const segment = scope.source.segment(key);
   if (segment === undefined || scope.segmentKeys.has(key)) {
     return scope.leave(place, `the segment ${JSON.stringify(key)} is missing or uses itself`);
   }
   const { included, excluded, condition } = segment;
+  if (!scope.fits(place, included.length + excluded.length)) return false;
   const others = condition
     ? toFlagdCondition(condition, place.member(key).member("condition"), scope.inSegment(key))
     : false;
   return anyOf([isListed(included), allOf([noneOf(isListed(excluded)), others])]);
 }
 
-/** Whether the targeting key is one of these. */
+/** Whether the targeting key is one of these. An empty one is none here. */
 export function isListed(targetingKeys: readonly string[]): JsonValue {
-  return targetingKeys.length === 0 ? false : { in: [{ var: TARGETING_KEY }, [...targetingKeys]] };
+  const keys = targetingKeys.filter((key) => key !== "");
+  return keys.length === 0 ? false : { in: [{ var: TARGETING_KEY }, keys] };
 }
 
 function toShareTest(share: RolloutCondition, place: Place, scope: ExportScope): JsonValue {
   const total = share.totalWeight || DEFAULT_TOTAL_WEIGHT;
-  const { input, guard } = toFlagdHash(share, place, scope);
-  if (share.weight === 0) return false;
-  if (share.weight === total) {
-    const attribute = share.bucketBy || TARGETING_KEY;
-    return guard ?? (attribute === TARGETING_KEY ? { "!!": [{ var: TARGETING_KEY }] } : true);
-  }
   const after = total - share.start - share.weight;
-  const entries: JsonValue[] = [[true, share.weight]];
-  if (share.start > 0) entries.unshift([false, share.start]);
-  if (after > 0) entries.push([false, after]);
-  const test = { fractional: input === undefined ? entries : [input, ...entries] };
-  return guard === undefined ? test : allOf([guard, test]);
+  const parts = [
+    { holds: false, weight: share.start },
+    { holds: true, weight: share.weight },
+    { holds: false, weight: after },
+  ];
+  return toBucketTest(share, parts, place, scope);
 }

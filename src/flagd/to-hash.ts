@@ -19,11 +19,15 @@ export interface FlagdHash {
 const HASH_WARNING =
   "of an attribute that is no text flagd hashes numbers with a fraction, which count as missing here; booleans, lists and objects are errors in its Go daemon";
 
+const SALT_WARNING =
+  "the salt is not ASCII: flagd's evaluations in JavaScript and .NET hash other bytes than UTF-8, and so choose other shares";
+
 /** A hash in flagd's terms. */
 export function toFlagdHash(hashing: Hashing, place: Place, scope: ExportScope): FlagdHash {
   const attribute = hashing.bucketBy || TARGETING_KEY;
   const { salt = scope.defaultSalt } = hashing;
   if (salt !== salt.trimStart()) scope.findings.refuse(place, "flagd's Go daemon drops a blank at the start of a salt");
+  if (!isAscii(salt)) scope.findings.warn(place, SALT_WARNING);
   const value = scope.variable(attribute, place);
   if (attribute === TARGETING_KEY) {
     if (salt === scope.flagKey) return { input: undefined, guard: undefined };
@@ -34,4 +38,9 @@ export function toFlagdHash(hashing: Hashing, place: Place, scope: ExportScope):
   if (!scope.textAttributes.has(attribute)) scope.findings.warn(place, HASH_WARNING);
   const prefix = salt === scope.flagKey ? { var: "$flagd.flagKey" } : salt;
   return { input: { cat: [prefix, value] }, guard: { "!==": [value, null] } };
+}
+
+function isAscii(text: string): boolean {
+  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 0x7f) return false;
+  return true;
 }

@@ -6,6 +6,7 @@ import type { ExportScope } from "./export-scope.js";
 import { allOf, anyOf } from "./logic.js";
 import type { Place } from "./place.js";
 import { parseVersion } from "./sem-ver.js";
+import { toCaselessTest } from "./to-caseless-test.js";
 
 const ORDER: Partial<Record<Operator, "<" | "<=" | ">" | ">=">> = {
   [Operator.LESS]: "<",
@@ -24,11 +25,21 @@ const VERSION: Partial<Record<Operator, string>> = {
 
 /** A match in JsonLogic. flagd coerces where we do not, so whatever it would coerce is excluded. */
 export function toFlagdMatch(match: Match, place: Place, scope: ExportScope): JsonValue {
-  if (match.ignoreCase) return scope.leave(place, "flagd cannot ignore case");
+  if (!scope.fits(place, match.values.length)) return false;
   const values = match.values.map((value) => fromValue(value) as JsonValue);
   if (match.attribute === "$now") return toTimestampTest(match.operator, values, place, scope);
   const value = scope.variable(match.attribute, place);
   const isText = match.attribute === TARGETING_KEY || scope.textAttributes.has(match.attribute);
+  if (match.ignoreCase) {
+    const others = values.filter((other) => typeof other !== "string");
+    const texts = values.filter((other) => typeof other === "string");
+    const test = anyOf(texts.map((text) => toCaselessTest(match.operator, value, text, place, scope)));
+    return anyOf([
+      others.length === 0 ? false : testFor(match.operator, value, others, isText, place, scope),
+      // The targeting key is text or missing, and nothing that is missing has parts.
+      ifText(value, scope.textAttributes.has(match.attribute), test),
+    ]);
+  }
   return testFor(match.operator, value, values, isText, place, scope);
 }
 
@@ -74,7 +85,7 @@ function textTest(value: JsonValue): JsonValue {
 }
 
 function ifText(value: JsonValue, isText: boolean, test: JsonValue): JsonValue {
-  return isText ? test : allOf([textTest(value), test]);
+  return isText || test === false ? test : allOf([textTest(value), test]);
 }
 
 // `===` compares types too. `in` does so but for numbers looked up among texts or booleans, in Go.

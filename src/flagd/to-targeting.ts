@@ -4,10 +4,12 @@ import type { Rule, Serve, Targeting } from "../../gen/flagwire/v1/targeting_pb.
 import { TARGETING_KEY } from "./attribute-test.js";
 import type { ExportScope } from "./export-scope.js";
 import { quote } from "./json.js";
+import { noneOf } from "./logic.js";
 import { isHashTest } from "./lookup.js";
 import { Place } from "./place.js";
 import { isListed, textAttributesOf, toFlagdCondition } from "./to-condition.js";
 import { toFlagdHash } from "./to-hash.js";
+import { toPrerequisitesTest } from "./to-prerequisites-test.js";
 
 /** What flagd evaluates an enabled flag by. */
 export interface FlagdTargeting {
@@ -16,13 +18,20 @@ export interface FlagdTargeting {
   readonly targeting?: JsonValue;
 }
 
-/** Targets, rules and default as one `if`. Leaves the flag out, in the scope's findings, where that cannot be exact. */
+/** Prerequisites, targets, rules and default as one `if`. Leaves the flag out, in the scope's findings, where that cannot be exact. */
 export function toFlagdTargeting(targeting: Targeting, scope: ExportScope): FlagdTargeting {
   const place = new Place("targeting");
-  if (targeting.prerequisites.length > 0) scope.leave(place.member("prerequisites"), "flagd has no prerequisites");
   const branches: JsonValue[] = [];
+  const { offVariant } = targeting;
+  const fulfilled = toPrerequisitesTest(targeting, place, scope);
+  if (fulfilled === false) return { defaultVariant: offVariant === "" ? null : offVariant };
+  if (fulfilled !== true) {
+    const off = offVariant === "" ? null : toResult(offVariant, place.member("off_variant"), scope);
+    branches.push(noneOf(fulfilled), off);
+  }
   for (const [index, { variant, targetingKeys }] of targeting.targets.entries()) {
     const target = place.member("targets").element(index);
+    if (!scope.fits(target, targetingKeys.length)) continue;
     branches.push(isListed(targetingKeys), toResult(variant, target.member("variant"), scope));
   }
   for (const [index, rule] of targeting.rules.entries()) {
@@ -34,12 +43,13 @@ export function toFlagdTargeting(targeting: Targeting, scope: ExportScope): Flag
     branches.push(condition, toFlagdServe(rule.serve, at.member("serve"), inside));
   }
   const fallback = targeting.default;
-  if (fallback?.kind.case === "variant" && targeting.rules.every(alwaysServes)) {
+  const neverNull = fulfilled === true || offVariant !== "";
+  if (fallback?.kind.case === "variant" && neverNull && targeting.rules.every(alwaysServes)) {
     const defaultVariant = fallback.kind.value;
     return branches.length === 0 ? { defaultVariant } : { defaultVariant, targeting: { if: branches } };
   }
-  // A fractional with nothing to hash is null, and so gives the default variant. There must be none then: here that is an
-  // error, and the caller's own default. The default becomes the last branch instead.
+  // A fractional with nothing to hash is null, as is no off variant, and so gives the default variant. There must be none then:
+  // here that is the caller's own default. The default becomes the last branch instead.
   if (fallback !== undefined) branches.push(toFlagdServe(fallback, place.member("default"), scope));
   return branches.length === 0 ? { defaultVariant: null } : { defaultVariant: null, targeting: { if: branches } };
 }

@@ -8,13 +8,14 @@ import { refuseUnencodable } from "./validate/encodable.js";
 const NO_SIDE_EFFECTS = MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS;
 
 /** The same service, for those who may call it and for what can be kept. */
-export function guardService({ service, handlers }: ServedService): ServedService {
+export function guardService(served: ServedService): ServedService {
+  const { service, handlers } = served;
   const guarded: Record<string, Handler<DescMethod>> = {};
   for (const method of service.methods) {
     const handler = handlers[method.localName];
     if (handler !== undefined) guarded[method.localName] = guardHandler(method, handler);
   }
-  return { service, handlers: guarded };
+  return { ...served, handlers: guarded };
 }
 
 function guardHandler(method: DescMethod, handler: Handler<DescMethod>): Handler<DescMethod> {

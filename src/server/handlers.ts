@@ -92,6 +92,11 @@ export type ServiceHandlers<S extends DescService> = { readonly [K in keyof S["m
 export interface ServedService {
   readonly service: DescService;
   readonly handlers: Readonly<Record<string, Handler<DescMethod>>>;
+  /**
+   * How it speaks JSON. `lenient` is for protocols that are not ours, whose clients expect it: fields that are not known are
+   * ignored, and those that hold nothing are written too. Default: strict, which refuses the former and omits the latter.
+   */
+  readonly json?: "strict" | "lenient";
 }
 
 /** Pairs a service with its handlers, checked against its descriptor. */

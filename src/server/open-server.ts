@@ -26,11 +26,12 @@ import {
   type ServerAddress,
   type SocketSource,
 } from "./listener.js";
+import { createOfrepRoutes } from "./ofrep/ofrep-routes.js";
 import { Head } from "./state/head.js";
-import type { TransportLimits } from "./transport.js";
+import type { TransportLimits, TransportOptions } from "./transport.js";
 import { createMemoryUsageLedger } from "./usage/memory-usage-ledger.js";
 import type { UsageLedger } from "./usage/usage-ledger.js";
-import type { WebOptions } from "./web-options.js";
+import { completeWebOptions, type WebOptions } from "./web-options.js";
 
 /** What a server is made of. It does not own the store: close that after the server has stopped. */
 export interface ServerOptions {
@@ -88,12 +89,14 @@ const RECONNECT_AFTER_MS = 1_000;
 
 /**
  * Loads the store's state and serves it on one port, or says why it cannot listen. Rejects with `StoreUnavailable` where the
- * store cannot be read, or written on a first start.
+ * store cannot be read, or written on a first start, and with a RangeError where `web` is wrong.
  */
 export async function openServer(options: ServerOptions): Promise<FlagwireServer | ListenProblem> {
   const { store, log } = options;
+  const web = completeWebOptions(options.web);
   const clock = options.clock ?? systemClock;
-  const hub = createWatchHub({ ...options.watch, clock, random: options.random ?? systemRandom });
+  const random = options.random ?? systemRandom;
+  const hub = createWatchHub({ ...options.watch, clock, random });
   const health = createHealthState();
   const head = await openHead(store, hub, clock);
   const writer = new Writer(head, clock);
@@ -107,7 +110,11 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
   ].map(guardService);
   const { listen, limits = {}, source } = options;
   const from = source === undefined ? {} : { source };
-  const listener = await openListener({ ...listen, ...from, services, health, log, clock, limits });
+  const { corsOrigins, ofrepRequestsPerSecond: requestsPerSecond } = web;
+  const createRoutes = (transport: TransportOptions) =>
+    createOfrepRoutes({ head, clock, random, requestsPerSecond }, transport);
+  const http = { corsOrigins, createRoutes };
+  const listener = await openListener({ ...listen, ...from, services, health, log, clock, limits, ...http });
   if (listener instanceof ListenProblem) {
     await head.close();
     return listener;

@@ -47,7 +47,8 @@ const share = fc
   .tuple(bucketing, fc.integer({ min: 0, max: 100 }), fc.integer({ min: 0, max: 100 }))
   .map(([b, start, weight]) => ({ rollout: { ...b, start, weight, totalWeight: start + weight + 50 } }));
 
-const condition = fc.letrec<{ condition: JsonObject }>((tie) => ({
+/** Uses the segment `staff`. */
+export const condition = fc.letrec<{ condition: JsonObject }>((tie) => ({
   condition: fc.oneof(
     { maxDepth: 3, withCrossShrink: true },
     { weight: 4, arbitrary: matches },
@@ -63,7 +64,7 @@ const variant = fc.constantFrom(...NATIVE_VARIANTS);
 const rollout = fc
   .tuple(bucketing, several(fc.record({ variant, weight: fc.integer({ min: 1, max: 60 }) })))
   .map(([b, shares]) => ({ rollout: { ...b, shares } }));
-const serve = fc.oneof(
+export const serve = fc.oneof(
   variant.map((name) => ({ variant: name })),
   rollout,
 );

@@ -1,7 +1,10 @@
 import { fromJson, type JsonObject } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
+import { FlagSchema } from "../../gen/flagwire/v1/flag_pb.js";
 import { FlagFileSchema } from "../../gen/flagwire/v1/history_pb.js";
-import { toFlagdFile } from "../../src/flagd/index.js";
+import { SegmentSchema } from "../../gen/flagwire/v1/segment_pb.js";
+import { TargetingSchema } from "../../gen/flagwire/v1/targeting_pb.js";
+import { toFlagdFile, toFlagdFlag } from "../../src/flagd/index.js";
 import { evaluate, flagdFile, importFile } from "./evaluate.js";
 
 type Json = Parameters<typeof fromJson>[1];
@@ -183,18 +186,23 @@ describe("rules", () => {
     expect(leftBy(rule(match("a", "AFTER", "2026-01-01T00:00:00Z")))).toEqual([
       "f targeting.rules[0].condition.match: flagd has nothing like AFTER",
     ]);
-    const ignoring = { match: { attribute: "a", operator: "OPERATOR_IN", values: ["x"], ignoreCase: true } };
-    expect(leftBy(rule({ all: { conditions: [{ not: ignoring }] } }))).toEqual([
-      "f targeting.rules[0].condition.all.conditions[0].not.match: flagd cannot ignore case",
+    const ignoring = (operator: string, text: string) => ({
+      match: { attribute: "a", operator: `OPERATOR_${operator}`, values: [text], ignoreCase: true },
+    });
+    expect(leftBy(rule({ all: { conditions: [{ not: ignoring("IN", "é") }] } }))).toEqual([
+      "f targeting.rules[0].condition.all.conditions[0].not.match: flagd cannot ignore the case of text beyond ASCII",
+    ]);
+    expect(leftBy(rule(ignoring("MATCHES", "x")))).toEqual([
+      "f targeting.rules[0].condition.match: flagd cannot ignore case in a regular expression",
+    ]);
+    expect(leftBy(rule(ignoring("CONTAINS", "abcdefg")))).toEqual([
+      "f targeting.rules[0].condition.match: flagd cannot ignore case in a part of a text that has more than 64 spellings",
     ]);
     expect(leftBy(rule(match("roles.0", "EXISTS")))).toEqual([
       'f targeting.rules[0].condition.match: flagd reads the attribute "roles.0" otherwise',
     ]);
     expect(leftBy(rule(match("$now", "LESS", 1500)))).toEqual([
       "f targeting.rules[0].condition.match.values[0]: flagd knows the time to the second only",
-    ]);
-    expect(leftBy({ prerequisites: [{ flagKey: "g", variants: ["on"] }] })).toEqual([
-      "f targeting.prerequisites: flagd has no prerequisites",
     ]);
     expect(leftBy({ default: { rollout: { salt: " s", shares: [{ variant: "on", weight: 1 }] } } })).toEqual([
       "f targeting.default.rollout: flagd's Go daemon drops a blank at the start of a salt",
@@ -279,6 +287,213 @@ describe("conditions", () => {
       ],
     });
   });
+});
+
+describe("ignoring case", () => {
+  const ignoring = (operator: string, text: string) => {
+    return exportCondition({
+      match: { attribute: "a", operator: `OPERATOR_${operator}`, values: [text], ignoreCase: true },
+    });
+  };
+  const guard = { "!!": [{ starts_with: [a, ""] }] };
+  const at = (value: Json, index: number) => ({ substr: [value, index, 1] });
+
+  test("compares character by character", () => {
+    expect(ignoring("STARTS_WITH", "1x")).toEqual({
+      and: [guard, { "===": [at(a, 0), "1"] }, { in: [at(a, 1), ["x", "X"]] }],
+    });
+    const end = { substr: [a, -2] };
+    expect(ignoring("ENDS_WITH", "@X")).toEqual({
+      and: [guard, { "===": [at(end, 0), "@"] }, { in: [at(end, 1), ["x", "X"]] }],
+    });
+    expect(ignoring("IN", "X")).toEqual({
+      and: [guard, { in: [at(a, 0), ["x", "X"]] }, { "===": [{ substr: [a, 0, 1] }, a] }],
+    });
+    expect(ignoring("CONTAINS", "x1")).toEqual({ and: [guard, { or: [{ in: ["x1", a] }, { in: ["X1", a] }] }] });
+  });
+
+  test("knows every character whose lower case has ASCII in it", () => {
+    const found: string[] = [];
+    for (let code = 0x80; code <= 0x10ffff; code++) {
+      const character = String.fromCodePoint(code);
+      if (/[\0-\x7f]/.test(character.toLowerCase())) found.push(character);
+    }
+    expect(found).toEqual(["\u0130", "\u212a"]);
+  });
+});
+
+describe("prerequisites", () => {
+  const SPLIT = {
+    shares: [
+      { variant: "on", weight: 1 },
+      { variant: "off", weight: 2 },
+      { variant: "red", weight: 3 },
+    ],
+  };
+  const key = { var: "targetingKey" };
+  const inList = (...keys: string[]) => ({ in: [key, keys] });
+
+  /** What the flag `f` becomes, which requires `on` of `g`, where `g` has this targeting. */
+  function exportRequiring(g: JsonObject | undefined, more: JsonObject[] = [], offVariant = "off") {
+    const requires = { enabled: true, offVariant, prerequisites: [{ flagKey: "g", variants: ["on"] }] };
+    const targetings: JsonObject[] = [{ flagKey: "f", ...requires, default: { variant: "red" } }];
+    if (g !== undefined) targetings.push({ flagKey: "g", offVariant: "off", ...g });
+    targetings.push(...more);
+    const flags = targetings.map(({ flagKey }) => ({ key: flagKey ?? "", type: "FLAG_TYPE_STRING", variants }));
+    const result = toFlagdFile(fromJson(FlagFileSchema, { flags, targetings }), "production");
+    return { ...result, flag: (result.json.flags as JsonObject).f as JsonObject | undefined };
+  }
+
+  test.each<[string, JsonObject | undefined]>([
+    ["is missing", undefined],
+    ["is off, even where its off variant is accepted", { offVariant: "on", default: { variant: "on" } }],
+    ["is killed", { enabled: true, killed: {}, offVariant: "on", default: { variant: "on" } }],
+    ["is malformed", { enabled: true, default: { variant: "blue" } }],
+    ["always answers another variant", { enabled: true, default: { variant: "off" } }],
+    ["has no default", { enabled: true }],
+    ["answers another variant by every rule", { enabled: true, targets: [{ variant: "red", targetingKeys: ["u"] }] }],
+  ])("a flag whose prerequisite %s always answers its off variant", (_, g) => {
+    expect(exportRequiring(g).flag).toEqual({ state: "ENABLED", variants, defaultVariant: "off" });
+    expect(exportRequiring(g, [], "").flag).toEqual({ state: "ENABLED", variants, defaultVariant: null });
+  });
+
+  test("a prerequisite that always answers an accepted variant leaves no trace", () => {
+    const rules = [{ id: "r", condition: match("a", "MATCHES", "x"), serve: { variant: "on" } }];
+    const { flag, left } = exportRequiring({ enabled: true, rules, default: { variant: "on" } });
+    expect(left.map(({ key: name }) => name)).toEqual(["g"]);
+    expect(flag).toEqual({ state: "ENABLED", variants, defaultVariant: "red" });
+  });
+
+  test("the rules of a prerequisite become a condition", () => {
+    const { flag } = exportRequiring({
+      enabled: true,
+      targets: [{ variant: "off", targetingKeys: ["u"] }],
+      rules: [{ id: "r", condition: match("a", "IN", "x"), serve: { variant: "on" } }],
+    });
+    const answers = { if: [inList("u"), false, { "===": [a, "x"] }, true, false] };
+    expect(flag).toMatchObject({ defaultVariant: "red", targeting: { if: [{ "!": [answers] }, "off"] } });
+  });
+
+  test("without an off variant the caller's own default applies", () => {
+    const { flag } = exportRequiring({ enabled: true, targets: [{ variant: "on", targetingKeys: ["u"] }] }, [], "");
+    expect(flag).toMatchObject({ defaultVariant: null, targeting: { if: [{ "!": [inList("u")] }, null, "red"] } });
+  });
+
+  test("a rollout of a prerequisite hashes with its own key", () => {
+    const { flag } = exportRequiring({ enabled: true, default: { rollout: SPLIT } });
+    const bucket = { fractional: [{ cat: ["g", key] }, [true, 1], [false, 5]] };
+    expect(flag?.targeting).toEqual({ if: [{ "!": [{ and: [{ "!!": [key] }, { "!!": [bucket] }] }] }, "off"] });
+  });
+
+  test("prerequisites of prerequisites are written out, and where they fail the off variant may be accepted", () => {
+    const requiresH = {
+      enabled: true,
+      prerequisites: [{ flagKey: "h", variants: ["red"] }],
+      default: { variant: "off" },
+    };
+    const h = { flagKey: "h", enabled: true, targets: [{ variant: "red", targetingKeys: ["u"] }] };
+    const { flag } = exportRequiring({ ...requiresH, offVariant: "on" }, [h]);
+    expect(flag?.targeting).toEqual({ if: [{ "!": [{ "!": [inList("u")] }] }, "off"] });
+  });
+
+  test("what flagd does not have leaves the flag out too that requires it, by the place there", () => {
+    const rules = [{ id: "r", condition: match("a", "MATCHES", "x"), serve: { variant: "on" } }];
+    const { flag, left } = exportRequiring({ enabled: true, rules });
+    expect(flag).toBeUndefined();
+    expect(left).toContainEqual({
+      key: "f",
+      path: "targeting.prerequisites[0].g.rules[0].condition.match",
+      description: "flagd has no regular expressions",
+    });
+  });
+
+  test("one that always fails decides, whatever another is", () => {
+    const rules = [{ id: "r", condition: match("a", "MATCHES", "x"), serve: { variant: "on" } }];
+    const file = fromJson(FlagFileSchema, {
+      flags: ["f", "g"].map((name) => ({ key: name, type: "FLAG_TYPE_STRING", variants })),
+      targetings: [
+        {
+          flagKey: "f",
+          enabled: true,
+          offVariant: "off",
+          prerequisites: ["g", "gone"].map((flagKey) => ({ flagKey, variants: ["on"] })),
+          default: { variant: "on" },
+        },
+        { flagKey: "g", enabled: true, rules },
+      ],
+    });
+    expect(toFlagdFile(file, "production").json.flags).toEqual({
+      f: { state: "ENABLED", variants, defaultVariant: "off" },
+    });
+  });
+
+  test("a tree of them that grows without bound is left out, soon", () => {
+    const names = Array.from({ length: 24 }, (_, index) => `n${index}`);
+    const targetings = names.map((flagKey, index) => ({
+      flagKey,
+      enabled: true,
+      prerequisites: [1, 2].flatMap((step) => {
+        const other = names[index + step];
+        return other === undefined ? [] : [{ flagKey: other, variants: ["on"] }];
+      }),
+      targets: [{ variant: "on", targetingKeys: ["u"] }],
+    }));
+    const flags = names.map((name) => ({ key: name, type: "FLAG_TYPE_STRING", variants }));
+    const { json, left } = toFlagdFile(fromJson(FlagFileSchema, { flags, targetings }), "production");
+    expect(Object.keys(json.flags as JsonObject)).toContain("n23");
+    expect(left.filter(({ key: name }) => name === "n0")).toEqual([
+      {
+        key: "n0",
+        path: "targeting",
+        description: "what it requires of other flags is too much to write into one flag of flagd",
+      },
+    ]);
+    expect(JSON.stringify(json).length).toBeLessThan(10_000_000);
+  });
+});
+
+describe("what is synced", () => {
+  const flag = fromJson(FlagSchema, { key: "f", type: "FLAG_TYPE_STRING", variants, description: "For people" });
+  const toSynced = (targeting: JsonObject, segment: JsonObject = {}) => {
+    const read =
+      <T>(value: T) =>
+      () =>
+        value;
+    return toFlagdFlag(
+      flag,
+      {
+        flag: read(flag),
+        targeting: read(fromJson(TargetingSchema, targeting)),
+        segment: read(fromJson(SegmentSchema, segment)),
+        problems: read([]),
+      },
+      "sync",
+    );
+  };
+  const rules = [{ id: "r", condition: { segment: "s" }, serve: { variant: "on" } }];
+
+  test("is what flagd itself sends, and nothing that clients do not use", () => {
+    expect(toSynced({ enabled: true }).definition).toEqual({ state: "ENABLED", variants, defaultVariant: "" });
+    const off = { state: "DISABLED", variants, defaultVariant: "" };
+    expect(toSynced({ enabled: false, rules, default: { variant: "on" } }).definition).toEqual(off);
+  });
+
+  test("has no more targeting keys than clients can take", () => {
+    const included = Array.from({ length: 200_001 }, (_, index) => `user-${index}`);
+    const { definition, left } = toSynced({ enabled: true, rules }, { key: "s", included });
+    expect(definition).toBeUndefined();
+    expect(left.map(({ path, description }) => `${path} ${description}`)).toEqual([
+      "targeting has more conditions, values and targeting keys than flagd's clients can be sent",
+    ]);
+  });
+});
+
+test("a salt beyond ASCII comes with a warning", () => {
+  const rollout = { salt: "größe", shares: [{ variant: "on", weight: 1 }] };
+  const { warnings } = exportFlag({ enabled: true, default: { rollout } });
+  expect(warnings.map(({ path, description }) => `${path} ${description}`)).toEqual([
+    expect.stringMatching(/^targeting\.default\.rollout the salt is not ASCII: .*JavaScript and \.NET/),
+  ]);
 });
 
 describe("there and back", () => {

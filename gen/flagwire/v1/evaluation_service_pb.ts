@@ -449,7 +449,9 @@ export type EvaluationUpdate = Message<"flagwire.v1.EvaluationUpdate"> & {
 
   /**
    * All answers are those of this revision now, also those that are not among these.
-   * A revision that changes no answer may come without an update.
+   * A revision that changes no answer may come without an update. An answer that
+   * depends on the time may change at a revision that was told before, and is told at
+   * most 15 s later.
    *
    * @generated from field: uint64 revision = 4;
    */
@@ -665,9 +667,9 @@ export const EvaluationService: GenService<{
    * The answers for one context, then every answer that changes: for clients that must
    * not hold the rules, such as browsers. At first all of them, at one revision. An
    * unknown environment is NOT_FOUND (ENVIRONMENT_NOT_FOUND), answers of more than
-   * 16 MiB together RESOURCE_EXHAUSTED (RESPONSE_TOO_LARGE). The stream ends with a
-   * goodbye and the status UNAVAILABLE; open another, which begins with all answers
-   * again.
+   * 16 MiB together RESOURCE_EXHAUSTED (RESPONSE_TOO_LARGE), and so is over gRPC a
+   * request of more than 64 KiB (REQUEST_TOO_LARGE). The stream ends with a goodbye and
+   * the status UNAVAILABLE; open another, which begins with all answers again.
    *
    * @generated from rpc flagwire.v1.EvaluationService.WatchEvaluations
    */

@@ -30,8 +30,9 @@ export function addExportCommand(program: Command, run: CommandRunner): void {
     .addHelpText(
       "after",
       `
-flagd knows one environment, and not everything: what it cannot express is left
-out and named on standard error, and the exit code is then 1.
+flagd knows one environment, and not everything. Prerequisites and segments are
+written out; what it cannot express (such as regular expressions) is left out and
+named on standard error, and the exit code is then 1. docs/flagd.md has the list.
 
 Examples:
   flagwire export > flags.yaml

@@ -9,7 +9,8 @@ export interface SnapshotDifference {
 }
 
 interface Known {
-  readonly after: Snapshot;
+  /** Weak, or a stream that stands still would keep all snapshots since the one that it has. */
+  readonly after: WeakRef<Snapshot>;
   readonly difference: SnapshotDifference;
 }
 
@@ -22,9 +23,9 @@ const known = new WeakMap<Snapshot, Known>();
  */
 export function differenceOf(before: Snapshot, after: Snapshot): SnapshotDifference {
   const last = known.get(before);
-  if (last?.after === after) return last.difference;
+  if (last?.after.deref() === after) return last.difference;
   const difference = compare(before, after);
-  known.set(before, { after, difference });
+  known.set(before, { after: new WeakRef(after), difference });
   return difference;
 }
 

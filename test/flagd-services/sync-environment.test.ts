@@ -1,0 +1,150 @@
+import { create } from "@bufbuild/protobuf";
+import { pino } from "pino";
+import { expect, test } from "vitest";
+import { type Record, RecordSchema } from "../../gen/flagwire/v1/history_pb.js";
+import { emptySnapshot } from "../../src/engine/index.js";
+import { SyncEnvironment, type SyncState } from "../../src/server/flagd/sync-environment.js";
+import { SyncFragments } from "../../src/server/flagd/sync-fragments.js";
+import { Catalog } from "../../src/server/state/catalog.js";
+import { allItems } from "../../src/server/state/watch-items.js";
+import { type RecordId, recordId } from "../../src/store/index.js";
+import { position } from "../engine/build.js";
+import { VirtualClock } from "../support/virtual-clock.js";
+import { enabled, flagOf } from "./evaluation-support.js";
+import { flagsOf } from "./sync-support.js";
+
+/** An environment of some flags whose text can be set, and what was told of it. */
+function follow(keys: readonly string[], clock = new VirtualClock()) {
+  const texts = new Map(keys.map((key) => [key, "first"]));
+  const told: (SyncState | undefined)[] = [];
+  let revision = 1;
+  const read = () => {
+    const records = new Map<RecordId, Record>();
+    for (const [key, text] of texts) {
+      const targeting = { ...enabled("a"), flagKey: key, environment: "production" };
+      for (const kind of [
+        { case: "flag", value: flagOf(key, { a: text }) },
+        { case: "targeting", value: targeting },
+      ] as const) {
+        const record = create(RecordSchema, { kind });
+        const id = recordId(record);
+        if (id !== undefined) records.set(id, record);
+      }
+    }
+    const catalog = Catalog.of(records);
+    const items = allItems(catalog, "production");
+    return { catalog, snapshot: emptySnapshot("production").apply("full", items, position(revision++)) };
+  };
+  let now = read();
+  const environment: SyncEnvironment = new SyncEnvironment({
+    name: "production",
+    head: {
+      get catalog() {
+        return now.catalog;
+      },
+      snapshot: () => now.snapshot,
+    },
+    clock,
+    log: pino({ level: "silent" }),
+    fragments: new SyncFragments(),
+    onChange: () => told.push(environment.state),
+  });
+  return {
+    environment,
+    clock,
+    told,
+    set(key: string, text: string) {
+      texts.set(key, text);
+      now = read();
+      environment.moved();
+    },
+  };
+}
+
+function textsOf(state: SyncState | undefined): unknown[] {
+  if (state?.kind !== "ready") return [state?.kind];
+  return Object.values(flagsOf(state.message)).map(({ variants }) => (variants as { a: string }).a);
+}
+
+test("the first change is told at once, and those that follow soon are told together", async () => {
+  const { environment, clock, told, set } = follow(["x", "y"]);
+  environment.follow();
+  await environment.current();
+  await clock.advance(1_000);
+  set("x", "second");
+  await expect
+    .poll(() => told.map(textsOf))
+    .toEqual([
+      ["first", "first"],
+      ["second", "first"],
+    ]);
+  set("x", "third");
+  set("y", "third");
+  set("x", "fourth");
+  await clock.advance(50);
+  expect(told).toHaveLength(2);
+  await clock.advance(60);
+  await expect.poll(() => told.map(textsOf)).toHaveLength(3);
+  expect(textsOf(environment.state)).toEqual(["fourth", "third"]);
+});
+
+test("what changes back is not told", async () => {
+  const { environment, clock, told, set } = follow(["x"]);
+  environment.follow();
+  await environment.current();
+  set("x", "second");
+  set("x", "first");
+  await clock.advance(1_000);
+  await environment.current();
+  expect(told).toHaveLength(1);
+});
+
+test("what nobody follows is not translated, and is no longer taken for current when somebody does again", async () => {
+  const { environment, clock, told, set } = follow(["x"]);
+  set("x", "second");
+  await clock.advance(1_000);
+  expect(told).toHaveLength(0);
+  environment.follow();
+  await expect.poll(() => textsOf(environment.state)).toEqual(["second"]);
+  environment.unfollow();
+  await clock.advance(1_000);
+  set("x", "third");
+  expect(textsOf(environment.state)).toEqual(["second"]);
+  environment.follow();
+  expect(textsOf(environment.state)).toEqual(["preparing"]);
+  await expect.poll(() => textsOf(environment.state)).toEqual(["third"]);
+});
+
+/** On which every look at the time finds that a slice is over. */
+class HurryingClock extends VirtualClock {
+  looks = 0;
+
+  override monotonicMs(): number {
+    this.looks += 1;
+    return this.looks * 1_000;
+  }
+}
+
+test("many flags are translated in slices, and are of one revision even if that changes meanwhile", async () => {
+  const clock = new HurryingClock();
+  const keys = Array.from({ length: 100 }, (_, index) => `f${String(index).padStart(2, "0")}`);
+  const { environment, told, set } = follow(keys, clock);
+  environment.follow();
+  await new Promise((resolve) => setImmediate(resolve));
+  const looks = clock.looks;
+  expect(textsOf(environment.state)).toEqual(["preparing"]);
+  set("f00", "second");
+  set("f99", "second");
+  await environment.current();
+  expect(looks).toBeGreaterThan(0);
+  expect(clock.looks).toBeGreaterThan(looks + 4);
+  expect(textsOf(environment.state).filter((text) => text === "second")).toHaveLength(2);
+  expect(told).toHaveLength(1);
+});
+
+test("a flag that no client could take is left out, so that the others arrive", async () => {
+  const { environment, set } = follow(["x", "y"]);
+  set("x", "x".repeat(5 * 1_024 * 1_024));
+  environment.follow();
+  expect(textsOf(await environment.current())).toEqual(["first"]);
+});
