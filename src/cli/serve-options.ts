@@ -1,7 +1,21 @@
 import type { Logger } from "pino";
+import type { WebOptions } from "../server/index.js";
 import type { Store } from "../store/index.js";
 import type { HostPort } from "./address.js";
 import type { Seed } from "./seed-server.js";
+
+/** The options of `serve` as they were given. */
+export interface GivenServeOptions {
+  readonly listen?: string;
+  readonly data?: string;
+  readonly import?: string;
+  readonly workers?: string;
+  /** True: without a value. */
+  readonly flagdPorts?: string | true;
+  readonly corsOrigins?: string;
+  readonly ofrepRateLimit?: string;
+  readonly allowAnonymous?: boolean;
+}
 
 export interface ServeOptions {
   readonly listen: HostPort;
@@ -11,7 +25,19 @@ export interface ServeOptions {
   readonly seed: string | undefined;
   /** How many processes answer. One is this one; more are processes of their own. */
   readonly workers: number;
+  /** Ports beside that of `listen`, on its host. Every protocol is answered on every port. */
+  readonly flagdPorts: FlagdPorts | undefined;
+  readonly web: WebOptions;
 }
+
+/** Where flagd's clients expect what they look for. Port 0: any that is free. */
+export interface FlagdPorts {
+  readonly sync: number;
+  readonly ofrep: number;
+}
+
+/** Where flagd's clients look for its sync service and for OFREP unless told otherwise. */
+export const defaultFlagdPorts: FlagdPorts = { sync: 8015, ofrep: 8016 };
 
 /** What a service is put together from. */
 export interface ServeParts {

@@ -6,6 +6,8 @@ import { counted } from "./text.js";
 
 export interface WelcomeOptions {
   readonly address: ServerAddress;
+  /** The ports for flagd's clients, where there are any. */
+  readonly flagd: FlagdAddresses | undefined;
   readonly revision: bigint;
   readonly flagCount: number;
   /** Any one, to try things with. */
@@ -16,14 +18,21 @@ export interface WelcomeOptions {
   readonly directory: string;
 }
 
+export interface FlagdAddresses {
+  readonly sync: ServerAddress;
+  readonly ofrep: ServerAddress;
+}
+
 /** Says where everything is and what to try next. */
 export async function welcome(session: Session, options: WelcomeOptions): Promise<void> {
   const { revision, flagCount, workers } = options;
   const address = toHostPort(options.address);
+  const flagd = options.flagd && { sync: toHostPort(options.flagd.sync), ofrep: toHostPort(options.flagd.ofrep) };
   if (session.output.json) {
     return session.output.jsonLine({
       address,
       data: options.directory,
+      ...(flagd === undefined ? {} : { flagd }),
       flags: flagCount,
       revision: String(revision),
       version: session.io.version,
@@ -37,6 +46,10 @@ export async function welcome(session: Session, options: WelcomeOptions): Promis
     "",
     `  gRPC    ${address} (with health and reflection)`,
     `  JSON    http://${address}/flagwire.v1.EvaluationService/Evaluate`,
+    `  OFREP   http://${address}/ofrep/v1/evaluate/flags`,
+    ...(flagd === undefined
+      ? []
+      : [`  flagd   ${flagd.sync} for sync, ${flagd.ofrep} for OFREP: the same on other ports`]),
     `  health  http://${address}/healthz and /readyz`,
     `  data    ${options.directory} (${counted(flagCount, "flag")}, revision ${revision})`,
     ...(workers === 1 ? [] : [`  workers ${workers} processes`]),

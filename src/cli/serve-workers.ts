@@ -8,7 +8,8 @@ import { toHostPort } from "./address.js";
 import { CliFailure, ExitCode } from "./failure.js";
 import { seedServer } from "./seed-server.js";
 import type { ServeOptions, ServeParts } from "./serve-options.js";
-import { welcome } from "./serve-welcome.js";
+import { createServeSource, flagdAddressesOf } from "./serve-source.js";
+import { type FlagdAddresses, welcome } from "./serve-welcome.js";
 import type { Session } from "./session.js";
 
 /** The service as several processes: this one writes and hands connections over, the others answer. */
@@ -17,10 +18,22 @@ export async function serveWorkers(session: Session, options: ServeOptions, part
   // Opening has read everything, to know that it can be read, and keeps it for the first to ask. Here nobody will.
   await store.load();
   const directory = resolve(options.data);
-  const { listen, workers } = options;
+  const { listen, workers, web } = options;
   const { clock } = session.io;
-  const random = systemRandom;
-  const supervisor = await openSupervisor({ store, directory, listen, workers, fork: forkWorker, log, clock, random });
+  // Nothing is read of a connection before it is handed over.
+  const source = createServeSource(options, { log, pauseOnConnect: true });
+  const supervisor = await openSupervisor({
+    store,
+    directory,
+    listen,
+    source,
+    web,
+    workers,
+    fork: forkWorker,
+    log,
+    clock,
+    random: systemRandom,
+  });
   if (supervisor instanceof ListenProblem) throw new CliFailure(ExitCode.refused, supervisor.message);
   try {
     const stopped = aborted(session.signal);
@@ -28,7 +41,11 @@ export async function serveWorkers(session: Session, options: ServeOptions, part
       log.fatal({ err: cause }, message);
       throw new CliFailure(ExitCode.refused, message);
     });
-    const isReady = await Promise.race([makeReady(session, supervisor, options, parts), stopped, failed]);
+    const isReady = await Promise.race([
+      makeReady(session, supervisor, options, parts, flagdAddressesOf(source)),
+      stopped,
+      failed,
+    ]);
     if (isReady) await Promise.race([stopped, failed]);
     log.info("draining");
     return ExitCode.done;
@@ -54,6 +71,7 @@ async function makeReady(
   supervisor: Supervisor,
   options: ServeOptions,
   { log, seed }: ServeParts,
+  flagd: FlagdAddresses | undefined,
 ): Promise<boolean> {
   try {
     await supervisor.opened;
@@ -61,8 +79,8 @@ async function makeReady(
     if (seed !== undefined) await seedServer(session, address, seed);
     await supervisor.announce();
     const overview = await supervisor.overview();
-    await welcome(session, { address, ...overview, workers: options.workers, directory: resolve(options.data) });
     const { workers } = options;
+    await welcome(session, { address, flagd, ...overview, workers, directory: resolve(options.data) });
     log.info({ address: toHostPort(address), revision: String(overview.revision), workers }, "serving");
     return true;
   } catch (error) {

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { Logger } from "pino";
 import type { Clock } from "../base/index.js";
-import { type FlagwireServer, ListenProblem, openServer } from "../server/index.js";
+import { type FlagwireServer, ListenProblem, openServer, type SocketSource } from "../server/index.js";
 import { isStoreProblem, openLmdbStore, type Store } from "../store/index.js";
 import { toHostPort } from "./address.js";
 import { CliFailure, ExitCode } from "./failure.js";
@@ -9,6 +9,7 @@ import { readFlagFile } from "./files/read-flag-file.js";
 import { createLogger } from "./logger.js";
 import { type Seed, seedServer } from "./seed-server.js";
 import type { ServeOptions, ServeParts } from "./serve-options.js";
+import { createServeSource, flagdAddressesOf } from "./serve-source.js";
 import { welcome } from "./serve-welcome.js";
 import { serveWorkers } from "./serve-workers.js";
 import type { Session } from "./session.js";
@@ -49,10 +50,12 @@ async function closeStore(store: Store, clock: Clock): Promise<void> {
 
 async function serveStore(session: Session, options: ServeOptions, parts: ServeParts): Promise<ExitCode> {
   const { log } = parts;
-  const server = await openSeeded(session, options, parts);
+  const source = createServeSource(options, { log, pauseOnConnect: false });
+  const server = await openSeeded(session, options, parts, source);
   if (server === undefined) return ExitCode.done;
   try {
-    await welcome(session, { ...overviewOf(server), workers: 1, directory: resolve(options.data) });
+    const flagd = flagdAddressesOf(source);
+    await welcome(session, { ...overviewOf(server), flagd, workers: 1, directory: resolve(options.data) });
     log.info({ address: toHostPort(server.address), revision: String(server.revision) }, "serving");
     return await untilStopped(session, server, log);
   } finally {
@@ -69,14 +72,17 @@ function overviewOf(server: FlagwireServer) {
 /** Undefined if it was told to stop while still starting: what that cut off is no failure. */
 async function openSeeded(
   session: Session,
-  { listen }: ServeOptions,
+  { listen, web }: ServeOptions,
   parts: ServeParts,
+  source: SocketSource,
 ): Promise<FlagwireServer | undefined> {
   const { store, log, seed } = parts;
   try {
     const server = await openServer({
       store,
       listen,
+      source,
+      web,
       log,
       clock: session.io.clock,
       prepare: async (address) => {

@@ -25,6 +25,8 @@ export interface SupervisorOptions {
   /** The data directory, absolute. */
   readonly directory: string;
   readonly listen: { readonly host: string; readonly port: number };
+  /** Where connections come from, with nothing read of them. Default: TCP, at `listen`. */
+  readonly source?: SocketSource;
   /** Default: see WebOptions. */
   readonly web?: Partial<WebOptions>;
   /** How many workers. */
@@ -44,7 +46,7 @@ export interface SupervisorFailure {
 
 /**
  * N worker processes behind one port. The supervisor owns the directory and is the only one that writes, and it owns the
- * port and gives each connection to the worker with the least to do; it answers no call itself. A worker that ends is
+ * port, or several, and gives each connection to the worker with the least to do; it answers no call itself. A worker that ends is
  * replaced.
  */
 export interface Supervisor extends AsyncDisposable {
@@ -70,7 +72,7 @@ const KILL_AFTER_MS = 7_000;
 /** Listens, and starts the workers; or says why it cannot listen. */
 export async function openSupervisor(options: SupervisorOptions): Promise<Supervisor | ListenProblem> {
   const { listen, log } = options;
-  const source = createTcpSource({ ...listen, log, pauseOnConnect: true });
+  const source = options.source ?? createTcpSource({ ...listen, log, pauseOnConnect: true });
   // Connections are accepted before there is a worker, and wait.
   let accept = (socket: Socket): void => void socket.destroy();
   const address = await source.open((socket) => accept(socket));

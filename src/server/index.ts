@@ -1,3 +1,5 @@
+export { corsOriginProblem } from "./http/cors-origin.js";
+export { type JoinedSource, joinSources } from "./join-sources.js";
 export {
   createTcpSource,
   type ListenerStats,

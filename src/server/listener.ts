@@ -7,7 +7,7 @@ import { createHealthService, type HealthState } from "./health.js";
 import { createHttpServer, type HttpServer } from "./http/http-server.js";
 import { peekProtocol } from "./preface.js";
 import { createReflectionServices } from "./reflection.js";
-import { defaultTransportLimits, type TransportLimits } from "./transport.js";
+import { defaultTransportLimits, type TransportLimits, type TransportOptions } from "./transport.js";
 
 /** Where connections come from: a port, or a process that has one. Gives sockets with clear text. */
 export interface SocketSource {
@@ -36,6 +36,10 @@ export interface ListenerOptions {
   readonly limits?: Partial<TransportLimits>;
   /** See TransportOptions. */
   readonly answeredBy?: "stream" | "grpc-js";
+  /** See TransportOptions. */
+  readonly corsOrigins?: readonly string[];
+  /** See TransportOptions. */
+  readonly createRoutes?: NonNullable<TransportOptions["createRoutes"]>;
   /** Default: TCP, at `host` and `port`. */
   readonly source?: SocketSource;
 }

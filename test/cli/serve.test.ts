@@ -50,7 +50,8 @@ describe("serve", () => {
     running.push(one);
     await vi.waitFor(() => expect(one.stdout()).toContain("Try next"), { timeout: 15_000 });
     expect(one.stdout()).toMatch(/^Flagwire 1\.2\.3 serves on 127\.0\.0\.1:\d+\n/);
-    for (const text of ["/healthz", join(directory, "data"), "no token exists"]) expect(one.stdout()).toContain(text);
+    for (const text of ["/healthz", "/ofrep/v1/evaluate/flags", join(directory, "data"), "no token exists"])
+      expect(one.stdout()).toContain(text);
   });
 
   it("ends in order when told to stop, and finds its data again", async () => {
@@ -166,6 +167,13 @@ describe("verify", () => {
     expect(stdout).toContain("is sound: 1 record and 1 history entry at revision 1");
     const document = await runFlagwire(["verify", "--json", "--data", join(directory, "data")]);
     expect(JSON.parse(document.stdout)).toMatchObject({ ok: true, headRevision: "1", problems: [] });
+  });
+
+  it("takes the directory from the environment", async () => {
+    await stop((await serve()).one);
+    const { exitCode, stdout } = await runFlagwire(["verify"], { env: { FLAGWIRE_DATA: join(directory, "data") } });
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain(join(directory, "data"));
   });
 
   it("says no to a damaged one", async () => {

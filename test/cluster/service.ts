@@ -17,7 +17,12 @@ export interface Service {
   readonly child: ChildProcess;
   readonly address: string;
   /** What it printed when it was ready. */
-  readonly document: { readonly flags: number; readonly revision: string; readonly workers: number };
+  readonly document: {
+    readonly flags: number;
+    readonly revision: string;
+    readonly workers: number;
+    readonly flagd?: { readonly sync: string; readonly ofrep: string };
+  };
   /** The process ids of the workers that have become ready, by their numbers; the newest of each. */
   workers(): Map<number, number>;
   stderr(): string;

@@ -1,12 +1,13 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import type { CommandRunner } from "../command-runner.js";
+import { dataDirectory, defaultDataDirectory } from "../data-directory.js";
 import type { Session } from "../session.js";
 import { toStoreFailure } from "../store-failure.js";
 import { describeContent } from "./verify.js";
 
 interface BackupOptions {
-  readonly data: string;
+  readonly data?: string;
 }
 
 export function addBackupCommand(program: Command, run: CommandRunner): void {
@@ -16,7 +17,7 @@ export function addBackupCommand(program: Command, run: CommandRunner): void {
       "copy a data directory as it is at one moment, offline or beside a running server, and verify the copy",
     )
     .argument("<dir>", "where the backup goes: missing or empty")
-    .option("--data <dir>", "the data directory", "./data")
+    .option("--data <dir>", `the data directory (FLAGWIRE_DATA; default ${defaultDataDirectory})`)
     .action(run(backUp))
     .addHelpText(
       "after",
@@ -28,7 +29,8 @@ or lacks space.`,
     );
 }
 
-async function backUp(session: Session, dir: string, { data }: BackupOptions): Promise<void> {
+async function backUp(session: Session, dir: string, options: BackupOptions): Promise<void> {
+  const data = dataDirectory(options.data, session.io.env);
   // Loads the store's engine, which no other client command needs.
   const { backUpStore, isStoreProblem } = await import("../../store/index.js");
   const { clock } = session.io;

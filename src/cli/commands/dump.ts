@@ -3,13 +3,14 @@ import type { Command } from "commander";
 import { HistoryEntrySchema, RecordSchema } from "../../../gen/flagwire/v1/history_pb.js";
 import type { DumpItem } from "../../store/index.js";
 import type { CommandRunner } from "../command-runner.js";
+import { dataDirectory, defaultDataDirectory } from "../data-directory.js";
 import { ExitCode, usageFailure } from "../failure.js";
 import type { Session } from "../session.js";
 import { toStoreFailure } from "../store-failure.js";
 import { counted } from "../text.js";
 
 interface DumpOptions {
-  readonly data: string;
+  readonly data?: string;
   readonly records?: boolean;
   readonly history?: boolean;
   readonly from?: string;
@@ -19,7 +20,7 @@ export function addDumpCommand(program: Command, run: CommandRunner): void {
   program
     .command("dump")
     .description("print everything in a data directory as lines of JSON, offline or beside a running server")
-    .option("--data <dir>", "the data directory, or a backup", "./data")
+    .option("--data <dir>", `the data directory, or a backup (FLAGWIRE_DATA; default ${defaultDataDirectory})`)
     .option("--records", "the records only: what is true now")
     .option("--history", "history only, with its idempotency keys")
     .option("--from <revision>", "history from this revision on, without idempotency keys")
@@ -36,6 +37,7 @@ is 1.`,
 
 async function dump(session: Session, options: DumpOptions): Promise<ExitCode> {
   const { records = false, history = false } = options;
+  const data = dataDirectory(options.data, session.io.env);
   const all = records === history;
   const from = options.from === undefined ? undefined : parseRevision(options.from);
   // Loads the store's engine, which no other client command needs.
@@ -43,7 +45,7 @@ async function dump(session: Session, options: DumpOptions): Promise<ExitCode> {
   const { signal } = session;
   let damaged = 0;
   try {
-    for await (const item of dumpStore(options.data, {
+    for await (const item of dumpStore(data, {
       records: all || records,
       history: all || history,
       from,
@@ -62,7 +64,7 @@ async function dump(session: Session, options: DumpOptions): Promise<ExitCode> {
     if (!signal.aborted || session.io.signal.aborted) throw error;
   }
   if (damaged === 0) return ExitCode.done;
-  session.output.note(`${counted(damaged, "part")} of ${options.data} cannot be read`);
+  session.output.note(`${counted(damaged, "part")} of ${data} cannot be read`);
   return ExitCode.no;
 }
 

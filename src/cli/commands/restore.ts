@@ -2,12 +2,13 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import type { RestoreReport } from "../../store/index.js";
 import type { CommandRunner } from "../command-runner.js";
+import { dataDirectory, defaultDataDirectory } from "../data-directory.js";
 import type { Session } from "../session.js";
 import { toStoreFailure } from "../store-failure.js";
 import { describeContent } from "./verify.js";
 
 interface RestoreOptions {
-  readonly data: string;
+  readonly data?: string;
   readonly replace?: boolean;
   readonly dryRun?: boolean;
 }
@@ -17,7 +18,7 @@ export function addRestoreCommand(program: Command, run: CommandRunner): void {
     .command("restore")
     .description("fill a data directory that no server uses from a backup, as a new epoch")
     .argument("<dir>", "the backup, or any data directory")
-    .option("--data <dir>", "the data directory to fill", "./data")
+    .option("--data <dir>", `the data directory to fill (FLAGWIRE_DATA; default ${defaultDataDirectory})`)
     .option("--replace", "although it holds data: that is kept in a directory within, replaced-TIME, never deleted")
     .option("--dry-run", "check the backup and the data directory, and change nothing")
     .action(run(restore))
@@ -35,7 +36,8 @@ async function restore(session: Session, dir: string, options: RestoreOptions): 
   // Loads the store's engine, which no other client command needs.
   const { isStoreProblem, restoreStore } = await import("../../store/index.js");
   const { clock } = session.io;
-  const { data, replace, dryRun = false } = options;
+  const { replace, dryRun = false } = options;
+  const data = dataDirectory(options.data, session.io.env);
   const startMs = clock.monotonicMs();
   const report = await restoreStore({ from: dir, path: data, replace, dryRun, clock, signal: session.signal });
   if (isStoreProblem(report)) throw toStoreFailure(report);

@@ -1,52 +1,47 @@
-import { availableParallelism } from "node:os";
 import type { Command } from "commander";
-import { isLoopback } from "../../base/index.js";
-import { defaultAddress, parseHostPort } from "../address.js";
+import { defaultAddress } from "../address.js";
 import type { CommandRunner } from "../command-runner.js";
-import { type ExitCode, usageFailure } from "../failure.js";
+import { defaultDataDirectory } from "../data-directory.js";
+import type { ExitCode } from "../failure.js";
+import { defaultFlagdPorts, type GivenServeOptions } from "../serve-options.js";
 import type { Session } from "../session.js";
 
-interface ServeCommandOptions {
-  readonly listen: string;
-  readonly data: string;
-  readonly import?: string;
-  readonly workers: string;
-  readonly allowAnonymous?: boolean;
-}
-
+// The defaults are not given to commander: it would not tell an option from its default, and a variable comes between.
 export function addServeCommand(program: Command, run: CommandRunner): void {
+  const { sync, ofrep } = defaultFlagdPorts;
   program
     .command("serve")
     .description("run the service; SIGTERM and Ctrl-C drain it and end it")
-    .option("--listen <host:port>", "where to listen; port 0 is any that is free", defaultAddress)
-    .option("--data <dir>", "the data directory; created if it is missing", "./data")
+    .option("--listen <host:port>", `where to listen; port 0 is any that is free (default ${defaultAddress})`)
+    .option("--data <dir>", `the data directory; created if it is missing (default ${defaultDataDirectory})`)
     .option("--import <file>", "a file to begin with; imported only while there is nothing else yet")
-    .option("--workers <n>", "how many processes answer, 1 to 64; auto: as many as there are cores", "1")
+    .option("--workers <n>", "how many processes answer, 1 to 64; auto: as many as there are cores (default 1)")
+    .option(
+      "--flagd-ports [sync,ofrep]",
+      `two more ports, where flagd's clients look for sync and OFREP (without a value: ${sync},${ofrep})`,
+    )
+    .option("--cors-origins <list>", "origins whose pages may call from a browser, parted by commas; * for all")
+    .option(
+      "--ofrep-rate-limit <n>",
+      "OFREP requests a second from each client address, in each process; 0: any number (default 0)",
+    )
     .option(
       "--allow-anonymous",
       "serve off loopback although no tokens exist: whoever can connect may change everything",
     )
+    .addHelpText(
+      "after",
+      `
+Each option with a value can come from the environment too, such as --flagd-ports from
+FLAGWIRE_FLAGD_PORTS, where "true" stands for the option without a value.`,
+    )
     .action(run(serveCommand));
 }
 
-async function serveCommand(session: Session, options: ServeCommandOptions): Promise<ExitCode> {
-  const listen = parseHostPort(options.listen, "--listen");
-  if (!isLoopback(listen.host) && !options.allowAnonymous) {
-    throw usageFailure(
-      `--listen ${options.listen} is reachable from other machines and there are no tokens to tell callers apart; listen on ${defaultAddress}, or add --allow-anonymous if the network itself keeps strangers out`,
-    );
-  }
-  const workers = parseWorkers(options.workers);
+async function serveCommand(session: Session, given: GivenServeOptions): Promise<ExitCode> {
   // Loads the server and the store's engine, which no other command needs.
+  const { parseServeOptions } = await import("../parse-serve-options.js");
+  const options = parseServeOptions(given, session.io.env);
   const { serve } = await import("../serve.js");
-  return serve(session, { listen, data: options.data, seed: options.import, workers });
-}
-
-const maximumWorkers = 64;
-
-function parseWorkers(text: string): number {
-  if (text === "auto") return Math.min(availableParallelism(), maximumWorkers);
-  const workers = /^\d{1,3}$/.test(text) ? Number(text) : 0;
-  if (workers >= 1 && workers <= maximumWorkers) return workers;
-  throw usageFailure(`--workers ${JSON.stringify(text)} is not a number from 1 to ${maximumWorkers}, or auto`);
+  return serve(session, options);
 }

@@ -1,24 +1,26 @@
 import type { Command } from "commander";
 import type { VerifyReport } from "../../store/index.js";
 import type { CommandRunner } from "../command-runner.js";
+import { dataDirectory, defaultDataDirectory } from "../data-directory.js";
 import { ExitCode } from "../failure.js";
 import type { Session } from "../session.js";
 import { toStoreFailure } from "../store-failure.js";
 import { counted } from "../text.js";
 
 interface VerifyOptions {
-  readonly data: string;
+  readonly data?: string;
 }
 
 export function addVerifyCommand(program: Command, run: CommandRunner): void {
   program
     .command("verify")
     .description("check a data directory, offline or beside a running server; exit code 1 where it has problems")
-    .option("--data <dir>", "the data directory, or a backup", "./data")
+    .option("--data <dir>", `the data directory, or a backup (FLAGWIRE_DATA; default ${defaultDataDirectory})`)
     .action(run(verify));
 }
 
-async function verify(session: Session, { data }: VerifyOptions): Promise<ExitCode> {
+async function verify(session: Session, options: VerifyOptions): Promise<ExitCode> {
+  const data = dataDirectory(options.data, session.io.env);
   // Loads the store's engine, which no other client command needs.
   const { isStoreProblem, verifyStore } = await import("../../store/index.js");
   const report = await verifyStore(data, session.signal);

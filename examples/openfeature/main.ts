@@ -1,0 +1,41 @@
+// A service that asks for flags by OpenFeature's SDK, with Flagwire as its provider. In the checkout: npm run example:openfeature
+import { createServer } from "node:http";
+import { OpenFeature, ProviderEvents } from "@openfeature/server-sdk";
+import { FlagwireProvider } from "flagwire/openfeature";
+
+// All that this service knows of Flagwire. Whatever it asks is answered in this process, also while the server is away.
+const provider = new FlagwireProvider({ address: process.env.FLAGWIRE_ADDRESS ?? "127.0.0.1:8013" });
+await OpenFeature.setProviderAndWait(provider);
+
+OpenFeature.addHandler(ProviderEvents.ConfigurationChanged, (event) => {
+  console.log("changed:", event?.flagsChanged);
+});
+OpenFeature.addHandler(ProviderEvents.Stale, () => console.warn("the server is away; answering from what is known"));
+
+// What holds for every question. The context of a question is put over it.
+OpenFeature.setContext({ service: "shop", app: { version: "2.0.3" } });
+const flags = OpenFeature.getClient();
+
+const server = createServer(async (request, response) => {
+  const { searchParams } = new URL(request.url ?? "/", "http://localhost");
+  const context = { targetingKey: searchParams.get("user") ?? "anonymous", plan: searchParams.get("plan") ?? "free" };
+  const color = await flags.getStringDetails("button-color", "#888888", context);
+  const answer = {
+    color: color.value,
+    because: color.reason,
+    newCheckout: await flags.getBooleanValue("new-checkout", false, context),
+    timeoutMs: await flags.getNumberValue("checkout-timeout-ms", 5000, context),
+    search: await flags.getObjectValue("search", { maxResults: 10 }, context),
+  };
+  response.setHeader("content-type", "application/json").end(`${JSON.stringify(answer, undefined, 2)}\n`);
+});
+
+server.listen(Number(process.env.PORT ?? 3000), "127.0.0.1", () => {
+  const address = server.address();
+  const port = typeof address === "object" ? address?.port : address;
+  console.log(`Try: curl 'http://127.0.0.1:${port}/?user=user-7&plan=pro'`);
+});
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => server.close(() => void OpenFeature.close()));
+}

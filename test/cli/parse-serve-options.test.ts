@@ -1,0 +1,139 @@
+import { describe, expect, it } from "vitest";
+import { parseServeOptions } from "../../src/cli/parse-serve-options.js";
+import type { GivenServeOptions } from "../../src/cli/serve-options.js";
+
+const parse = (given: GivenServeOptions, env: Record<string, string> = {}) => parseServeOptions(given, env);
+
+describe("options of serve", () => {
+  it("have defaults", () => {
+    expect(parse({})).toEqual({
+      listen: { host: "127.0.0.1", port: 8013 },
+      data: "./data",
+      seed: undefined,
+      workers: 1,
+      flagdPorts: undefined,
+      web: { corsOrigins: [], ofrepRequestsPerSecond: 0 },
+    });
+  });
+
+  const everyVariable = {
+    FLAGWIRE_LISTEN: "localhost:1",
+    FLAGWIRE_DATA: "/flags",
+    FLAGWIRE_IMPORT: "flags.yaml",
+    FLAGWIRE_WORKERS: "2",
+    FLAGWIRE_FLAGD_PORTS: "3,4",
+    FLAGWIRE_CORS_ORIGINS: "https://a.test",
+    FLAGWIRE_OFREP_RATE_LIMIT: "5",
+  };
+  const fromVariables = {
+    listen: { host: "localhost", port: 1 },
+    data: "/flags",
+    seed: "flags.yaml",
+    workers: 2,
+    flagdPorts: { sync: 3, ofrep: 4 },
+    web: { corsOrigins: ["https://a.test"], ofrepRequestsPerSecond: 5 },
+  };
+
+  it("come from the environment where they are not given", () => {
+    expect(parse({}, everyVariable)).toEqual(fromVariables);
+  });
+
+  it("that are given go before the environment", () => {
+    expect(parse({ workers: "1", corsOrigins: "*" }, everyVariable)).toEqual({
+      ...fromVariables,
+      workers: 1,
+      web: { ...fromVariables.web, corsOrigins: ["*"] },
+    });
+  });
+
+  it("are not set by an empty variable", () => {
+    const empty = Object.fromEntries(Object.keys(everyVariable).map((name) => [name, ""]));
+    expect(parse({}, empty)).toEqual(parse({}));
+  });
+
+  it("are complained of by the name that they came by", () => {
+    expect(() => parse({ workers: "0" })).toThrow('--workers "0" is not');
+    expect(() => parse({}, { FLAGWIRE_WORKERS: "0" })).toThrow('FLAGWIRE_WORKERS "0" is not');
+    expect(() => parse({}, { FLAGWIRE_LISTEN: "0.0.0.0" })).toThrow("FLAGWIRE_LISTEN 0.0.0.0 is reachable from other");
+  });
+});
+
+describe("ports for flagd's clients", () => {
+  it("are where those clients look, unless others are named", () => {
+    expect(parse({ flagdPorts: true }).flagdPorts).toEqual({ sync: 8015, ofrep: 8016 });
+    expect(parse({}, { FLAGWIRE_FLAGD_PORTS: "true" }).flagdPorts).toEqual({ sync: 8015, ofrep: 8016 });
+    expect(parse({ flagdPorts: "0,0" }).flagdPorts).toEqual({ sync: 0, ofrep: 0 });
+  });
+
+  it("are not opened where the option takes back the variable", () => {
+    expect(parse({ flagdPorts: "false" }, { FLAGWIRE_FLAGD_PORTS: "true" }).flagdPorts).toBeUndefined();
+  });
+
+  it.each(["", "8015", "8015,", "8015,8016,8017", "8015 8016", "8015,65536", "-1,2", "a,b"])(
+    "cannot be %j",
+    (ports) => {
+      expect(() => parse({ flagdPorts: ports })).toThrow(
+        `--flagd-ports ${JSON.stringify(ports)} is not two ports, for sync and OFREP, such as 8015,8016`,
+      );
+    },
+  );
+
+  it.each([
+    ["8013,8016", 8013],
+    ["8015,8013", 8013],
+    ["9000,9000", 9000],
+  ])("%s cannot be listened on once more", (flagdPorts, port) => {
+    expect(() => parse({ flagdPorts })).toThrow(`--flagd-ports would listen twice on port ${port}`);
+  });
+});
+
+describe("origins that may call from a browser", () => {
+  const originsOf = (list: string) => parse({ corsOrigins: list }).web.corsOrigins;
+
+  it.each([
+    ["*", ["*"]],
+    ["https://a.test", ["https://a.test"]],
+    ["https://a.test, http://localhost:3000", ["https://a.test", "http://localhost:3000"]],
+    ["https://a.test,https://a.test", ["https://a.test"]],
+    ["http://[::1]:3000,capacitor://localhost", ["http://[::1]:3000", "capacitor://localhost"]],
+  ])("can be %s", (list, origins) => {
+    expect(originsOf(list)).toEqual(origins);
+  });
+
+  it.each([
+    ["https://a.test/", '"https://a.test/" is not an origin as browsers send it; write https://a.test'],
+    ["https://a.test/app", "write https://a.test"],
+    ["https://A.test", "write https://a.test"],
+    ["https://a.test:443", "write https://a.test"],
+    ["https://user@a.test", "write https://a.test"],
+    ["capacitor://localhost/x", "write capacitor://localhost"],
+    [
+      "a.test",
+      '"a.test" is not an origin as browsers send it; write one such as https://app.example.com, or * for all',
+    ],
+    ["localhost:3000", "write one such as"],
+    ["https://*.a.test", "write one such as"],
+    ["null", "write one such as"],
+    ["", '"" is not an origin'],
+    ["https://a.test,", '"" is not an origin'],
+    ["*,https://a.test", "* allows all origins already; give it alone"],
+  ])("cannot be %j", (list, message) => {
+    expect(() => originsOf(list)).toThrow(message);
+  });
+});
+
+describe("the limit of OFREP requests", () => {
+  it.each([
+    ["0", 0],
+    ["250", 250],
+    ["1000000", 1_000_000],
+  ])("can be %s", (text, rate) => {
+    expect(parse({ ofrepRateLimit: text }).web.ofrepRequestsPerSecond).toBe(rate);
+  });
+
+  it.each(["", "-1", "1.5", "1e3", "1000001", "many"])("cannot be %j", (text) => {
+    expect(() => parse({ ofrepRateLimit: text })).toThrow(
+      `--ofrep-rate-limit ${JSON.stringify(text)} is not a whole number of requests a second`,
+    );
+  });
+});

@@ -1,0 +1,62 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { expect, onTestFinished, vi } from "vitest";
+import { runFlagwire } from "../cli/run-flagwire.js";
+import type { Checkout } from "./checkout.js";
+
+/** An example that runs as its one command runs it, with a server of its own. It is gone with the test. */
+export interface RunningExample {
+  /** What it has printed so far. */
+  output(): string;
+  /** Waits until it has printed something, and gives what the expression matched. */
+  printed(pattern: RegExp): Promise<RegExpExecArray>;
+  /** Makes the checkout new for everybody. */
+  rollOut(): Promise<void>;
+  /** As Ctrl-C does. Resolves to its exit code, when it and its server have ended. */
+  interrupt(): Promise<number | null>;
+}
+
+const PATIENCE = { timeout: 60_000, interval: 10 } as const;
+
+export async function runExample(
+  checkout: Checkout,
+  name: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<RunningExample> {
+  const inherited = Object.entries(process.env).filter(([variable]) => !variable.startsWith("FLAGWIRE_"));
+  const child = spawn(process.execPath, ["examples/run.mjs", name], {
+    cwd: checkout.folder,
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...Object.fromEntries(inherited), PORT: "0", ...env },
+  });
+  let text = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+  }
+  const closed = once(child, "close");
+  const interrupt = async () => {
+    child.kill("SIGINT");
+    await closed;
+    return child.exitCode;
+  };
+  onTestFinished(() => void interrupt());
+  const printed = (pattern: RegExp) =>
+    vi.waitFor(() => {
+      const match = pattern.exec(text);
+      if (match === null && child.exitCode !== null) throw new Error(`${name} ended by itself:\n${text}`);
+      if (match === null) expect.fail(`${name} has not printed ${pattern}, but:\n${text}`);
+      return match;
+    }, PATIENCE);
+  const [, address = ""] = await printed(/sample flags is on (\S+)\./);
+  return {
+    output: () => text,
+    printed,
+    interrupt,
+    async rollOut() {
+      const { exitCode, stderr } = await runFlagwire(["rollout", "new-checkout", "100%", "--address", address]);
+      expect(exitCode, stderr).toBe(0);
+    },
+  };
+}
