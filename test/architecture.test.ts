@@ -26,7 +26,6 @@ const allowedTypes: Readonly<Record<string, readonly string[]>> = { watch: ["sto
 const homes: Readonly<Record<string, RegExp>> = {
   lmdb: /^store\//,
   "@grpc/grpc-js": /^(server\/grpc\/|middleware\/grpc)/,
-  "@connectrpc/connect-web": /^openfeature-web\//,
   "@openfeature/server-sdk": /^openfeature\//,
   "@openfeature/web-sdk": /^openfeature-web\//,
 };

@@ -1,0 +1,79 @@
+import { type BackoffOptions, type Random, systemClock, systemRandom } from "../base/index.js";
+import type { Fetch } from "./connect-client.js";
+import type { WebStorage } from "./value-cache.js";
+import type { FollowMode, WebClock, WebProviderOptions, WebProviderTimes } from "./web-provider-options.js";
+
+/** All that the provider needs, resolved. */
+export interface WebSettings {
+  readonly baseUrl: string;
+  readonly environment: string;
+  readonly token: string | undefined;
+  readonly flagKeys: readonly string[];
+  readonly storage: WebStorage | undefined;
+  readonly follow: FollowMode;
+  readonly times: WebProviderTimes;
+  readonly backoff: BackoffOptions;
+  readonly fetch: Fetch;
+  readonly clock: WebClock;
+  readonly random: Random;
+}
+
+/** What a browser has. */
+interface Page {
+  readonly location?: { readonly origin: string; readonly href: string };
+  readonly localStorage?: WebStorage;
+}
+
+const page = globalThis as Page;
+
+/** Throws a `TypeError` for an address that is none. */
+export function resolveWebOptions(options: WebProviderOptions): WebSettings {
+  const { backoff = {}, timeouts = {} } = options;
+  return {
+    baseUrl: toBaseUrl(options.address),
+    environment: options.environment ?? "production",
+    token: options.token,
+    flagKeys: options.flagKeys ?? [],
+    storage: options.storage === false ? undefined : (options.storage ?? browserStorage()),
+    follow: options.follow ?? "stream",
+    times: {
+      initTimeoutMs: timeouts.initTimeoutMs ?? 5_000,
+      fallbackAfterMs: timeouts.fallbackAfterMs ?? 1_000,
+      staleAfterMs: timeouts.staleAfterMs ?? 5_000,
+      firstMessageTimeoutMs: timeouts.firstMessageTimeoutMs ?? 3_000,
+      silenceTimeoutMs: timeouts.silenceTimeoutMs ?? 35_000,
+      callTimeoutMs: timeouts.callTimeoutMs ?? 10_000,
+      pollIntervalMs: timeouts.pollIntervalMs ?? 30_000,
+      streamRetryMs: timeouts.streamRetryMs ?? 300_000,
+    },
+    backoff: { minMs: backoff.minMs ?? 500, maxMs: backoff.maxMs ?? 30_000 },
+    // Looked up with each call: whoever watches calls puts its own in this place.
+    fetch: options.fetch ?? ((url, init) => fetch(url, init)),
+    clock: options.clock ?? systemClock,
+    random: options.random ?? systemRandom,
+  };
+}
+
+function toBaseUrl(address: string | undefined): string {
+  const { origin, href } = page.location ?? {};
+  const given = address ?? origin;
+  if (given === undefined) throw new TypeError("there is no page whose origin could be the server: name an address");
+  // What begins with a slash is a path of the page's own origin.
+  const text = /^\/|:\/\//.test(given) ? given : `http://${given}`;
+  try {
+    const { protocol, href: whole } = new URL(text, href);
+    if (/^https?:$/.test(protocol)) return whole.replace(/\/+$/, "");
+  } catch {
+    // It is none.
+  }
+  throw new TypeError(`not an address: ${JSON.stringify(given)}. Expected host:port, or an http:// or https:// URL`);
+}
+
+/** Where it is switched off, a browser throws. */
+function browserStorage(): WebStorage | undefined {
+  try {
+    return page.localStorage;
+  } catch {
+    return undefined;
+  }
+}
