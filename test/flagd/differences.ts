@@ -1,6 +1,6 @@
 import type { Comparison } from "./compare.js";
 import type { Json } from "./generate.js";
-import { isObject, type Use, usesOf, valueAt } from "./uses.js";
+import { type Use, usesOf, valueAt } from "./uses.js";
 
 /** A way in which answers differ from those of flagd's JavaScript evaluation. docs/flagd-differences.md says why. */
 export interface Difference {
@@ -23,6 +23,10 @@ function someUse(test: (use: Use, value: Json | undefined) => boolean) {
       return test(use, found ?? use.constant);
     });
 }
+
+/** What a path's last step is taken from; undefined for a name without steps. */
+const parentOf = (context: Comparison["context"], attribute: string | undefined): Json | undefined =>
+  attribute?.includes(".") ? valueAt(context, attribute.slice(0, attribute.lastIndexOf("."))) : undefined;
 
 const isMissing = (value: Json | undefined): boolean => value === undefined || value === null;
 const isCoerced = (operator: string): boolean => EQUALITY.has(operator) || ORDER.has(operator);
@@ -97,15 +101,10 @@ export const DIFFERENCES: readonly Difference[] = [
     example: { targeting: { if: [{ "===": [{ var: "nested.s3" }, "a"] }, "on"] }, context: { "nested.s3": "a" } },
   },
   {
-    name: "null beside a path through what is no object",
+    name: "a path through empty text, 0 or false",
     applies: ({ targeting, context }) =>
-      usesOf(targeting).some(({ operator, attribute, others }) => {
-        const parent = attribute?.includes(".")
-          ? valueAt(context, attribute.slice(0, attribute.lastIndexOf(".")))
-          : null;
-        return /^[!=]==$/.test(operator) && others.includes(null) && !isMissing(parent) && !isObject(parent);
-      }),
-    example: { targeting: { if: [{ "!==": [{ var: "nested.s3" }, null] }, "on"] }, context: { nested: "" } },
+      usesOf(targeting).some(({ attribute }) => ["", 0, false].some((empty) => parentOf(context, attribute) === empty)),
+    example: { targeting: { if: [{ in: [{ var: "nested.s3" }, [""]] }, "on"] }, context: { nested: "" } },
   },
   {
     name: "a number as a version",
