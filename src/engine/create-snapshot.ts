@@ -39,6 +39,8 @@ interface SegmentNode {
 
 class CompiledSnapshot implements Snapshot {
   #sorted: readonly CompiledFlag[] | undefined;
+  /** Of the flags, sorted, once somebody has asked. Sorting costs more than all else that follows a change. */
+  #keys: readonly string[] | undefined;
   readonly #digest: Digest;
   readonly #flags: ReadonlyMap<string, FlagNode>;
   readonly #segments: ReadonlyMap<string, SegmentNode>;
@@ -69,8 +71,13 @@ class CompiledSnapshot implements Snapshot {
   }
 
   flags(): readonly CompiledFlag[] {
-    this.#sorted ??= Object.freeze(sortedKeys(this.#flags).flatMap((key) => this.flag(key) ?? []));
+    this.#sorted ??= Object.freeze(this.#sortedKeys().flatMap((key) => this.flag(key) ?? []));
     return this.#sorted;
+  }
+
+  #sortedKeys(): readonly string[] {
+    this.#keys ??= sortedKeys(this.#flags);
+    return this.#keys;
   }
 
   segmentProblems(key: string): readonly Problem[] {
@@ -79,7 +86,7 @@ class CompiledSnapshot implements Snapshot {
 
   items(): WatchItem[] {
     const items: WatchItem[] = [];
-    for (const key of sortedKeys(this.#flags)) {
+    for (const key of this.#sortedKeys()) {
       const value = this.#flags.get(key)?.state;
       if (value !== undefined) items.push(create(WatchItemSchema, { kind: { case: "flag", value } }));
     }
@@ -101,7 +108,16 @@ class CompiledSnapshot implements Snapshot {
     if (kind === "full") for (const key of this.#flags.keys()) changed.add(key);
     // The end of a flag that was never there is no change.
     for (const key of changed) if (!this.#flags.has(key) && !update.flags.has(key)) changed.delete(key);
-    return new CompiledSnapshot(this.environment, position, update.digest, update.flags, update.segments, changed);
+    const { digest, flags, segments } = update;
+    const made = new CompiledSnapshot(this.environment, position, digest, flags, segments, changed);
+    if (this.#hasKeysOf(flags, changed)) made.#keys = this.#keys;
+    return made;
+  }
+
+  /** Whether no flag came or went, by those that changed. */
+  #hasKeysOf(flags: ReadonlyMap<string, FlagNode>, changed: ReadonlySet<string>): boolean {
+    for (const key of changed) if (!this.#flags.has(key) || !flags.has(key)) return false;
+    return true;
   }
 
   #at(position: Position): Snapshot {
@@ -114,6 +130,7 @@ class CompiledSnapshot implements Snapshot {
       new Set(),
     );
     moved.#sorted = this.#sorted;
+    moved.#keys = this.#keys;
     return moved;
   }
 }

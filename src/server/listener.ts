@@ -149,7 +149,7 @@ export function createTcpSource({ host, port, log, pauseOnConnect = false }: Tcp
 }
 
 function toListenProblem(error: NodeJS.ErrnoException, host: string, port: number): ListenProblem {
-  const where = `${host}:${port}`;
+  const where = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
   switch (error.code) {
     case "EADDRINUSE":
       return new ListenProblem("port-in-use", `${where} is in use; stop what listens there or choose another port`);

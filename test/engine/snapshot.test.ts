@@ -340,3 +340,26 @@ describe("the items of a snapshot", () => {
     }
   });
 });
+
+describe("all flags of a snapshot, after others were asked for theirs", () => {
+  const keysOf = (snapshot: Snapshot) => snapshot.flags().map(({ key }) => key);
+  const first = snapshotOf(flag("b"), flag("d"), flag("a"));
+
+  test.each([
+    ["a change", [flag("b", { offVariant: "a" })], ["a", "b", "d"]],
+    ["a new flag", [flag("c")], ["a", "b", "c", "d"]],
+    ["the end of one", [deletedFlag("b")], ["a", "d"]],
+    ["one for another", [deletedFlag("b"), flag("c")], ["a", "c", "d"]],
+    ["the end of one that never was", [deletedFlag("x")], ["a", "b", "d"]],
+    ["nothing", [], ["a", "b", "d"]],
+  ])("are those after %s, sorted, and as they are now", (_what, items, keys) => {
+    expect(keysOf(first)).toEqual(["a", "b", "d"]);
+    const after = delta(first, ...items);
+    expect(keysOf(after)).toEqual(keys);
+    for (const one of after.flags()) expect(one).toBe(after.flag(one.key));
+    expect(keysOf(delta(after, flag("0")))).toEqual(["0", ...keys]);
+    const anew = after.apply("full", [flag("z"), flag("y")], position(3));
+    expect(keysOf(anew)).toEqual(["y", "z"]);
+    expect(keysOf(first)).toEqual(["a", "b", "d"]);
+  });
+});
