@@ -77,10 +77,10 @@ export class UsageCounter {
     }
   }
 
-  /** What is kept may be of a newer revision. */
+  /** What is kept may be of a newer revision, or of an older one. */
   #collectRetired({ flagKey, tallies, revision }: RetiredTallies): void {
     for (const tally of tallies) {
-      if (tally.count > 0) this.#keep(flagKey, tally, (kept) => kept?.revision ?? revision);
+      if (tally.count > 0) this.#keep(flagKey, tally, (kept) => Math.max(kept?.revision ?? 0, revision));
     }
   }
 

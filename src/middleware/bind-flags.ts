@@ -16,18 +16,21 @@ export interface RequestFlagsOptions<R> {
 
 const NO_CONTEXT: Context = Object.freeze({});
 
-/** A function that makes the flags of a request. It never throws. */
+/** A function that makes the flags of a request. It throws only what the source does; a mirror throws nothing. */
 export function createBinding<R>(options: RequestFlagsOptions<R>): (request: R) => RequestFlags {
   const { flags: source, context: build = () => NO_CONTEXT } = options;
   if (typeof source?.pinned !== "function") throw new TypeError("flags must be a mirror, as openMirror returns it");
   const report = createReport(options.onError);
   return (request) => {
+    let context = NO_CONTEXT;
+    let hasFailedContext = false;
     try {
-      return createRequestFlags({ source, context: checked(build(request)), hasFailedContext: false });
+      context = checked(build(request));
     } catch (error) {
+      hasFailedContext = true;
       report(error, request);
-      return createRequestFlags({ source, context: NO_CONTEXT, hasFailedContext: true });
     }
+    return createRequestFlags({ source, context, hasFailedContext });
   };
 }
 
@@ -38,9 +41,9 @@ function checked(context: unknown): Context {
       `the context of a request must be an object, and is ${context === null ? "null" : typeof context}`,
     );
   }
-  if (context instanceof Promise) {
+  if ("then" in context && typeof context.then === "function") {
     // Nobody else looks at how it ends.
-    context.catch(() => {});
+    Promise.resolve(context).catch(() => {});
     throw new TypeError("the context of a request must be there at once, and is a promise");
   }
   return context as Context;

@@ -50,10 +50,18 @@ export function flagwireMiddleware<Req extends IncomingMessage>(
  * Lets through the requests for which a boolean flag is true, or which it gives one of the variants that you accept. Needs
  * `flagwireMiddleware` before it. Throws a TypeError or RangeError for options that cannot be meant.
  */
+export function requireFlag(
+  key: string,
+  options?: HttpDenialOptions & { readonly otherwise?: never },
+): Handler<IncomingMessage, ServerResponse>;
 export function requireFlag<
   Req extends IncomingMessage = IncomingMessage & Express.Request,
   Res extends ServerResponse = ServerResponse,
->(key: string, options: RequireFlagOptions<Req, Res> = {}): Handler<Req, Res> {
+>(key: string, options: RequireFlagOptions<Req, Res>): Handler<Req, Res>;
+export function requireFlag<Req extends IncomingMessage, Res extends ServerResponse>(
+  key: string,
+  options: RequireFlagOptions<Req, Res> = {},
+): Handler<Req, Res> {
   const permits = compileFlagRule(key, options);
   const denial = createHttpDenial(options);
   const { otherwise } = options;

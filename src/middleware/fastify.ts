@@ -32,8 +32,12 @@ export interface RequireFlagOptions extends HttpDenialOptions {
   readonly otherwise?: (request: FastifyRequest, reply: FastifyReply) => unknown;
 }
 
-/** A hook for a route, such as its `onRequest` or `preHandler`. */
-export type FlagHook = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
+/** A hook for `onRequest`, `preValidation` or `preHandler` of a route, or an application, on any kind of server. */
+export type FlagHook = (
+  request: Pick<FastifyRequest, "flags">,
+  reply: Pick<FastifyReply, "sent">,
+  next: (error?: Error) => void,
+) => void;
 
 /** Gives each request its flags, as `request.flags`, at one revision; in all plugins of the instance that it is registered with. */
 export const flagwirePlugin: FastifyPluginAsync<FlagwirePluginOptions> = Object.assign(register, {
@@ -72,14 +76,23 @@ export function requireFlag(key: string, options: RequireFlagOptions = {}): Flag
   const permits = compileFlagRule(key, options);
   const denial = createHttpDenial(options);
   const { otherwise } = options;
-  return async (request, reply) => {
+  // Not asynchronous: Fastify goes on when such a hook settles, and one that waits for its reply settles too when the client leaves.
+  const hook = (request: FastifyRequest, reply: FastifyReply, next: (error?: Error) => void): void => {
     const { flags }: { flags?: RequestFlags } = request;
-    if (!flags) throw new Error(`requireFlag("${key}") needs flagwirePlugin, and its hook before this one`);
-    if (permits(flags)) return undefined;
-    if (otherwise === undefined) return reply.code(denial.status).type(denial.contentType).send(denial.body);
-    const payload = await otherwise(request, reply);
-    if (payload !== undefined && payload !== reply && !reply.sent) reply.send(payload);
-    // Waits until the reply is sent, so that nothing comes after this hook.
-    return reply;
+    if (!flags) next(new Error(`requireFlag("${key}") needs flagwirePlugin, and its hook before this one`));
+    else if (permits(flags)) next();
+    else if (otherwise === undefined) reply.code(denial.status).type(denial.contentType).send(denial.body);
+    else answer(otherwise, request, reply).catch((error) => next(error || new Error("otherwise threw nothing")));
   };
+  return hook as FlagHook;
+}
+
+async function answer(
+  otherwise: NonNullable<RequireFlagOptions["otherwise"]>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<void> {
+  // Where that is the reply, there is nothing more to send by the time that it resolves.
+  const payload = await otherwise(request, reply);
+  if (payload !== undefined && !reply.sent) reply.send(payload);
 }

@@ -57,11 +57,18 @@ export function flagwireInterceptor(options: FlagwireInterceptorOptions): Server
       start(next) {
         next({
           onReceiveMetadata(metadata, receive) {
-            const asked: GrpcCall = { method, metadata, call };
-            flags = bind(asked);
-            flagsByMetadata.set(metadata, flags);
-            if (rules.get(method)?.(flags) ?? true) receive(metadata);
-            else call.sendStatus(toDenial(deny, asked, flags));
+            let denial: Denial | undefined;
+            try {
+              const asked: GrpcCall = { method, metadata, call };
+              flags = bind(asked);
+              flagsByMetadata.set(metadata, flags);
+              if (!(rules.get(method)?.(flags) ?? true)) denial = toDenial(deny, asked, flags);
+            } catch (error) {
+              // As a handler that throws: what leaves an interceptor ends the process, and nobody answers the call.
+              denial = { code: status.UNKNOWN, details: `the flags threw: ${String(error)}` };
+            }
+            if (denial === undefined) receive(metadata);
+            else call.sendStatus(denial);
           },
         });
       },

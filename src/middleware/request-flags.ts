@@ -1,4 +1,5 @@
 import type { Context, EvaluationDetails, JsonValue, PinnedFlags } from "../client/index.js";
+import { putOver } from "./put-over.js";
 
 /** Where the flags of requests come from: a mirror. */
 export interface FlagSource {
@@ -103,14 +104,8 @@ class BoundFlags implements RequestFlags {
     return answer.value;
   }
 
-  /** Getters stay getters: what throws when it is read must harm only the flags that ask for it. */
   #with(context: Context | undefined): Context {
     const { context: own } = this.#parts;
-    if (typeof context !== "object" || context === null) return own;
-    const descriptors = { ...Object.getOwnPropertyDescriptors(own), ...Object.getOwnPropertyDescriptors(context) };
-    // Of all properties, this one counts where it is inherited.
-    const owner = "targetingKey" in context ? context : own;
-    const targetingKey = { get: () => owner.targetingKey, enumerable: true };
-    return Object.defineProperties({}, { ...descriptors, targetingKey });
+    return typeof context === "object" && context !== null ? putOver(own, context) : own;
   }
 }

@@ -27,13 +27,10 @@ export class AskedKeys {
     const flag = snapshot.flag(key);
     if (flag === undefined) this.#unknown.add(key);
     if (!this.#isStrict) return;
-    if (flag === undefined)
-      throw new Error(
-        noFlag(
-          key,
-          snapshot.flags().map((one) => one.key),
-        ),
-      );
+    if (flag === undefined) {
+      const known = snapshot.flags().map((one) => one.key);
+      throw new Error(noFlag(key, known));
+    }
     if (type === undefined || type === flag.type) return;
     throw new TypeError(
       `flag ${key} is of the type ${flagTypeName(flag.type)}, but a ${flagTypeName(type)} is asked for`,

@@ -33,19 +33,22 @@ export function newFlag(key: string, definition: TestValue | VariantValues): Fla
   });
 }
 
-/** A flag, defined or defined anew; where only a value or variant is given, it keeps its other variants. */
+/**
+ * A flag, defined or defined anew; where only a value or variant is given, it keeps its other variants. For `replaces` see
+ * `serving`; default true.
+ */
 export function redefined(
   key: string,
   before: FlagState | undefined,
   definition: TestValue | VariantName | VariantValues,
-  options: SetOptions,
+  options: SetOptions & { readonly replaces?: boolean },
 ): FlagState {
   if (before === undefined) {
     if (!(definition instanceof VariantName)) return newFlag(key, definition);
     throw new TypeError(`there is no flag ${key} yet, so it has no variant ${JSON.stringify(definition.name)}`);
   }
   if (!(definition instanceof VariantValues)) {
-    return serving(before, definition, { ...options, newName: "value", replaces: true });
+    return serving(before, definition, { replaces: true, ...options, newName: "value" });
   }
   const after = newFlag(key, definition);
   const type = flagOf(before).type;

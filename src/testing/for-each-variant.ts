@@ -1,4 +1,4 @@
-import type { TestFlags } from "./test-flags.js";
+import type { Override, TestFlags } from "./test-flags.js";
 import { type TestValue, variant as variantNamed } from "./test-value.js";
 
 /** Registers a test: `test` or `it` of vitest, jest or node:test. */
@@ -92,8 +92,9 @@ function withVariants<Run>(
       throw new Error("another test with these flags is running; run them one by one, or give each its own flags");
     }
     busy.add(flags);
-    const overrides = Object.entries(variants).map(([key, name]) => flags.override(key, variantNamed(name)));
+    const overrides: Override[] = [];
     try {
+      for (const [key, name] of Object.entries(variants)) overrides.push(flags.override(key, variantNamed(name)));
       await body(run, context);
     } finally {
       for (const override of overrides.reverse()) override.restore();

@@ -76,8 +76,9 @@ export function readJson(path: string): unknown {
 }
 
 function fromValues(values: TestValues): Definitions {
-  if (typeof values !== "object" || values === null) {
-    throw new TypeError(`flags come as an object of values by key, not as ${String(values)}`);
+  if (typeof values !== "object" || values === null || Array.isArray(values)) {
+    const found = Array.isArray(values) ? "a list" : String(values);
+    throw new TypeError(`flags come as an object of values by key, not as ${found}`);
   }
   return { flags: new Map(Object.entries(values).map(([key, value]) => [key, newFlag(key, value)])), segments: [] };
 }

@@ -94,13 +94,15 @@ class LocalServer implements TestServer {
     value: TestValue | VariantName | VariantValues,
     options: SetOptions & InEnvironment = {},
   ): Promise<number> {
-    const environments = options.environment === undefined ? await this.#environments() : [options.environment];
+    const { environment: chosen, changeType = false } = options;
+    const environments = chosen === undefined ? await this.#environments() : [chosen];
     const { flag, targetings } = await this.#find(key);
     const states = environments.map((environment) => {
       const targeting = targetings.find((one) => one.environment === environment);
       const before =
         flag === undefined ? undefined : create(FlagStateSchema, { flag, ...(targeting && { targeting }) });
-      return inEnvironment(redefined(key, before, value, options), environment);
+      // The variants are those of all environments, so that the others go on serving theirs.
+      return inEnvironment(redefined(key, before, value, { changeType, replaces: chosen === undefined }), environment);
     });
     return this.import(toFile(states), PRODUCTION);
   }

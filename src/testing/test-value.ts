@@ -47,7 +47,12 @@ export function typeNameOf(value: unknown): "boolean" | "string" | "number" | "o
 
 /** A value as a message shows it, in short. */
 export function shownValue(value: unknown): string {
-  const text = typeof value === "function" ? "a function" : (JSON.stringify(value) ?? String(value));
+  const text =
+    typeof value === "function"
+      ? "a function"
+      : typeof value === "bigint"
+        ? `${value}n`
+        : (JSON.stringify(value) ?? String(value));
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 

@@ -111,6 +111,17 @@ describe("the usage of pinned flags", () => {
     pinned.boolean("a", false);
     expect(usage()).toEqual(["a on × 2 @ 2"]);
   });
+
+  it("is told of the newest revision that it can be of, where an older one waits to be taken", async () => {
+    mirror.pinned();
+    mirror.boolean("a", false);
+    await commit(booleanFlag("a", 2));
+    const pinned = mirror.pinned();
+    await commit(booleanFlag("b", 3));
+    await commit(booleanFlag("a", 4, "off"));
+    pinned.boolean("a", false);
+    expect(usage()).toEqual(["a on × 2 @ 3"]);
+  });
 });
 
 describe("a revision that nobody asks any more", () => {

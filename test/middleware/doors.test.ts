@@ -2,9 +2,11 @@ import type { IncomingMessage } from "node:http";
 import { resolve } from "node:path";
 import { build } from "esbuild";
 import express from "express";
+import fastify from "fastify";
 import { describe, expect, expectTypeOf, it } from "vitest";
 import type { Context, Mirror } from "../../src/client/index.js";
 import { flagwireMiddleware, requireFlag } from "../../src/middleware/express.js";
+import { requireFlag as requireFlagInFastify } from "../../src/middleware/fastify.js";
 import type { RequestFlags } from "../../src/middleware/request-flags.js";
 
 const root = resolve(import.meta.dirname, "../..");
@@ -37,6 +39,17 @@ describe("the types of flagwire/express", () => {
       }),
     );
     app.get("/", (req) => expectTypeOf(req.flags).toEqualTypeOf<RequestFlags>());
+    app.get("/", [requireFlag("a"), requireFlag("b", { otherwise })], (_req: express.Request, res: express.Response) =>
+      res.end(),
+    );
+  });
+});
+
+describe("the types of flagwire/fastify", () => {
+  it("fit servers of all kinds", () => {
+    const preHandler = requireFlagInFastify("a");
+    fastify().get<{ Params: { id: string } }>("/:id", { preHandler }, async ({ params }) => params.id);
+    fastify({ http2: true }).get("/", { preHandler }, async ({ flags }) => flags.revision);
   });
 });
 

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import express, { type Express } from "express";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -204,7 +204,7 @@ describe("a required flag", () => {
 
 it("needs nothing of Express but how handlers are called", async () => {
   const pin = flagwireMiddleware({ flags: service.mirror, header: true });
-  const gate = requireFlag<IncomingMessage>("shut");
+  const gate = requireFlag("shut");
   const server = createServer((req, res) => pin(req, res, () => gate(req, res, () => res.end("in"))));
   const get = await serve(server);
   const denied = await get("/");

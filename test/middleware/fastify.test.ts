@@ -1,4 +1,6 @@
-import fastify, { type FastifyInstance } from "fastify";
+import { once } from "node:events";
+import { Socket } from "node:net";
+import fastify, { type FastifyInstance, type RouteShorthandOptions } from "fastify";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type FlagwirePluginOptions, flagwirePlugin, requireFlag } from "../../src/middleware/fastify.js";
 import { type FlagService, openFlagService } from "./flag-service.js";
@@ -149,6 +151,42 @@ describe("a required flag", () => {
     expect(await (await get("/returns")).json()).toEqual({ not: "yet" });
     expect((await get("/redirects", { redirect: "manual" })).headers.get("location")).toBe("/upgrade");
     expect(handled).toEqual(["/variant?plan=pro"]);
+  });
+
+  it.each<[string, RouteShorthandOptions]>([
+    ["onRequest", { onRequest: requireFlag("shut") }],
+    ["preHandler", { preHandler: requireFlag("shut") }],
+    ["preHandler with otherwise", { preHandler: requireFlag("shut", { otherwise: async () => "not yet" }) }],
+  ])("as %s keeps its handler from running when the client leaves before it is answered", async (_name, options) => {
+    const app = createApp();
+    const handled: string[] = [];
+    app.get("/", options, async ({ url }) => handled.push(url));
+    const client = new Socket().on("error", () => {});
+    const left = new Promise<void>((resolve) => {
+      app.addHook("onSend", async (_request, { raw }) => {
+        client.destroy();
+        await once(raw, "close");
+        // Whoever waits for the answer hears of its end too.
+        await new Promise(setImmediate);
+        resolve();
+      });
+    });
+    const { port } = new URL(await app.listen({ host: "127.0.0.1", port: 0 }));
+    client.connect(Number(port), "127.0.0.1").write("GET / HTTP/1.1\r\nHost: shop\r\n\r\n");
+    await left;
+    expect(handled).toEqual([]);
+  });
+
+  it("answers an otherwise that fails with its error, and one that fails with nothing too", async () => {
+    const app = createApp();
+    const handled: string[] = [];
+    const failing = (thrown: unknown) => requireFlag("shut", { otherwise: () => Promise.reject(thrown) });
+    app.get("/error", { preHandler: failing(new Error("no page")) }, async ({ url }) => handled.push(url));
+    app.get("/nothing", { preHandler: failing(undefined) }, async ({ url }) => handled.push(url));
+    const get = await listen(app);
+    expect(await (await get("/error")).json()).toMatchObject({ statusCode: 500, message: "no page" });
+    expect((await get("/nothing")).status).toBe(500);
+    expect(handled).toEqual([]);
   });
 
   it("without an answer fails closed, or open where that is said", async () => {

@@ -15,6 +15,7 @@ import {
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type FlagwireInterceptorOptions, flagsOf, flagwireInterceptor } from "../../src/middleware/grpc.js";
 import type { RequestFlags } from "../../src/middleware/request-flags.js";
+import { createTestFlags } from "../../src/testing/index.js";
 import { type FlagService, openFlagService } from "./flag-service.js";
 
 type Kind = "unary" | "clientStream" | "serverStream" | "bidi";
@@ -233,6 +234,15 @@ it("a denial is what you make of it, and one in any case", async () => {
     },
   });
   expect((await broken("unary")).error?.code).toBe(status.PERMISSION_DENIED);
+});
+
+it("flags that throw, as those of tests may, end the call and not the server", async () => {
+  const flags = createTestFlags({ open: true }, { strict: true });
+  const requireFlags = { "/shop.Shop/unary": { key: "opne", whenUnknown: "allow" as const } };
+  const ask = await serve((own) => [own.boolean("open", false)], { flags, requireFlags });
+  const { code, details } = (await ask("unary")).error ?? {};
+  expect([code, details]).toEqual([status.UNKNOWN, expect.stringContaining('there is no flag "opne"')]);
+  expect((await ask("bidi")).answer).toEqual([true]);
 });
 
 it("metadata that a handler sends with all its answers stay as they are", async () => {

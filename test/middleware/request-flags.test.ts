@@ -74,6 +74,21 @@ describe("the flags of a request", () => {
     expect(asked).toEqual(["u", "v"]);
   });
 
+  it("answer a context that cannot be read with GENERAL, where they ask for any of it", () => {
+    const { proxy, revoke } = Proxy.revocable<Context>({ plan: "pro" }, {});
+    revoke();
+    const flags = flagsFor({ plan: "pro" });
+    expect([flags.boolean("pro", false, proxy), flags.boolean("open", false, proxy)]).toEqual([false, true]);
+    expect(flags.details("pro", false, proxy).errorCode).toBe("GENERAL");
+    expect(flags.details("pro", false).errorCode).toBeUndefined();
+  });
+
+  it("read a context where it is, also under another one", () => {
+    const get = (target: Context, name: string | symbol) => (name === "plan" ? "pro" : Reflect.get(target, name));
+    const flags = flagsFor(new Proxy({ plan: "free" }, { get }));
+    expect([flags.boolean("pro", false), flags.boolean("pro", false, { other: 1 })]).toEqual([true, true]);
+  });
+
   it("tell what was asked so far, with the last answer", () => {
     const flags = flagsFor({});
     flags.string("button", "");
@@ -106,6 +121,7 @@ describe("a context that cannot be built", () => {
     ["returns nothing", () => undefined as unknown as Context, /must be an object, and is undefined/],
     ["returns null", () => null as unknown as Context, /must be an object, and is null/],
     ["is a promise", () => Promise.reject(new Error("late")) as unknown as Context, /is a promise/],
+    ["is like a promise", () => ({ then: () => {} }) as unknown as Context, /is a promise/],
   ];
 
   it.each(builders)("because it %s leaves an empty one, and is told", (_name, context, message) => {

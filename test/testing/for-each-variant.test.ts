@@ -66,6 +66,17 @@ describe("forEachVariant", () => {
     expect(flags.string("button-color", "")).toBe("#d73027");
   });
 
+  it("harms no other test where its own flag is gone", async () => {
+    const own = createTestFlags({ first: true, second: true });
+    const { tests, test: register } = collect();
+    forEachCombination(register, own, ["first", "second"], "it renders", () => {});
+    forEachVariant(register, own, "first", "it renders", () => {});
+    own.remove("second");
+    await expect(tests[3]?.body()).rejects.toThrow(/there is no flag "second"/);
+    expect(own.boolean("first", false)).toBe(true);
+    await tests[4]?.body();
+  });
+
   it("lets no two tests of the same flags run at the same time", async () => {
     const { tests, test: register } = collect();
     forEachVariant(register, flags, "button-color", "it takes long", () => Promise.resolve());

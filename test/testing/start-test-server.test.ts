@@ -68,6 +68,14 @@ describe("a test server", () => {
     expect([mirror.boolean("new-checkout", false), staging.boolean("new-checkout", true)]).toEqual([true, false]);
   });
 
+  it("keeps the value of other environments, also of a flag of one variant", async () => {
+    await using staging = await openMirror({ address: server.address, environment: "staging" });
+    await server.set("seats", 3);
+    const revision = await server.set("seats", 5, { environment: "staging" });
+    await Promise.all([mirror.waitFor(revision), staging.waitFor(revision)]);
+    expect([mirror.number("seats", 0), staging.number("seats", 0)]).toEqual([3, 5]);
+  });
+
   it("kills and revives", async () => {
     await mirror.waitFor(await server.kill("new-checkout", { reason: "payments are failing" }));
     expect(mirror.details("new-checkout", true)).toMatchObject({ value: false, reason: "KILLED" });

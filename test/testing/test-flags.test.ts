@@ -63,10 +63,15 @@ describe("flags of values", () => {
     ["null", null, /null is no flag's value/],
     ["a list", [1], /\[1\] is no flag's value/],
     ["NaN", Number.NaN, /is no flag's value, which is a boolean, a string, a finite number or a JSON object/],
+    ["a bigint", 1n, /1n is no flag's value/],
     ["a function inside", { a: () => 1 }, /is no flag's value/],
     ["a Date", new Date(0), /is no flag's value/],
   ])("refuse %s", (_, value, message) => {
     expect(() => createTestFlags({ odd: value as never })).toThrow(message);
+  });
+
+  it("refuse a list of flags, whose places are no keys", () => {
+    expect(() => createTestFlags([{ key: "new-checkout" }] as never)).toThrow(/values by key, not as a list/);
   });
 
   it("refuse what is no key, and variants of several types", () => {
