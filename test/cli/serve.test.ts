@@ -130,6 +130,11 @@ describe("serve", () => {
     expect(stderr).toContain(`--workers ${JSON.stringify(workers)} is not a number from 1 to 64, or auto`);
   });
 
+  it("is not given the current directory by an option that is empty, such as of a variable that is not set", async () => {
+    const { exitCode, stderr } = await runFlagwire(["serve", "--listen", "127.0.0.1:0", "--data", ""]);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 2, stderr: "flagwire: --data is empty; name a directory\n" });
+  });
+
   it("has one worker, itself, unless more are asked for", async () => {
     expect((await serve()).document).toMatchObject({ workers: 1 });
   });

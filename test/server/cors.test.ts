@@ -82,7 +82,7 @@ describe("a page of a listed origin", () => {
     const { headers } = await preflight(listed, EVALUATE, PAGE);
     const allowed = headers["access-control-allow-headers"]?.toLowerCase().split(", ") ?? [];
     const sent =
-      "content-type if-none-match authorization x-api-key flagd-selector flagwire-environment connect-protocol-version connect-timeout-ms x-grpc-web x-user-agent grpc-timeout last-event-id";
+      "content-type if-none-match authorization x-api-key flagd-selector flagwire-environment connect-protocol-version connect-timeout-ms x-grpc-web x-user-agent grpc-timeout last-event-id traceparent tracestate baggage";
     expect(allowed).toEqual(expect.arrayContaining(sent.split(" ")));
   });
 

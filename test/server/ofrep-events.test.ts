@@ -1,5 +1,5 @@
 import { get, IncomingMessage, ServerResponse } from "node:http";
-import { Socket } from "node:net";
+import { connect, Socket } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { RecordSchema } from "../../gen/flagwire/v1/history_pb.js";
@@ -186,6 +186,16 @@ describe("a stream of changes", () => {
     await events.blocks(2);
     expect(clock.pendingTimers).toBeGreaterThan(before);
     await events[Symbol.asyncDispose]();
+    await expect.poll(() => clock.pendingTimers, { interval: 5 }).toBe(before);
+  });
+
+  it("that waits behind another one on its connection lets go of everything with it", async () => {
+    const before = clock.pendingTimers;
+    const { hostname, port } = new URL(`http://${server.address}`);
+    const socket = connect(Number(port), hostname);
+    socket.write(`GET ${EVENTS} HTTP/1.1\r\nHost: localhost\r\n\r\n`.repeat(20));
+    await expect.poll(() => clock.pendingTimers, { interval: 5 }).toBe(before + 20);
+    socket.destroy();
     await expect.poll(() => clock.pendingTimers, { interval: 5 }).toBe(before);
   });
 });

@@ -1,10 +1,12 @@
 import { createHash } from "node:crypto";
 import { request as httpRequest } from "node:http";
+import { connect } from "node:net";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FlagType } from "../../gen/flagwire/v1/flag_pb.js";
 import { flag, serve, value } from "../engine/build.js";
 import { openTestServer, type TestServer } from "../support/server.js";
+import { VirtualClock } from "../support/virtual-clock.js";
 import { ask, askFlag, BULK, commitItems, EVENTS, someFlags } from "./ofrep-support.js";
 
 let server: TestServer;
@@ -267,6 +269,26 @@ describe("a request", () => {
     sent.destroy();
     expect((await ask(server, BULK)).status).toBe(200);
   });
+});
+
+it("a client that does not take its answer is cut off", async () => {
+  const clock = new VirtualClock();
+  await using large = await openTestServer({ clock });
+  for (let index = 0; index < 10; index += 1) {
+    const variants = { a: value("x".repeat(1_000_000)) };
+    await commitItems(large, [flag(`f${index}`, { offVariant: "a" }, { type: FlagType.STRING, variants })]);
+  }
+  const { hostname, port } = new URL(`http://${large.address}`);
+  const socket = connect(Number(port), hostname);
+  socket.on("error", () => {});
+  socket.write(`POST ${BULK} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  socket.pause();
+  await expect.poll(() => clock.pendingTimers, { interval: 5 }).toBe(1);
+  await clock.advance(30_000);
+  await expect
+    .poll(() => large.server.stats(), { interval: 5 })
+    .toMatchObject({ stalledClients: 1, connections: { http: 0 } });
+  socket.destroy();
 });
 
 it("answers that are too large together are refused, and each alone is not", async () => {

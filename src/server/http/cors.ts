@@ -11,6 +11,7 @@ const ALLOWED_HEADERS = [
   ...cors.allowedHeaders,
   "Accept",
   "Authorization",
+  "Baggage",
   "Cache-Control",
   "Flagd-Selector",
   "Flagwire-Environment",

@@ -31,6 +31,7 @@ export function createHttpServer(options: TransportOptions): HttpServer {
   const server = createServer(toServerOptions(options.limits), (request: IncomingMessage, response: ServerResponse) => {
     if (draining) response.setHeader("connection", "close");
     response.on("close", onClose);
+    if (response.socket === null) closeWhileWaiting(request.socket, response);
     toOriginForm(request);
     const refusal = refuseHost(request.headers.host);
     if (refusal !== undefined) {
@@ -49,6 +50,8 @@ export function createHttpServer(options: TransportOptions): HttpServer {
   return {
     serve(socket) {
       sockets.add(socket);
+      // Each answer that waits for its turn has one.
+      socket.setMaxListeners(0);
       socket.once("close", () => sockets.delete(socket));
       server.emit("connection", socket);
     },
@@ -64,6 +67,20 @@ export function createHttpServer(options: TransportOptions): HttpServer {
       for (const socket of sockets) socket.destroy();
     },
   };
+}
+
+/**
+ * Closes an answer whose connection closes before it is its turn, because the client did not wait for the answer before it.
+ * Node tells that only to the answer that has the connection; what others follow would be followed for ever.
+ */
+function closeWhileWaiting(socket: Socket, response: ServerResponse): void {
+  const close = (): void => {
+    if (response.socket !== null) return;
+    response.destroy();
+    response.emit("close");
+  };
+  socket.once("close", close);
+  response.once("close", () => socket.off("close", close));
 }
 
 function toServerOptions(limits: TransportLimits): Parameters<typeof createServer>[0] {

@@ -16,6 +16,8 @@ export interface FlagConfig {
 interface Known {
   readonly snapshot: Snapshot;
   readonly config: FlagConfig;
+  /** Whether anybody may have told of it. If not, the next state is another one: to compare all flags would be for nobody. */
+  isAsked: boolean;
 }
 
 /**
@@ -35,29 +37,39 @@ export class FlagConfigs {
 
   /** Undefined for an environment that does not exist. */
   of(environment: string): FlagConfig | undefined {
+    const known = this.#lookAt(environment);
+    if (known === undefined) return undefined;
+    known.isAsked = true;
+    return known.config;
+  }
+
+  #lookAt(environment: string): Known | undefined {
     const snapshot = this.head.snapshot(environment);
-    const known = this.#known.get(environment);
+    const last = this.#known.get(environment);
     if (snapshot === undefined) {
       this.#known.delete(environment);
       return undefined;
     }
-    if (known?.snapshot === snapshot) return known.config;
-    const isSame = known !== undefined && answersAlike(known.snapshot, snapshot);
-    const config = isSame ? known.config : describe(snapshot, this.clock.now());
-    this.#known.set(environment, { snapshot, config });
-    return config;
+    if (last?.snapshot === snapshot) return last;
+    const known =
+      last !== undefined && isSameState(last, snapshot)
+        ? { ...last, snapshot }
+        : { snapshot, config: describe(snapshot, this.clock.now()), isAsked: false };
+    this.#known.set(environment, known);
+    return known;
   }
 
   #lookAtAll(): void {
     const names = this.head.catalog.environmentNames();
     for (const name of this.#known.keys()) if (!names.includes(name)) this.#known.delete(name);
-    for (const name of names) this.of(name);
+    for (const name of names) this.#lookAt(name);
   }
 }
 
-function answersAlike(before: Snapshot, after: Snapshot): boolean {
+function isSameState({ snapshot: before, isAsked }: Known, after: Snapshot): boolean {
   // Alike to the last flag and segment: the usual case, and cheap.
   if (before.digest === after.digest) return true;
+  if (!isAsked) return false;
   const { created, updated, deleted } = differenceOf(before, after);
   return created.length + updated.length + deleted.length === 0;
 }

@@ -74,12 +74,13 @@ class OfrepRoutes {
     const environment = refuseAccess(call) ?? environmentOf(call, target);
     if (isRefusal(environment)) sendRefusal(response, environment, target);
     else if (target.kind === "events") this.#openEvents(target, environment, call, request, response);
-    else this.#readQuestion(target, environment, request, response);
+    else this.#readQuestion(target, environment, call, request, response);
   }
 
   #readQuestion(
     target: OfrepTarget & { readonly kind: "flag" | "all" },
     environment: string,
+    call: OfrepCall,
     request: IncomingMessage,
     response: ServerResponse,
   ): void {
@@ -95,12 +96,20 @@ class OfrepRoutes {
         sendProblem(response, 413, details, { connection: "close" });
         return;
       }
-      try {
-        if (target.kind === "flag") this.#answerOne(target, environment, body, response);
-        else this.#answerAll(target, environment, body, request, response);
-      } catch (thrown) {
-        this.#fail(thrown, target, response);
-      }
+      const answer = (): void => {
+        try {
+          if (target.kind === "flag") this.#answerOne(target, environment, body, response);
+          else this.#answerAll(target, environment, body, request, response);
+          this.#boundWriting(call, request, response);
+        } catch (thrown) {
+          this.#fail(thrown, target, response);
+        }
+      };
+      const { head, clock } = this.#parts;
+      const heardOf = target.kind === "all" ? queryParameter(target.query, "flagConfigEtag") : undefined;
+      const revision = heardOf === undefined ? undefined : revisionOf(heardOf, head.epoch);
+      if (revision === undefined || revision <= head.revision) answer();
+      else void untilRevision(head, revision, clock, BEHIND_TIMEOUT_MS).then(answer);
     });
   }
 
@@ -136,31 +145,21 @@ class OfrepRoutes {
       sendRefusal(response, context, target);
       return;
     }
-    const heardOf = queryParameter(target.query, "flagConfigEtag");
-    const known = request.headers["if-none-match"];
-    const answer = (): void => {
-      const snapshot = head.snapshot(environment);
-      const answers = snapshot && bulkBody(snapshot, context, clock);
-      if (answers === undefined || isRefusal(answers)) {
-        sendRefusal(response, answers ?? environmentNotFound(environment), target);
-        return;
-      }
-      const etag = toEntityTag(answers);
-      // A client that has heard of another state than this wants an answer, whatever it has.
-      const config = this.#configs.of(environment)?.tag ?? "";
-      const mayKeep = heardOf === undefined || isSameConfig(heardOf, config);
-      if (mayKeep && known !== undefined && hasEntityTag(known, etag)) {
-        response.writeHead(304, { etag, "cache-control": "no-store" });
-        response.end();
-      } else sendJson(response, 200, answers, answers.byteLength, etag);
-    };
-    const revision = heardOf === undefined ? undefined : revisionOf(heardOf, head.epoch);
-    if (revision === undefined || revision <= head.revision) answer();
-    else {
-      untilRevision(head, revision, clock, BEHIND_TIMEOUT_MS)
-        .then(answer)
-        .catch((thrown: unknown) => this.#fail(thrown, target, response));
+    const snapshot = head.snapshot(environment);
+    const answers = snapshot && bulkBody(snapshot, context, clock);
+    if (answers === undefined || isRefusal(answers)) {
+      sendRefusal(response, answers ?? environmentNotFound(environment), target);
+      return;
     }
+    const etag = toEntityTag(answers);
+    const known = request.headers["if-none-match"];
+    const heardOf = queryParameter(target.query, "flagConfigEtag");
+    // A client that has heard of another state than this wants an answer, whatever it has.
+    const mayKeep = heardOf === undefined || isSameConfig(heardOf, this.#configs.of(environment)?.tag ?? "");
+    if (mayKeep && known !== undefined && hasEntityTag(known, etag)) {
+      response.writeHead(304, { etag, "cache-control": "no-store" });
+      response.end();
+    } else sendJson(response, 200, answers, answers.byteLength, etag);
   }
 
   #openEvents(
@@ -177,12 +176,21 @@ class OfrepRoutes {
     }
     const { stallTimeoutMs } = this.#transport.limits;
     const lastEventId = call.header("last-event-id");
-    const onStalled = (): void => {
-      reportStalled(call, "OFREP events", this.#transport);
-      request.socket.destroy();
-    };
+    const onStalled = (): void => this.#cutOff(call, "OFREP events", request);
     const configs = this.#configs;
     new EventStream({ configs, environment, lastEventId, clock, random, stallTimeoutMs, onStalled }, response);
+  }
+
+  /** Bounds how long the client may take for an answer that was sent. Most are gone at once. */
+  #boundWriting(call: OfrepCall, request: IncomingMessage, response: ServerResponse): void {
+    if (response.writableLength === 0) return;
+    const onStalled = (): void => this.#cutOff(call, "OFREP", request);
+    response.once("close", this.#parts.clock.after(this.#transport.limits.stallTimeoutMs, onStalled));
+  }
+
+  #cutOff(call: OfrepCall, method: string, { socket }: IncomingMessage): void {
+    reportStalled(call, method, this.#transport);
+    socket.destroy();
   }
 
   #fail(thrown: unknown, target: OfrepTarget, response: ServerResponse): void {
