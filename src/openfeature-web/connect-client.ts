@@ -38,13 +38,20 @@ export class ConnectClient {
     }
   }
 
-  /** The messages of a stream. Throws a `CallError` where it does not end with OK, which it never does by itself. */
-  async *watchEvaluations(request: object, signal: AbortSignal): AsyncGenerator<unknown, void, undefined> {
+  /**
+   * The messages of a stream; `onBytes` is told of each part that comes. Throws a `CallError` where it does not end with OK,
+   * which it never does by itself.
+   */
+  async *watchEvaluations(
+    request: object,
+    signal: AbortSignal,
+    onBytes: () => void,
+  ): AsyncGenerator<unknown, void, undefined> {
     try {
       const body = toEnvelope(JSON.stringify(request));
       const response = await this.#post("WatchEvaluations", "application/connect+json", body, signal);
       if (response.body === null) throw notConnect(response);
-      for await (const { flags, text } of readEnvelopes(response.body)) {
+      for await (const { flags, text } of readEnvelopes(response.body, onBytes)) {
         if ((flags & COMPRESSED) !== 0) throw notConnect(response);
         const json: unknown = JSON.parse(text);
         if ((flags & END_STREAM) === 0) yield json;

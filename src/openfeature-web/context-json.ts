@@ -1,5 +1,5 @@
 import type { EvaluationContext } from "@openfeature/web-sdk";
-import { isRecord } from "./json.js";
+import { isRecord, textOf } from "./json.js";
 
 /** A context as it travels. */
 export interface ContextJson {
@@ -13,9 +13,9 @@ export interface ContextJson {
  */
 export function toContextJson(context: EvaluationContext): ContextJson {
   const json: unknown = sorted(JSON.parse(JSON.stringify(context)));
-  const { targetingKey, ...attributes } = isRecord(json) ? json : {};
-  if (typeof targetingKey === "string") return { targetingKey, attributes };
-  return { targetingKey: "", attributes };
+  const { targetingKey: _, ...attributes } = isRecord(json) ? json : {};
+  // As a class may have it, which JSON leaves out; and as it is compared with when flags are asked for.
+  return { targetingKey: textOf(context.targetingKey), attributes };
 }
 
 function sorted(json: unknown): unknown {

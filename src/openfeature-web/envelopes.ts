@@ -10,8 +10,11 @@ const PREFIX_BYTES = 5;
 /** More than a server sends: whatever frames so much is something else. */
 const MAX_BYTES = 64 * 2 ** 20;
 
-/** Envelopes as they come. What is left when the body ends is dropped: the stream was cut off. */
-export async function* readEnvelopes(body: ReadableStream<Uint8Array>): AsyncGenerator<Envelope, void, undefined> {
+/** Envelopes as they come; `onBytes` is told of parts too. What is left when the body ends is dropped: the stream was cut off. */
+export async function* readEnvelopes(
+  body: ReadableStream<Uint8Array>,
+  onBytes: () => void = () => {},
+): AsyncGenerator<Envelope, void, undefined> {
   const reader = body.getReader();
   const decoder = new TextDecoder();
   let held: Uint8Array = new Uint8Array();
@@ -19,6 +22,7 @@ export async function* readEnvelopes(body: ReadableStream<Uint8Array>): AsyncGen
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
+      onBytes();
       held = held.byteLength === 0 ? value : joined(held, value);
       for (let end = envelopeBytes(held); end <= held.byteLength; end = envelopeBytes(held)) {
         yield { flags: held[0] ?? 0, text: decoder.decode(held.subarray(PREFIX_BYTES, end)) };

@@ -100,8 +100,12 @@ export class EvaluationLink {
   /** Never rejects. */
   async #stream(attempt: Attempt): Promise<void> {
     const { client, request } = this.#parts;
+    // A long message on its way over a slow line is no silence.
+    const onBytes = (): void => {
+      if (this.#isCurrent(attempt)) this.#watch(attempt);
+    };
     try {
-      for await (const message of client.watchEvaluations(request, attempt.abort.signal)) {
+      for await (const message of client.watchEvaluations(request, attempt.abort.signal, onBytes)) {
         if (!this.#isCurrent(attempt)) return;
         attempt.hasSpoken = true;
         this.#watch(attempt);

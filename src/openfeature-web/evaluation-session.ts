@@ -165,7 +165,9 @@ export class EvaluationSession implements LinkListener {
     this.#parts.listener.stale(describe(this.#scope.baseUrl, error));
   }
 
+  /** One timer at a time, whichever was set last. */
   #after(delayMs: number, action: () => void): void {
+    this.#stopTimer?.();
     this.#stopTimer = this.#parts.settings.clock.after(delayMs, action);
   }
 }

@@ -11,6 +11,7 @@ import { messageOf } from "./call-error.js";
 import { ConnectClient } from "./connect-client.js";
 import { type ContextJson, toContextJson } from "./context-json.js";
 import { EvaluationSession, type SessionListener } from "./evaluation-session.js";
+import { textOf } from "./json.js";
 import { type FlagQuestion, failed, resolveAnswer } from "./resolve-answer.js";
 import { ValueCache } from "./value-cache.js";
 import type { WebProviderOptions } from "./web-provider-options.js";
@@ -31,7 +32,7 @@ export class FlagwireWebProvider implements Provider {
   readonly #cache: ValueCache;
   #session: EvaluationSession | undefined;
 
-  /** Throws a `TypeError` for an address that is none, and where there is none and no page. */
+  /** Throws a `TypeError` for an address or a time that is none, and where there is no address and no page. */
   constructor(options: WebProviderOptions = {}) {
     this.#settings = resolveWebOptions(options);
     this.#client = new ConnectClient(this.#settings);
@@ -117,7 +118,7 @@ export class FlagwireWebProvider implements Provider {
     const { values, doubt, context: evaluated } = this.#session ?? {};
     const { environment } = this.#settings;
     // A provider that an older SDK shares between domains is asked for several.
-    if (values === undefined || evaluated?.targetingKey !== (context.targetingKey ?? "")) {
+    if (values === undefined || evaluated?.targetingKey !== textOf(context.targetingKey)) {
       return failed(question.defaultValue, "PROVIDER_NOT_READY", "there are no values for this context yet");
     }
     return resolveAnswer(question, { ...values, environment, doubt });

@@ -26,8 +26,15 @@ interface Page {
 
 const page = globalThis as Page;
 
-/** Throws a `TypeError` for an address that is none. */
+/** Throws a `TypeError` for an address or a time that is none. */
 export function resolveWebOptions(options: WebProviderOptions): WebSettings {
+  const settings = toSettings(options);
+  checkTimes("timeouts", settings.times);
+  checkTimes("backoff", settings.backoff);
+  return settings;
+}
+
+function toSettings(options: WebProviderOptions): WebSettings {
   const { backoff = {}, timeouts = {} } = options;
   return {
     baseUrl: toBaseUrl(options.address),
@@ -67,6 +74,18 @@ function toBaseUrl(address: string | undefined): string {
     // It is none.
   }
   throw new TypeError(`not an address: ${JSON.stringify(given)}. Expected host:port, or an http:// or https:// URL`);
+}
+
+/** A pause that is none would never stop. */
+const PAUSES: ReadonlySet<string> = new Set(["pollIntervalMs", "minMs", "maxMs"]);
+
+function checkTimes(option: string, times: object): void {
+  for (const [name, ms] of Object.entries(times)) {
+    const isTime = typeof ms === "number" && (PAUSES.has(name) ? ms > 0 : ms >= 0);
+    if (isTime) continue;
+    const expected = `a number of milliseconds${PAUSES.has(name) ? ", more than 0" : ""}`;
+    throw new TypeError(`${option}.${name} must be ${expected}, not ${String(ms)}`);
+  }
 }
 
 /** Where it is switched off, a browser throws. */

@@ -16,7 +16,8 @@ export function isSameOutcome(before: Outcome, after: Outcome): boolean {
 }
 
 interface Compared {
-  readonly after: JsonObject;
+  /** Weak, or a stream that stands still would keep all values since the one that it has. */
+  readonly after: WeakRef<JsonObject>;
   readonly isSame: boolean;
 }
 
@@ -26,9 +27,9 @@ const compared = new WeakMap<JsonObject, Compared>();
 function isSameJson(before: JsonValue | undefined, after: JsonValue | undefined): boolean {
   if (!isObject(before) || !isObject(after)) return before === after;
   const known = compared.get(before);
-  if (known?.after === after) return known.isSame;
+  if (known?.after.deref() === after) return known.isSame;
   const isSame = isDeeplySame(before, after);
-  compared.set(before, { after, isSame });
+  compared.set(before, { after: new WeakRef(after), isSame });
   return isSame;
 }
 

@@ -11,7 +11,8 @@ export interface SnapshotSteps {
 }
 
 interface Known {
-  readonly after: Snapshot;
+  /** Weak, or a stream that stands still would keep all snapshots since the one that it has. */
+  readonly after: WeakRef<Snapshot>;
   readonly steps: SnapshotSteps;
 }
 
@@ -21,9 +22,9 @@ const known = new WeakMap<Snapshot, Known>();
 /** From a snapshot of an environment to a later one, or to itself: then only the time is another. */
 export function stepsBetween(before: Snapshot, after: Snapshot): SnapshotSteps {
   const last = known.get(before);
-  if (last?.after === after) return last.steps;
+  if (last?.after.deref() === after) return last.steps;
   const steps = compare(before.flags(), after.flags());
-  known.set(before, { after, steps });
+  known.set(before, { after: new WeakRef(after), steps });
   return steps;
 }
 

@@ -61,6 +61,16 @@ describe("a context", () => {
     expect(text({ list: [1, 2] })).not.toBe(text({ list: [2, 1] }));
   });
 
+  it("may have its targeting key from its class", () => {
+    class User {
+      readonly plan = "pro";
+      get targetingKey(): string {
+        return "ann";
+      }
+    }
+    expect(toContextJson(new User() as never)).toEqual({ targetingKey: "ann", attributes: { plan: "pro" } });
+  });
+
   it("keeps the names that are traps of JavaScript", () => {
     const context = JSON.parse('{"targetingKey":"u","__proto__":{"a":1},"constructor":"c"}');
     expect(JSON.stringify(toContextJson(context))).toBe(

@@ -2,6 +2,7 @@ import { ErrorCode, OpenFeature, ProviderStatus } from "@openfeature/web-sdk";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { Operator } from "../../gen/flagwire/v1/condition_pb.js";
 import { FlagKind, FlagType } from "../../gen/flagwire/v1/flag_pb.js";
+import { toEnvelope } from "../../src/openfeature-web/envelopes.js";
 import { FlagwireWebProvider } from "../../src/openfeature-web/index.js";
 import {
   booleanFlag,
@@ -160,6 +161,11 @@ describe("another context", () => {
     expect(client.getStringDetails("greeting", "?").errorCode).toBe(ErrorCode.PROVIDER_NOT_READY);
   });
 
+  it("with a targeting key that is no text has none", async () => {
+    const { client } = await openReadyPage(server, { targetingKey: 7, plan: "pro" });
+    expect(client.getStringDetails("greeting", "?")).toMatchObject({ value: "pro", reason: "TARGETING_MATCH" });
+  });
+
   it("that follows before the first has its values decides alone", async () => {
     const { client, setContext, seen } = await openReadyPage(server, ann);
     const changes = [setContext(bob), setContext(ann), setContext({ ...bob, plan: "pro" }), setContext(bob)];
@@ -224,6 +230,18 @@ describe("a server that dies", () => {
     await setContext({ ...ann });
     await vi.waitFor(() => expect(seen.filter((event) => event === "stale")).toHaveLength(2));
     expect(client.providerStatus).toBe(ProviderStatus.STALE);
+  });
+
+  it("is told once where the same context is set twice before that", async () => {
+    const clock = new VirtualClock();
+    const { seen, setContext } = await openReadyPage(server, ann, { clock });
+    await server.stop();
+    await vi.waitFor(() => expect(clock.pendingTimers).toBe(2));
+    await clock.advance(50);
+    expect(seen).toEqual(["ready", "stale"]);
+    await Promise.all([setContext({ ...ann }), setContext({ ...ann })]);
+    await clock.advance(50);
+    expect(seen.filter((event) => event === "stale")).toHaveLength(2);
   });
 
   it("and is back soon leaves no trace", async () => {
@@ -368,6 +386,30 @@ describe("streams that do not get through", () => {
     expect(seen).toEqual(["ready", "configuration_changed:greeting"]);
   });
 
+  it("are not those that are slow", async () => {
+    const clock = new VirtualClock();
+    const evaluations = [{ flagKey: "greeting", value: "hello", variant: "v", reason: "STATIC" }];
+    const whole = toEnvelope(JSON.stringify({ update: { full: true, evaluations, revision: "1" } }));
+    let calls = 0;
+    const slow = async (): Promise<Response> => {
+      calls += 1;
+      const headers = { "content-type": "application/connect+json" };
+      const start = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
+        const send = (at: number): void => {
+          controller.enqueue(whole.slice(at, at + 10));
+          if (at + 10 < whole.byteLength) clock.after(2_000, () => send(at + 10));
+        };
+        send(0);
+      };
+      return new Response(new ReadableStream({ start }), { headers });
+    };
+    const page = openPage({ address: server.address, clock, fetch: slow, timeouts: { initTimeoutMs: 60_000 } }, ann);
+    await clock.advance(40_000);
+    expect(await page.started).toBe("ready");
+    expect(page.client.getStringValue("greeting", "?")).toBe("hello");
+    expect(calls).toBe(1);
+  });
+
   it("are tried again after a time", async () => {
     let isBad = true;
     const methods: string[] = [];
@@ -424,6 +466,17 @@ describe("a call", () => {
 
   it.each(["", "http://", "ftp://flags", "two words"])("cannot be made to %j", (address) => {
     expect(() => new FlagwireWebProvider({ address })).toThrow(TypeError);
+  });
+
+  it.each([
+    ["timeouts.pollIntervalMs", { timeouts: { pollIntervalMs: 0 } }],
+    ["timeouts.pollIntervalMs", { timeouts: { pollIntervalMs: Number.NaN } }],
+    ["timeouts.streamRetryMs", { timeouts: { streamRetryMs: -1 } }],
+    ["timeouts.initTimeoutMs", { timeouts: { initTimeoutMs: "5s" as never } }],
+    ["backoff.minMs", { backoff: { minMs: 0 } }],
+    ["backoff.maxMs", { backoff: { maxMs: Number.NaN } }],
+  ])("is not made where %s is no time: %j", (name, options) => {
+    expect(() => new FlagwireWebProvider({ address: "flags:1", ...options })).toThrow(`${name} must be`);
   });
 
   it("needs an address where there is no page", () => {
