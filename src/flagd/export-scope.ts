@@ -87,7 +87,7 @@ export class ExportScope implements Surroundings {
 
   /** An attribute's value. flagd always reads a name as a path, and a number in it as a position in a list. */
   variable(attribute: string, place: Place): JsonValue {
-    const isPlain = attribute.split(".").every((step) => step !== "" && !/^\d+$/.test(step));
+    const isPlain = attribute.split(".").every((step) => step !== "" && step !== "__proto__" && !/^\d+$/.test(step));
     if (isPlain && !attribute.includes("\\") && !/^\$(?:flagd|now)(?:\.|$)/.test(attribute)) return { var: attribute };
     return this.leave(place, `flagd reads the attribute ${quote(attribute)} otherwise`);
   }

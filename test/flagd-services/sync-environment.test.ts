@@ -148,3 +148,33 @@ test("a flag that no client could take is left out, so that the others arrive", 
   environment.follow();
   expect(textsOf(await environment.current())).toEqual(["first"]);
 });
+
+test("who comes when nobody was there does not wait for those before", async () => {
+  const { environment, set } = follow(["x"]);
+  environment.follow();
+  await environment.current();
+  environment.unfollow();
+  // The clock stands still: the pause after the first payload never ends.
+  set("x", "second");
+  environment.follow();
+  await expect.poll(() => textsOf(environment.state)).toEqual(["second"]);
+  environment.unfollow();
+  set("x", "third");
+  expect(textsOf(await environment.current())).toEqual(["third"]);
+});
+
+test("what nobody follows is let go of after a minute, and made again for who asks", async () => {
+  const { environment, clock } = follow(["x"]);
+  environment.follow();
+  await environment.current();
+  environment.unfollow();
+  await clock.advance(59_000);
+  expect(textsOf(environment.state)).toEqual(["first"]);
+  environment.follow();
+  await clock.advance(120_000);
+  expect(textsOf(environment.state)).toEqual(["first"]);
+  environment.unfollow();
+  await clock.advance(60_000);
+  expect(environment.state).toEqual({ kind: "preparing" });
+  expect(textsOf(await environment.current())).toEqual(["first"]);
+});

@@ -198,9 +198,11 @@ describe("rules", () => {
     expect(leftBy(rule(ignoring("CONTAINS", "abcdefg")))).toEqual([
       "f targeting.rules[0].condition.match: flagd cannot ignore case in a part of a text that has more than 64 spellings",
     ]);
-    expect(leftBy(rule(match("roles.0", "EXISTS")))).toEqual([
-      'f targeting.rules[0].condition.match: flagd reads the attribute "roles.0" otherwise',
-    ]);
+    for (const name of ["roles.0", "__proto__", "user.__proto__.id"]) {
+      expect(leftBy(rule(match(name, "EXISTS")))).toEqual([
+        `f targeting.rules[0].condition.match: flagd reads the attribute "${name}" otherwise`,
+      ]);
+    }
     expect(leftBy(rule(match("$now", "LESS", 1500)))).toEqual([
       "f targeting.rules[0].condition.match.values[0]: flagd knows the time to the second only",
     ]);

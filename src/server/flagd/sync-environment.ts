@@ -12,7 +12,7 @@ export type SyncState =
   | SyncPayload
   /** Nobody asked for it before, or for long. */
   | { readonly kind: "preparing" }
-  /** More than can be held in memory for each of some environments. */
+  /** More than should be held in memory for one environment of several. */
   | { readonly kind: "too-large"; readonly sizeBytes: number };
 
 export interface SyncEnvironmentOptions {
@@ -33,6 +33,8 @@ const MAX_PAYLOAD_BYTES = 64 * 1_024 * 1_024;
 const MIN_INTERVAL_MS = 100;
 const INTERVAL_MS_PER_MIB = 100;
 const MIB = 1_024 * 1_024;
+/** How long a payload is kept that nobody follows, in milliseconds: clients that lost their stream are back by then. */
+const KEPT_MS = 60_000;
 
 /**
  * The payload of one environment, kept up to date while somebody follows it.
@@ -54,6 +56,7 @@ export class SyncEnvironment {
   #next = 0;
   #followers = 0;
   #stopTimer: StopTimer | undefined;
+  #stopRelease: StopTimer | undefined;
   readonly #waiting: ((state: SyncState | undefined) => void)[] = [];
 
   constructor(options: SyncEnvironmentOptions) {
@@ -73,6 +76,8 @@ export class SyncEnvironment {
 
   /** Keeps it up to date until it is unfollowed as often. */
   follow(): void {
+    this.#stopRelease?.();
+    if (this.#followers === 0) this.#stopResting();
     // What was made for nobody since may be old.
     if (this.#followers++ === 0 && !this.#isCurrent) this.#state = PREPARING;
     this.#begin();
@@ -80,10 +85,13 @@ export class SyncEnvironment {
 
   unfollow(): void {
     this.#followers--;
+    this.#releaseLater();
   }
 
   /** The state as of now or later; undefined if the environment is gone. */
   current(): Promise<SyncState | undefined> {
+    if (this.#followers === 0) this.#stopResting();
+    this.#releaseLater();
     if (this.#isCurrent) return Promise.resolve(this.#state);
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
@@ -100,6 +108,7 @@ export class SyncEnvironment {
   /** The environment, or the server, comes to its end. */
   close(): void {
     this.#stopTimer?.();
+    this.#stopRelease?.();
     this.#snapshot = undefined;
     this.#target = undefined;
     this.#flags = [];
@@ -161,6 +170,25 @@ export class SyncEnvironment {
     this.#stopTimer = this.#options.clock.after(intervalMs, () => {
       this.#phase = "idle";
       this.#begin();
+    });
+  }
+
+  /** Whoever follows has had a payload just now; who comes first has had none. */
+  #stopResting(): void {
+    if (this.#phase !== "resting") return;
+    this.#stopTimer?.();
+    this.#phase = "idle";
+  }
+
+  /** Lets go of what nobody follows: a payload may be large, and holds a whole snapshot. */
+  #releaseLater(): void {
+    if (this.#followers > 0 || this.#state === undefined) return;
+    this.#stopRelease?.();
+    this.#stopRelease = this.#options.clock.after(KEPT_MS, () => {
+      if (this.#followers > 0 || this.#state === undefined || this.#phase === "translating") return;
+      this.#snapshot = undefined;
+      this.#flags = [];
+      this.#state = PREPARING;
     });
   }
 

@@ -47,6 +47,12 @@ export class SyncPayload implements Encoded<SyncFlagsResponse> {
   /** The same file as the answer of FetchAllFlags: the two are alike on the wire. */
   get fetched(): Encoded<FetchAllFlagsResponse> {
     const { frame, bytes } = this;
-    return { frame, bytes, message: fromBinary(FetchAllFlagsResponseSchema, bytes) };
+    return {
+      frame,
+      bytes,
+      get message() {
+        return fromBinary(FetchAllFlagsResponseSchema, bytes);
+      },
+    };
   }
 }
