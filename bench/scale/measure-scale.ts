@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import type { JsonObject } from "@bufbuild/protobuf";
 import { FlagFileSchema } from "../../gen/flagwire/v1/history_pb.js";
-import { expandEnumNames, type FileProblem } from "../../src/cli/files/expand-enum-names.js";
+import { expandEnumNames, type JsonProblem } from "../../src/base/index.js";
 import { toMeasure, toRatio } from "../report/measure.js";
 import type { Cell, Section } from "../report/section.js";
 import { startProcess, stopProcess } from "../support/processes.js";
@@ -42,7 +42,7 @@ async function sample(key: string, { few, many, toFile }: ScaleCase, directory: 
 
 /** As `flagwire export` writes it: a bootstrap takes no short names. Throws for a file that is none. */
 function toText(file: JsonObject): string {
-  const problems: FileProblem[] = [];
+  const problems: JsonProblem[] = [];
   const expanded = expandEnumNames(FlagFileSchema, file, "", problems);
   if (problems.length > 0) throw new Error(`${problems[0]?.place}: ${problems[0]?.description}`);
   return JSON.stringify(expanded);

@@ -1,9 +1,9 @@
 import type { Readable } from "node:stream";
 import type { JsonObject, MessageInitShape } from "@bufbuild/protobuf";
 import type { ContextSchema } from "../../gen/flagwire/v1/evaluation_service_pb.js";
+import { isJsonObject } from "../base/index.js";
 import { usageFailure } from "./failure.js";
 import { readInput } from "./read-input.js";
-import { isJsonObject } from "./response-document.js";
 
 const example = `'{"targetingKey":"user-1","country":"NO"}'`;
 

@@ -1,6 +1,6 @@
 import type { JsonValue } from "@bufbuild/protobuf";
+import { isJsonObject } from "../base/index.js";
 import { usageFailure } from "./failure.js";
-import { isJsonObject } from "./response-document.js";
 
 export type TypeName = "boolean" | "string" | "number" | "object";
 

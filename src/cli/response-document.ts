@@ -7,6 +7,7 @@ import {
   toJson,
 } from "@bufbuild/protobuf";
 import { StructSchema, TimestampSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
+import { isJsonObject } from "../base/index.js";
 
 const registry = createRegistry(StructSchema, ValueSchema, TimestampSchema);
 
@@ -14,10 +15,6 @@ const registry = createRegistry(StructSchema, ValueSchema, TimestampSchema);
 export function toDocument<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): JsonObject {
   const json = toJson(schema, message, { registry, alwaysEmitImplicit: true });
   return isJsonObject(json) ? json : {};
-}
-
-export function isJsonObject(json: unknown): json is JsonObject {
-  return typeof json === "object" && json !== null && !Array.isArray(json);
 }
 
 /** A `google.protobuf.Value` as the JSON that it stands for. */

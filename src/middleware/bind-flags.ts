@@ -1,5 +1,6 @@
 import type { Context } from "../client/index.js";
 import { createRequestFlags, type FlagSource, type RequestFlags } from "./request-flags.js";
+import { createWarnOnce } from "./warn-once.js";
 
 /** Where the flags of requests come from, and whom they are evaluated for. */
 export interface RequestFlagsOptions<R> {
@@ -51,16 +52,9 @@ function checked(context: unknown): Context {
 
 /** A listener that throws must not break the request that it is told of. */
 function createReport<R>(onError: RequestFlagsOptions<R>["onError"]): (error: unknown, request: R) => void {
-  let isWarned = false;
-  const warn = (error: unknown): void => {
-    if (isWarned) return;
-    isWarned = true;
-    const message = error instanceof Error ? error.message : String(error);
-    process.emitWarning(
-      `a request is without its context: ${message}. Further ones are not told; see onError.`,
-      "Flagwire",
-    );
-  };
+  const warn = createWarnOnce(
+    (reason) => `a request is without its context: ${reason}. Further ones are not told; see onError.`,
+  );
   return (error, request) => {
     try {
       (onError ?? warn)(error, request);

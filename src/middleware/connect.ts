@@ -1,3 +1,4 @@
+import type { DescService } from "@bufbuild/protobuf";
 import {
   Code,
   ConnectError,
@@ -11,8 +12,16 @@ import {
 } from "@connectrpc/connect";
 import { type ActiveFlagsHeader, activeFlagsName, listActiveFlags } from "./active-flags.js";
 import { createBinding, type RequestFlagsOptions } from "./bind-flags.js";
-import { compileMethodRules, denialOf, type RequiredFlag, type RequiredFlags } from "./method-rules.js";
+import type { FlagRule } from "./flag-rule.js";
+import {
+  compileMethodRules,
+  denialOf,
+  problemOfService,
+  type RequiredFlag,
+  type RequiredFlags,
+} from "./method-rules.js";
 import type { FlagSource, RequestFlags } from "./request-flags.js";
+import { createWarnOnce } from "./warn-once.js";
 
 export type { FlagSource, RequestFlags, RequiredFlag, RequiredFlags };
 
@@ -40,14 +49,17 @@ export function flagsOf({ values }: { readonly values: ContextValues }): Request
 /**
  * An interceptor for the `interceptors` of Connect's adapters. It gives each call its flags, at the revision of its beginning,
  * and ends the calls whose method requires a flag that does not let them through. Throws a TypeError for options that cannot
- * be meant.
+ * be meant. A service of whose methods `requireFlags` names one that it does not have answers every call with Internal: which
+ * one was meant is not known, and it would be open.
  */
 export function flagwireInterceptor(options: FlagwireInterceptorOptions): Interceptor {
   const bind = createBinding(options);
   const rules = compileMethodRules(options.requireFlags);
+  const check = createServiceCheck(rules);
   const headerName = activeFlagsName(options.header);
   const { otherwise } = options;
   return (next) => async (call) => {
+    check(call.service);
     const method = `/${call.service.typeName}/${call.method.name}`;
     const flags = bind(call);
     call.contextValues.set(FLAGS, flags);
@@ -56,6 +68,24 @@ export function flagwireInterceptor(options: FlagwireInterceptorOptions): Interc
     }
     const response = await next(call);
     return headerName === undefined ? response : withActiveFlags(response, headerName, flags);
+  };
+}
+
+/** Throws a TypeError for services that the rules do not fit. An interceptor sees a service with its first call, not before. */
+function createServiceCheck(rules: ReadonlyMap<string, FlagRule>): (service: DescService) => void {
+  const problems = new WeakMap<DescService, string | false>();
+  // Connect keeps an error's text from the caller, and nobody else hears of it.
+  const warn = createWarnOnce((reason) => `a service is shut: ${reason}. Further ones are not told.`);
+  return (service) => {
+    let problem = problems.get(service);
+    if (problem === undefined) {
+      const methods = service.methods.map(({ name }) => name);
+      problem = problemOfService(rules, service.typeName, methods) ?? false;
+      problems.set(service, problem);
+    }
+    if (problem === false) return;
+    warn(problem);
+    throw new TypeError(problem);
   };
 }
 

@@ -1,5 +1,6 @@
+import type { IncomingHttpHeaders } from "node:http2";
 import {
-  type Metadata,
+  Metadata,
   ServerInterceptingCall,
   type ServerInterceptingCallInterface,
   type ServerInterceptor,
@@ -10,6 +11,7 @@ import { type ActiveFlagsHeader, activeFlagsName, listActiveFlags } from "./acti
 import { createBinding, type RequestFlagsOptions } from "./bind-flags.js";
 import { compileMethodRules, denialOf, type RequiredFlag, type RequiredFlags } from "./method-rules.js";
 import type { FlagSource, RequestFlags } from "./request-flags.js";
+import { createWarnOnce } from "./warn-once.js";
 
 export type { FlagSource, RequestFlags, RequiredFlag, RequiredFlags };
 
@@ -25,7 +27,10 @@ export interface GrpcCall {
 export interface FlagwireInterceptorOptions extends RequestFlagsOptions<GrpcCall> {
   /** The flags that methods require. Default none. */
   readonly requireFlags?: RequiredFlags;
-  /** The status of a call that is not let through. Default PERMISSION_DENIED. OK is taken for that too. */
+  /**
+   * The status of a call that is not let through, at once. Default PERMISSION_DENIED. OK is taken for that too; one that throws,
+   * or returns no status, ends the call with INTERNAL.
+   */
   readonly otherwise?: (call: GrpcCall, flags: RequestFlags) => Partial<StatusObject>;
   /** Lists the active flags of those that were asked until the initial metadata are sent; `true` in `flagwire-flags`. Default off. */
   readonly header?: ActiveFlagsHeader;
@@ -43,29 +48,31 @@ export function flagsOf({ metadata }: { readonly metadata: object }): RequestFla
 
 /**
  * An interceptor for `new Server({ interceptors: [...] })` of grpc-js. It gives each call its flags, at the revision of its
- * beginning, and ends the calls whose method requires a flag that does not let them through. Throws a TypeError for options
- * that cannot be meant.
+ * beginning, and ends the calls whose method requires a flag that does not let them through. A call whose handler throws ends
+ * with INTERNAL. Throws a TypeError for options that cannot be meant.
  */
 export function flagwireInterceptor(options: FlagwireInterceptorOptions): ServerInterceptor {
   const bind = createBinding(options);
   const rules = compileMethodRules(options.requireFlags);
   const headerName = metadataName(options.header);
   const deny = options.otherwise ?? (() => ({}));
+  const warn = createWarnOnce((reason) => `a call ended with INTERNAL: ${reason}. Further ones are not told.`);
   return ({ path: method }, call) => {
     let flags: RequestFlags | undefined;
     return new ServerInterceptingCall(call, {
       start(next) {
         next({
           onReceiveMetadata(metadata, receive) {
-            let denial: Denial | undefined;
+            let denial: Ending | undefined;
             try {
               const asked: GrpcCall = { method, metadata, call };
               flags = bind(asked);
               flagsByMetadata.set(metadata, flags);
               if (!(rules.get(method)?.(flags) ?? true)) denial = toDenial(deny, asked, flags);
             } catch (error) {
-              // As a handler that throws: what leaves an interceptor ends the process, and nobody answers the call.
-              denial = { code: status.UNKNOWN, details: `the flags threw: ${String(error)}` };
+              // What leaves an interceptor ends the process, and nobody answers the call.
+              denial = INTERNAL;
+              warn(error);
             }
             if (denial === undefined) receive(metadata);
             else call.sendStatus(denial);
@@ -80,26 +87,50 @@ export function flagwireInterceptor(options: FlagwireInterceptorOptions): Server
         listing.set(headerName, list);
         next(listing);
       },
+      sendStatus(ending, next) {
+        next(isOfThrown(ending) ? INTERNAL : ending);
+      },
     });
   };
 }
 
-/** A denial that fails, or calls itself OK, must not let anybody through. */
+/** A denial that calls itself OK must not let anybody through. Throws for one that grpc-js would throw for while it sends it. */
 function toDenial(
   deny: (call: GrpcCall, flags: RequestFlags) => Partial<StatusObject>,
   call: GrpcCall,
   flags: RequestFlags,
-): Denial {
-  const denial: Denial = { code: status.PERMISSION_DENIED, details: denialOf(call.method) };
-  try {
-    const { code, details, metadata } = deny(call, flags);
-    return { code: code || denial.code, details: details ?? denial.details, metadata: metadata ?? null };
-  } catch {
-    return denial;
+): Ending {
+  const denial: unknown = deny(call, flags);
+  if (typeof denial !== "object" || denial === null) throw new TypeError("otherwise must return a status");
+  if ("then" in denial && typeof denial.then === "function") {
+    // Nobody else looks at how it ends.
+    Promise.resolve(denial).catch(() => {});
+    throw new TypeError("otherwise must return a status at once, and returns a promise");
   }
+  const { code, details = denialOf(call.method), metadata }: Partial<StatusObject> = denial;
+  if (code !== undefined && typeof status[code] !== "string") {
+    throw new TypeError(`otherwise must return a code of gRPC's, and returns ${JSON.stringify(code)}`);
+  }
+  if (typeof details !== "string") throw new TypeError("otherwise must return details that are text");
+  return {
+    code: code || status.PERMISSION_DENIED,
+    // Halves of characters cannot be sent.
+    details: details.replace(/\p{Surrogate}/gu, "\u{fffd}"),
+    // Of the program's own grpc-js, which may be another copy than ours; what is none throws here.
+    metadata: metadata ? Metadata.fromHttp2Headers(metadata.toHttp2Headers() as IncomingHttpHeaders) : null,
+  };
 }
 
-type Denial = Parameters<ServerInterceptingCallInterface["sendStatus"]>[0];
+/** Whether grpc-js made a status of what a handler threw: interceptors see no more of it. */
+function isOfThrown({ code, details, metadata }: Ending): boolean {
+  if (code !== status.UNKNOWN || metadata) return false;
+  return details === "Unknown error" || details?.startsWith("Server method handler threw error ") === true;
+}
+
+const INTERNAL = { code: status.INTERNAL, details: "internal error" } as const;
+
+/** How a call ends. Anything may be left out. */
+type Ending = Parameters<ServerInterceptingCallInterface["sendStatus"]>[0];
 
 function metadataName(header: ActiveFlagsHeader | undefined): string | undefined {
   const name = activeFlagsName(header)?.toLowerCase();

@@ -18,6 +18,19 @@ export function compileMethodRules(required: RequiredFlags = {}): ReadonlyMap<st
   return rules;
 }
 
+/** What is wrong with the rules for a service, of whose methods they name some that it does not have; undefined if nothing is. */
+export function problemOfService(
+  rules: ReadonlyMap<string, FlagRule>,
+  service: string,
+  methods: readonly string[],
+): string | undefined {
+  const prefix = `/${service}/`;
+  const named = [...rules.keys()].filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+  const unknown = named.filter((name) => !methods.includes(name));
+  if (unknown.length === 0) return undefined;
+  return `requireFlags: ${service} has no method ${unknown.join(", ")}; it has ${methods.join(", ")}`;
+}
+
 /** What a caller is told who may not call a method. It names no flag: flags are nobody's business outside. */
 export function denialOf(method: string): string {
   return `${method} is not available to this caller`;

@@ -1,3 +1,4 @@
+import { Code, ConnectError } from "@connectrpc/connect";
 import type { SnapshotSource } from "../client/index.js";
 import { flagTypeName } from "../engine/index.js";
 import type { Question } from "./asked-flags.js";
@@ -48,6 +49,11 @@ export function noFlag(key: string, known: readonly string[]): string {
   const named = known.slice(0, MAX_NAMED).join(", ");
   const more = known.length > MAX_NAMED ? ` and ${known.length - MAX_NAMED} more` : "";
   return `there is no flag ${JSON.stringify(key)}; there ${known.length === 0 ? "are none" : `are ${named}${more}`}`;
+}
+
+/** As a server's own: code that removes flags meets the same error with either. */
+export function flagNotFound(key: string): ConnectError {
+  return new ConnectError(`there is no flag ${JSON.stringify(key)}`, Code.NotFound);
 }
 
 const MAX_NAMED = 20;

@@ -5,7 +5,7 @@ import type { TestFlags } from "./test-flags.js";
 
 /** Options of flags in memory. */
 export interface TestFlagsOptions {
-  /** Which environment's settings of a flag file count. Default `production`. */
+  /** Which environment's settings of a flag file count: one that it names, or, by default, `production`. */
   readonly environment?: string;
   /**
    * Whether an evaluation throws where the flag does not exist or is of another type than is asked for. Default false: it
@@ -18,7 +18,7 @@ export interface TestFlagsOptions {
 
 /**
  * Flags in memory, for tests: what is given at first, which may be changed at any time. Throws a `TypeError` for what is no
- * flag, for a file that is none, and for malformed flags, which no server would take.
+ * flag, for a file that is none or does not name the environment, and for malformed flags, which no server would take.
  */
 export function createTestFlags(source: TestFlagsSource = {}, options: TestFlagsOptions = {}): TestFlags {
   const { environment = "production", strict = false, clock = systemClock } = options;

@@ -18,7 +18,7 @@ import {
 } from "../client/index.js";
 import { emptySnapshot, fromValue } from "../engine/index.js";
 import { AskedFlags, type Question } from "./asked-flags.js";
-import { AskedKeys, noFlag } from "./asked-keys.js";
+import { AskedKeys, flagNotFound, noFlag } from "./asked-keys.js";
 import { flagOf, isSameFlags, redefined, type SetOptions, serving } from "./flag-state.js";
 import { isCompute, Overrides } from "./overrides.js";
 import { PinnedTestFlags } from "./pinned-test-flags.js";
@@ -156,6 +156,7 @@ export class MemoryFlags extends AskedFlags implements TestFlags {
   }
 
   remove(key: string): number {
+    if (!this.#definitions.has(key)) throw flagNotFound(key);
     this.#overrides.removeAll(key);
     const left = new Map(this.#definitions);
     left.delete(key);

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
-import type { JsonValue } from "@bufbuild/protobuf";
+import { fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { FlagFileSchema } from "../../gen/flagwire/v1/history_pb.js";
 import type { FlagState, WatchItem } from "../../gen/flagwire/v1/watch_pb.js";
+import { expandEnumNames, type JsonProblem } from "../base/index.js";
 import { bootstrapSnapshot } from "../client/index.js";
 import type { Snapshot } from "../engine/index.js";
 import { flagOf, newFlag } from "./flag-state.js";
-import { withFullEnumNames } from "./full-enum-names.js";
 import type { TestValue, VariantValues } from "./test-value.js";
 
 /** Flags by key: the value that each serves, or its variants. */
@@ -41,7 +41,9 @@ export function readDefinitions(source: TestFlagsSource, environment: string): D
   }
   let snapshot: Snapshot;
   try {
-    snapshot = bootstrapSnapshot(fullFlagFile(parsed), environment);
+    const file = fullFlagFile(parsed);
+    refuseUnknownEnvironment(file, environment);
+    snapshot = bootstrapSnapshot(file, environment);
   } catch (error) {
     throw new TypeError(`${named}: ${(error as Error).message}`, { cause: error });
   }
@@ -57,9 +59,12 @@ export function isFlagFile(source: unknown): source is FlagFileJson {
   return typeof source === "object" && source !== null && "flags" in source && Array.isArray(source.flags);
 }
 
-/** A flag file's JSON with all that may be written short written out. */
+/** A flag file's JSON with all that may be written short written out. Throws a `TypeError` that names what there is not. */
 export function fullFlagFile(file: FlagFileJson): JsonValue {
-  return withFullEnumNames(FlagFileSchema, file as unknown as JsonValue);
+  const problems: JsonProblem[] = [];
+  const full = expandEnumNames(FlagFileSchema, file as unknown as JsonValue, "", problems);
+  if (problems.length === 0) return full;
+  throw new TypeError(problems.map(({ place, description }) => `${place}: ${description}`).join("; "));
 }
 
 /** Parses a JSON file. Throws a `TypeError` where it is none. */
@@ -83,6 +88,20 @@ function fromValues(values: TestValues): Definitions {
   return { flags: new Map(Object.entries(values).map(([key, value]) => [key, newFlag(key, value)])), segments: [] };
 }
 
+/** On a server too `production` is always there, and others are if something names them. */
+function refuseUnknownEnvironment(json: JsonValue, environment: string): void {
+  if (environment === PRODUCTION) return;
+  const { environments, targetings, segments, segmentKeys } = fromJson(FlagFileSchema, json);
+  const settings = [...targetings, ...segments, ...segmentKeys].filter((part) => part.environment !== "");
+  const known = new Set([
+    PRODUCTION,
+    ...environments.map(({ name }) => name),
+    ...settings.map((part) => part.environment),
+  ]);
+  if (known.has(environment)) return;
+  throw new TypeError(`there is no environment ${JSON.stringify(environment)}; there are ${[...known].join(", ")}`);
+}
+
 /** A server would refuse them. */
 function refuseMalformed(snapshot: Snapshot): void {
   const found = snapshot
@@ -90,3 +109,5 @@ function refuseMalformed(snapshot: Snapshot): void {
     .flatMap(({ key, problems }) => problems.map(({ field, description }) => `${key}: ${field} ${description}`));
   if (found.length > 0) throw new TypeError(`malformed flags: ${found.join("; ")}`);
 }
+
+const PRODUCTION = "production";

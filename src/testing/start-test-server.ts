@@ -67,6 +67,8 @@ class LocalServer implements TestServer {
   #port: number;
   #running: Running | undefined;
   #closing: Promise<void> | undefined;
+  /** Settles when all that was asked for so far is done: stopping and starting take turns. */
+  #done: Promise<void> = Promise.resolve();
 
   constructor(open: OpenServer, store: Store, port: number) {
     this.#open = open;
@@ -138,31 +140,45 @@ class LocalServer implements TestServer {
     }
   }
 
-  async stop(deadlineMs: number = DRAIN_DEADLINE_MS): Promise<void> {
+  stop(deadlineMs: number = DRAIN_DEADLINE_MS): Promise<void> {
+    return this.#inTurn(() => this.#stop(deadlineMs));
+  }
+
+  async restart(): Promise<void> {
+    if (this.#closing !== undefined) throw new Error("the test server is closed");
+    await this.#inTurn(() => this.#restart());
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#inTurn(() => this.#stop(DRAIN_DEADLINE_MS).finally(() => this.#store.close()));
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #inTurn(action: () => Promise<void>): Promise<void> {
+    const ended = this.#done.then(action);
+    this.#done = ended.catch(() => {});
+    return ended;
+  }
+
+  async #stop(deadlineMs: number): Promise<void> {
     const running = this.#running;
     this.#running = undefined;
     running?.connection.abort();
     await running?.server.stop(deadlineMs);
   }
 
-  async restart(): Promise<void> {
-    if (this.#closing !== undefined) throw new Error("the test server is closed");
-    await this.stop();
+  async #restart(): Promise<void> {
+    await this.#stop(DRAIN_DEADLINE_MS);
     const server = await this.#open(this.#store, this.#port);
     this.#port = server.address.port;
     const baseUrl = `http://${this.address}`;
     const connection = new Http2SessionManager(baseUrl);
     const admin = createClient(AdminService, createGrpcTransport({ baseUrl, sessionManager: connection }));
     this.#running = { server, connection, admin };
-  }
-
-  close(): Promise<void> {
-    this.#closing ??= this.stop().finally(() => this.#store.close());
-    return this.#closing;
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
   }
 
   async #environments(): Promise<string[]> {

@@ -31,7 +31,7 @@ export interface TestFlags extends Mirror {
    * meant, and for what is no value.
    */
   set(key: string, value: TestValue | VariantName | VariantValues, options?: SetOptions): number;
-  /** Deletes a flag, and ends its overrides. Returns the revision. */
+  /** Deletes a flag, and ends its overrides. Returns the revision. Throws a server's NOT_FOUND for a flag that there is not. */
   remove(key: string): number;
   /**
    * Makes a flag serve a value or variant, or what a function says of the context, whatever its rules say; the reason is

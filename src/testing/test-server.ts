@@ -40,7 +40,7 @@ export interface TestServer extends AsyncDisposable {
     value: TestValue | VariantName | VariantValues,
     options?: SetOptions & InEnvironment,
   ): Promise<number>;
-  /** Deletes a flag. Resolves with the revision. */
+  /** Deletes a flag. Resolves with the revision; rejects with NOT_FOUND for a flag that there is not. */
   remove(key: string): Promise<number>;
   /** Takes a flag file over. Resolves with the revision. */
   apply(file: FlagFileJson | string, options?: InEnvironment): Promise<number>;
@@ -53,7 +53,7 @@ export interface TestServer extends AsyncDisposable {
    * `restart`.
    */
   stop(deadlineMs?: number): Promise<void>;
-  /** Comes back at the same port with the same flags; stops first where it runs. */
+  /** Comes back at the same port with the same flags; stops first where it runs. Calls at the same time take turns. */
   restart(): Promise<void>;
   /** Stops for good, and forgets the flags. */
   close(): Promise<void>;

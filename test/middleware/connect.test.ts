@@ -204,6 +204,34 @@ it("a denial is the error that you make of it", async () => {
   });
 });
 
+it.each(kinds)(
+  "a rule for a method that its service does not have shuts the service, for calls of the kind %s",
+  async (kind) => {
+    const warnings: string[] = [];
+    const listen = ({ name, message }: Error): unknown => name === "Flagwire" && warnings.push(message);
+    process.on("warning", listen);
+    const service = paths[kind].slice(0, paths[kind].lastIndexOf("/"));
+    let calls = 0;
+    const requireFlags = { [`${service}/Getflag`]: "open", [paths[kind]]: "open" };
+    const ask = await serve(() => [++calls], { requireFlags });
+    for (const protocol of ["grpc", "connect"] as const) {
+      await expect(ask(kind, "pro", protocol)).rejects.toMatchObject({
+        code: Code.Internal,
+        rawMessage: "internal error",
+      });
+    }
+    process.off("warning", listen);
+    expect(calls).toBe(0);
+    const name = service.slice(1);
+    expect(warnings).toEqual([expect.stringContaining(`requireFlags: ${name} has no method Getflag; it has `)]);
+  },
+);
+
+it("a rule for a method of another service leaves a service open", async () => {
+  const ask = await serve(() => ["in"], { requireFlags: { "/grpc.reflection.v1.ServerReflection/Nope": "open" } });
+  expect((await ask("unary")).answer).toEqual(["in"]);
+});
+
 it("a handler without the interceptor is told", async () => {
   const values = { get: () => undefined } as unknown as HandlerContext["values"];
   expect(() => flagsOf({ values })).toThrow("the handlers need flagwireInterceptor");

@@ -9,8 +9,10 @@ import {
   Metadata,
   Server,
   ServerCredentials,
+  type ServerInterceptor,
   type ServiceError,
   status,
+  type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type FlagwireInterceptorOptions, flagsOf, flagwireInterceptor } from "../../src/middleware/grpc.js";
@@ -92,8 +94,16 @@ async function serve(
     context: ({ metadata }) => ({ plan: metadata.get("plan")[0] }),
     ...options,
   });
+  return start(interceptor, handlersOf(respond));
+}
+
+/** Serves with an interceptor, and calls. */
+async function start(
+  interceptor: ServerInterceptor,
+  handlers: UntypedServiceImplementation,
+): Promise<(kind: Kind, plan?: string) => Promise<Called>> {
   const server = new Server({ interceptors: [interceptor] });
-  server.addService(definition, handlersOf(respond));
+  server.addService(definition, handlers);
   const port = await new Promise<number>((resolve, reject) => {
     const bound = (error: Error | null, bound: number): void => (error ? reject(error) : resolve(bound));
     server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), bound);
@@ -227,21 +237,93 @@ it("a denial is what you make of it, and one in any case", async () => {
   expect((await ask("unary")).error).toMatchObject({ code: status.FAILED_PRECONDITION, details });
   const lenient = await serve(() => ["in"], { requireFlags, otherwise: () => ({ code: status.OK }) });
   expect((await lenient("unary")).error?.code).toBe(status.PERMISSION_DENIED);
-  const broken = await serve(() => ["in"], {
-    requireFlags,
-    otherwise: (): never => {
-      throw new Error("again");
-    },
+  const silent = await serve(() => ["in"], { requireFlags, otherwise: () => ({}) });
+  expect((await silent("unary")).error?.code).toBe(status.PERMISSION_DENIED);
+});
+
+it("a denial whose details have half a character is sent with a mark for it", async () => {
+  const requireFlags = { "/shop.Shop/unary": "pro" };
+  const ask = await serve(() => ["in"], { requireFlags, otherwise: () => ({ details: "for \ud800 only" }) });
+  expect((await ask("unary")).error).toMatchObject({ code: status.PERMISSION_DENIED, details: "for \ufffd only" });
+});
+
+it("a denial may have metadata, of any copy of grpc-js", async () => {
+  const metadata = new Metadata();
+  metadata.set("plan", "pro");
+  metadata.set("token-bin", Buffer.from([1, 2]));
+  const foreign = { toHttp2Headers: () => metadata.toHttp2Headers() } as Metadata;
+  for (const given of [metadata, foreign]) {
+    const requireFlags = { "/shop.Shop/unary": "pro" };
+    const ask = await serve(() => ["in"], { requireFlags, otherwise: () => ({ metadata: given }) });
+    const { error } = await ask("unary");
+    expect(error?.code).toBe(status.PERMISSION_DENIED);
+    expect([error?.metadata.get("plan"), error?.metadata.get("token-bin")]).toEqual([["pro"], [Buffer.from([1, 2])]]);
+  }
+});
+
+describe.each(kinds)("a denial of a call of the kind %s", (kind) => {
+  it.each<[string, () => unknown]>([
+    [
+      "that throws",
+      () => {
+        throw new Error("my secret");
+      },
+    ],
+    ["that is nothing", () => undefined],
+    ["that is a promise", () => Promise.reject(new Error("my secret"))],
+    ["with metadata that are none", () => ({ metadata: { secret: "my secret" } })],
+    ["with metadata that throw", () => ({ metadata: { clone: () => ({}) } })],
+    ["with a code that there is not", () => ({ code: 99 })],
+    ["with a code by its name", () => ({ code: "NOT_FOUND" })],
+    ["with details that are no text", () => ({ details: {} })],
+  ])("%s is INTERNAL, and says no more", async (_, otherwise) => {
+    let calls = 0;
+    const ask = await serve(() => [++calls], {
+      requireFlags: { [pathOf(kind)]: "pro" },
+      otherwise: otherwise as NonNullable<FlagwireInterceptorOptions["otherwise"]>,
+    });
+    expect((await ask(kind)).error).toMatchObject({ code: status.INTERNAL, details: "internal error" });
+    expect((await ask(kind, "pro")).answer).toEqual([1]);
   });
-  expect((await broken("unary")).error?.code).toBe(status.PERMISSION_DENIED);
+
+  it("that throws is told once, by a warning of the process", async () => {
+    const warnings: string[] = [];
+    const listen = ({ name, message }: Error): unknown => name === "Flagwire" && warnings.push(message);
+    process.on("warning", listen);
+    const otherwise = (): never => {
+      throw new Error("my secret");
+    };
+    const ask = await serve(() => ["in"], { requireFlags: { [pathOf(kind)]: "pro" }, otherwise });
+    await ask(kind);
+    await ask(kind);
+    process.off("warning", listen);
+    expect(warnings).toEqual(["a call ended with INTERNAL: my secret. Further ones are not told."]);
+  });
+});
+
+describe.each(kinds)("a handler of the kind %s", (kind) => {
+  it("that throws ends the call with INTERNAL, and says no more", async () => {
+    const interceptor = flagwireInterceptor({ flags: service.mirror });
+    const fail = (): never => {
+      throw new Error("my secret");
+    };
+    const ask = await start(interceptor, Object.fromEntries(kinds.map((one) => [one, fail])));
+    expect((await ask(kind)).error).toMatchObject({ code: status.INTERNAL, details: "internal error" });
+  });
+});
+
+it("an error of the code UNKNOWN that a handler answers stays as it is", async () => {
+  const interceptor = flagwireInterceptor({ flags: service.mirror });
+  const unary: handleUnaryCall<unknown, Answer> = (_call, done) => done({ code: status.UNKNOWN, details: "who knows" });
+  const ask = await start(interceptor, { ...handlersOf(() => []), unary });
+  expect((await ask("unary")).error).toMatchObject({ code: status.UNKNOWN, details: "who knows" });
 });
 
 it("flags that throw, as those of tests may, end the call and not the server", async () => {
   const flags = createTestFlags({ open: true }, { strict: true });
   const requireFlags = { "/shop.Shop/unary": { key: "opne", whenUnknown: "allow" as const } };
   const ask = await serve((own) => [own.boolean("open", false)], { flags, requireFlags });
-  const { code, details } = (await ask("unary")).error ?? {};
-  expect([code, details]).toEqual([status.UNKNOWN, expect.stringContaining('there is no flag "opne"')]);
+  expect((await ask("unary")).error).toMatchObject({ code: status.INTERNAL, details: "internal error" });
   expect((await ask("bidi")).answer).toEqual([true]);
 });
 

@@ -121,6 +121,7 @@ describe("a context that cannot be built", () => {
     ["returns nothing", () => undefined as unknown as Context, /must be an object, and is undefined/],
     ["returns null", () => null as unknown as Context, /must be an object, and is null/],
     ["is a promise", () => Promise.reject(new Error("late")) as unknown as Context, /is a promise/],
+    // biome-ignore lint/suspicious/noThenProperty: what only looks like a promise is what this is about.
     ["is like a promise", () => ({ then: () => {} }) as unknown as Context, /is a promise/],
   ];
 

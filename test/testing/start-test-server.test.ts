@@ -1,9 +1,10 @@
 import { createServer } from "node:net";
+import { Code, type ConnectError } from "@connectrpc/connect";
 import { FlagdProvider } from "@openfeature/flagd-provider";
 import { OpenFeature } from "@openfeature/server-sdk";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Mirror, openMirror } from "../../src/client/index.js";
-import { startTestServer, type TestServer, variant, variants } from "../../src/testing/index.js";
+import { createTestFlags, startTestServer, type TestServer, variant, variants } from "../../src/testing/index.js";
 
 const RECONNECT = { backoff: { minMs: 10, maxMs: 50 } };
 
@@ -91,6 +92,17 @@ describe("a test server", () => {
     expect(mirror.string("short-lived", "")).toBe("text now");
   });
 
+  it("refuses to remove a flag that there is not, as flags in memory do", async () => {
+    const flags = createTestFlags({ a: true });
+    const error: unknown = await server.remove('no "such"').catch((refusal) => refusal);
+    expect(error).toMatchObject({ code: Code.NotFound, message: '[not_found] there is no flag "no \\"such\\""' });
+    const { code, message } = error as ConnectError;
+    expect(() => flags.remove('no "such"')).toThrow(expect.objectContaining({ name: "ConnectError", code, message }));
+    flags.remove("a");
+    expect(() => flags.remove("a")).toThrow('there is no flag "a"');
+    expect(flags.revision).toBe(2);
+  });
+
   it("takes a flag file over, with enum values by their short names", async () => {
     const flag = { key: "by-plan", type: "boolean", kind: "operational", variants: { on: true, off: false } };
     const condition = { match: { attribute: "plan", operator: "in", values: ["pro"] } };
@@ -98,7 +110,9 @@ describe("a test server", () => {
     const targetings = [{ flagKey: "by-plan", enabled: true, rules, default: { variant: "off" } }];
     await mirror.waitFor(await server.apply({ flags: [flag], targetings }));
     expect(mirror.details("by-plan", false, { plan: "pro" })).toMatchObject({ value: true, ruleId: "pro" });
-    await expect(server.apply({ flags: [{ ...flag, type: "bool" }] })).rejects.toThrow(/FlagType/);
+    await expect(server.apply({ flags: [{ ...flag, type: "bool" }] })).rejects.toThrow(
+      'the flag file: flags[0].type: "bool" is none of boolean, string, number, object',
+    );
     await expect(server.apply({} as never)).rejects.toThrow(/no list named flags/);
   });
 
@@ -117,6 +131,17 @@ describe("a test server", () => {
     await mirror.waitFor(written);
     expect(mirror.boolean("new-checkout", true)).toBe(false);
   });
+
+  it("comes back as often as it is told to, one time after the other", async () => {
+    const { address } = server;
+    await Promise.all([server.restart(), server.restart()]);
+    expect([server.isRunning, server.address]).toEqual([true, address]);
+    await Promise.all([server.restart(), server.stop()]);
+    expect(server.isRunning).toBe(false);
+    await server.restart();
+    await mirror.waitFor(await server.set("after-restarts", true));
+    expect(mirror.boolean("after-restarts", false)).toBe(true);
+  });
 });
 
 describe("startTestServer", () => {
@@ -125,6 +150,13 @@ describe("startTestServer", () => {
     await short.close();
     await expect(fetch(`http://${short.address}/readyz`)).rejects.toThrow();
     await expect(short.restart()).rejects.toThrow("the test server is closed");
+  });
+
+  it("lets go of its port when it is closed while it restarts", async () => {
+    const short = await startTestServer();
+    await Promise.all([short.restart(), short.close()]);
+    expect(short.isRunning).toBe(false);
+    await expect(fetch(`http://${short.address}/readyz`)).rejects.toThrow();
   });
 
   it("rejects where the port is taken", async () => {

@@ -117,6 +117,18 @@ describe("flags of a file", () => {
     };
     expect(createTestFlags(two, { environment: "staging" }).boolean("a", false)).toBe(true);
     expect(createTestFlags(two).boolean("a", true)).toBe(false);
+    expect(() => createTestFlags(two, { environment: "stagign" })).toThrow(
+      'the flag file: there is no environment "stagign"; there are production, staging',
+    );
+    const named = {
+      ...file,
+      environments: [{ name: "qa" }],
+      segments: [...file.segments, { key: "s", environment: "beta" }],
+    };
+    for (const environment of ["qa", "beta", "production"]) {
+      expect(createTestFlags(named, { environment }).environment).toBe(environment);
+    }
+    expect(createTestFlags({ a: true }, { environment: "anything" }).boolean("a", false)).toBe(true);
   });
 
   it("come from JSON, not from YAML", () => {
@@ -128,7 +140,15 @@ describe("flags of a file", () => {
     const broken = { ...file, targetings: [{ flagKey: "search", enabled: true, default: { variant: "gold" } }] };
     expect(() => createTestFlags(broken)).toThrow(/malformed flags: search: .* no variant "gold"/);
     expect(() => createTestFlags({ flags: [{ key: "a", typ: "boolean" }] })).toThrow(
-      /the flag file: .*"typ" is unknown/,
+      "the flag file: flags[0].typ: there is no such field; there are key, type,",
+    );
+  });
+
+  it("are refused as precisely as the command line refuses them", () => {
+    const flags = ["boolean", "Boolean", "FLAG_TYPE_BOOLEAN", "bolean"].map((type) => ({ key: type, type }));
+    const rules = [{ condition: { match: { attribute: "a", operator: "semver-les" } } }];
+    expect(() => createTestFlags({ flags, targetings: [{ flagKey: "boolean", rules }] })).toThrow(
+      /^the flag file: flags\[3\]\.type: "bolean" is none of boolean, string, number, object; targetings\[0\]\.rules\[0\]\.condition\.match\.operator: "semver-les" is none of /,
     );
   });
 });

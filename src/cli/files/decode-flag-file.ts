@@ -11,9 +11,8 @@ import { FlagSchema } from "../../../gen/flagwire/v1/flag_pb.js";
 import { type FlagFile, FlagFileSchema } from "../../../gen/flagwire/v1/history_pb.js";
 import { type Segment, SegmentKeysSchema, SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
 import { TargetingSchema } from "../../../gen/flagwire/v1/targeting_pb.js";
+import { expandEnumNames, isJsonObject, type JsonProblem } from "../../base/index.js";
 import { usageFailure } from "../failure.js";
-import { isJsonObject } from "../response-document.js";
-import { expandEnumNames, type FileProblem } from "./expand-enum-names.js";
 
 /** An item of a file that cannot be imported. */
 export interface RefusedFileItem {
@@ -86,7 +85,7 @@ function decodeList<Desc extends DescMessage>(
   const decoded: MessageShape<Desc>[] = [];
   for (const [index, item] of items.entries()) {
     const place = `${list}[${index}]`;
-    const problems: FileProblem[] = [];
+    const problems: JsonProblem[] = [];
     const message = decodeItem(desc, item, place, problems);
     if (message !== undefined) decoded.push(message);
     const key = keyOf(item, keyField);
@@ -99,7 +98,7 @@ function decodeItem<Desc extends DescMessage>(
   desc: Desc,
   item: JsonValue,
   place: string,
-  problems: FileProblem[],
+  problems: JsonProblem[],
 ): MessageShape<Desc> | undefined {
   const expanded = expandEnumNames(desc, item, place, problems);
   if (problems.length > 0) return undefined;

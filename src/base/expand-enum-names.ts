@@ -1,8 +1,8 @@
 import type { DescEnum, DescField, DescMessage, JsonValue } from "@bufbuild/protobuf";
-import { isJsonObject } from "../response-document.js";
+import { isJsonObject } from "./json-object.js";
 
-/** Something wrong in a file, at a path such as `flags[3].type`. */
-export interface FileProblem {
+/** Something wrong in JSON, at a path such as `flags[3].type`. */
+export interface JsonProblem {
   readonly place: string;
   readonly description: string;
 }
@@ -12,7 +12,7 @@ export interface FileProblem {
  * `semver-less` becomes `OPERATOR_SEMVER_LESS`. Fields and enum values that do not exist become problems. What has
  * another shape than the message is left for the decoder to refuse.
  */
-export function expandEnumNames(desc: DescMessage, json: JsonValue, place: string, problems: FileProblem[]): JsonValue {
+export function expandEnumNames(desc: DescMessage, json: JsonValue, place: string, problems: JsonProblem[]): JsonValue {
   // Protobuf's own types have JSON forms of their own, and no enums.
   if (!isJsonObject(json) || desc.typeName.startsWith("google.protobuf.")) return json;
   const expanded: Record<string, JsonValue> = {};
@@ -29,7 +29,7 @@ export function expandEnumNames(desc: DescMessage, json: JsonValue, place: strin
   return expanded;
 }
 
-function expandField(field: DescField, json: JsonValue, place: string, problems: FileProblem[]): JsonValue {
+function expandField(field: DescField, json: JsonValue, place: string, problems: JsonProblem[]): JsonValue {
   switch (field.fieldKind) {
     case "enum":
       return expandEnum(field.enum, json, place, problems);
@@ -56,14 +56,14 @@ function expandElement(
   field: DescField & { fieldKind: "list" | "map" },
   json: JsonValue,
   place: string,
-  problems: FileProblem[],
+  problems: JsonProblem[],
 ): JsonValue {
   if (field.message !== undefined) return expandEnumNames(field.message, json, place, problems);
   if (field.enum !== undefined) return expandEnum(field.enum, json, place, problems);
   return json;
 }
 
-function expandEnum(desc: DescEnum, json: JsonValue, place: string, problems: FileProblem[]): JsonValue {
+function expandEnum(desc: DescEnum, json: JsonValue, place: string, problems: JsonProblem[]): JsonValue {
   if (typeof json !== "string") return json;
   const prefix = (desc.sharedPrefix ?? "").toUpperCase();
   const wanted = json.toUpperCase().replaceAll("-", "_");
