@@ -1,5 +1,5 @@
 // Runs an example by its name, against the server at FLAGWIRE_ADDRESS; where that is not set, against one of its own with the
-// sample flags, which ends with the example. `npm run example:NAME` compiles Flagwire before.
+// sample flags, which ends with the example. Flagwire is compiled before, where that is not done yet.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
@@ -7,6 +7,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { compile } from "./compile.mjs";
 
 const folder = import.meta.dirname;
 const name = process.argv[2] ?? "";
@@ -14,6 +15,7 @@ if (!/^[a-z]+$/.test(name) || !existsSync(join(folder, name))) {
   console.error("which example? examples/README.md lists them");
   process.exit(2);
 }
+if (!compile(join(folder, ".."))) process.exit(1);
 
 const stop = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => stop.abort());
@@ -61,9 +63,16 @@ async function startServer() {
   const { address } = JSON.parse(ready.toString());
   console.log(`A server with the sample flags is on ${address}. Change one meanwhile, in another terminal:`);
   console.log(`  npx flagwire rollout new-checkout 50% --address ${address}\n`);
+  let isEnding = false;
+  void ended.then(([code, signal]) => {
+    if (isEnding) return;
+    const how = signal ?? `exit code ${code}`;
+    console.error(`The example's own server has ended (${how}), and is not started again. Ctrl-C ends the example.`);
+  });
   return {
     address,
     async end() {
+      isEnding = true;
       child.kill();
       await ended;
       await rm(data, { recursive: true, force: true });

@@ -24,6 +24,10 @@ const server = createServer((request, response) => {
   else response.writeHead(404).end();
 });
 
+server.on("error", ({ message }) => {
+  console.error(`${message}. Set PORT to one that is free.`);
+  process.exitCode = 1;
+});
 server.listen(Number(process.env.PORT ?? 3000), "127.0.0.1", () => {
   const address = server.address();
   const port = typeof address === "object" ? address?.port : address;

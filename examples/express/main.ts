@@ -37,7 +37,11 @@ app.post("/buy-now", requireFlag("express-checkout", { status: 404 }), (_request
 });
 
 const server = app.listen(Number(process.env.PORT ?? 3000), "127.0.0.1", (error) => {
-  if (error) throw error;
+  if (error) {
+    console.error(`${error.message}. Set PORT to one that is free.`);
+    process.exitCode = 1;
+    return void mirror.close();
+  }
   const address = server.address();
   const port = typeof address === "object" ? address?.port : address;
   console.log(`Try: curl -i http://127.0.0.1:${port}/ -H 'x-user: user-7'`);

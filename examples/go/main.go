@@ -95,7 +95,7 @@ func printAll(ctx context.Context, flags flagwirev1.EvaluationServiceClient, use
 	return nil
 }
 
-// follow prints the keys of what changes until ctx ends. After a goodbye, or a server that is gone, it goes on where it was.
+// follow prints what changes until ctx ends. After a goodbye, or a server that is gone, it goes on where it was.
 func follow(ctx context.Context, flags flagwirev1.EvaluationServiceClient) error {
 	request := &flagwirev1.WatchRequest{ClientName: "go example"}
 	for {
@@ -119,7 +119,7 @@ func watch(ctx context.Context, flags flagwirev1.EvaluationServiceClient, reques
 		return err
 	}
 	// An update may come over several messages, up to its commit; until then it is not one.
-	var keys []string
+	var names []string
 	for {
 		message, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -129,8 +129,8 @@ func watch(ctx context.Context, flags flagwirev1.EvaluationServiceClient, reques
 			return err
 		}
 		for _, item := range message.GetItems() {
-			if key := keyOf(item); key != "" {
-				keys = append(keys, key)
+			if name := nameOf(item); name != "" {
+				names = append(names, name)
 			}
 		}
 		if commit := message.GetCommit(); commit != nil {
@@ -138,11 +138,11 @@ func watch(ctx context.Context, flags flagwirev1.EvaluationServiceClient, reques
 			if request.Position == nil {
 				verb = "watching"
 			}
-			if len(keys) > 0 {
-				fmt.Printf("%s: %s (revision %d)\n", verb, strings.Join(keys, ", "), commit.GetPosition().GetRevision())
+			if len(names) > 0 {
+				fmt.Printf("%s: %s (revision %d)\n", verb, strings.Join(names, ", "), commit.GetPosition().GetRevision())
 			}
 			request.Position = commit.GetPosition()
-			keys = nil
+			names = nil
 		}
 		if heartbeat := message.GetHeartbeat(); heartbeat != nil {
 			request.Position = heartbeat.GetPosition()
@@ -150,18 +150,18 @@ func watch(ctx context.Context, flags flagwirev1.EvaluationServiceClient, reques
 	}
 }
 
-// keyOf returns the key of a flag or segment; "" for more keys of a segment that has been named, and for what a newer
-// server knows.
-func keyOf(item *flagwirev1.WatchItem) string {
+// nameOf returns a flag's key, or "segment" and a segment's; "" for more keys of a segment that has been named, and for what a
+// newer server knows.
+func nameOf(item *flagwirev1.WatchItem) string {
 	switch kind := item.GetKind().(type) {
 	case *flagwirev1.WatchItem_Flag:
 		return kind.Flag.GetFlag().GetKey()
 	case *flagwirev1.WatchItem_Segment:
-		return kind.Segment.GetKey()
+		return "segment " + kind.Segment.GetKey()
 	case *flagwirev1.WatchItem_DeletedFlagKey:
 		return kind.DeletedFlagKey
 	case *flagwirev1.WatchItem_DeletedSegmentKey:
-		return kind.DeletedSegmentKey
+		return "segment " + kind.DeletedSegmentKey
 	default:
 		return ""
 	}

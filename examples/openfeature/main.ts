@@ -30,6 +30,11 @@ const server = createServer(async (request, response) => {
   response.setHeader("content-type", "application/json").end(`${JSON.stringify(answer, undefined, 2)}\n`);
 });
 
+server.on("error", ({ message }) => {
+  console.error(`${message}. Set PORT to one that is free.`);
+  process.exitCode = 1;
+  void OpenFeature.close();
+});
 server.listen(Number(process.env.PORT ?? 3000), "127.0.0.1", () => {
   const address = server.address();
   const port = typeof address === "object" ? address?.port : address;

@@ -47,41 +47,44 @@ def print_all(flags: EvaluationServiceStub, context: Context) -> None:
 
 
 def follow(flags: EvaluationServiceStub) -> None:
-    """Prints the keys of what changes. After a goodbye, or a server that is gone, it goes on where it was."""
+    """Prints what changes. After a goodbye, or a server that is gone, it goes on where it was."""
     request = WatchRequest(client_name="python example")
     while True:
         try:
-            for keys, position in updates(flags.Watch(request)):
+            for names, position in updates(flags.Watch(request)):
                 resumed = request.HasField("position")
                 request.position.CopyFrom(position)
-                if keys:
-                    print("changed:" if resumed else "watching:", ", ".join(keys), f"(revision {position.revision})")
+                if names:
+                    print("changed:" if resumed else "watching:", ", ".join(names), f"(revision {position.revision})")
         except grpc.RpcError as error:
-            print(f"the stream ended: {error.code().name}")
+            print(f"the stream ended: {error.code().name}: {error.details()}")
         time.sleep(1)
 
 
 def updates(stream):
-    """Updates as (keys, position). One may come over several messages, up to its commit; until then it is not one."""
-    keys = []
+    """Updates as (names, position). One may come over several messages, up to its commit; until then it is not one."""
+    names = []
     for message in stream:
         for item in message.items:
-            keys.append(item_key(item))
+            names.append(item_name(item))
         if message.HasField("commit"):
-            yield [key for key in keys if key], message.commit.position
-            keys = []
+            yield [name for name in names if name], message.commit.position
+            names = []
         if message.HasField("heartbeat"):
             yield [], message.heartbeat.position
 
 
-def item_key(item) -> str:
+def item_name(item) -> str:
+    """A flag's key, or "segment" and a segment's."""
     kind = item.WhichOneof("kind")
     if kind == "flag":
         return item.flag.flag.key
     if kind == "segment":
-        return item.segment.key
-    if kind in ("deleted_flag_key", "deleted_segment_key"):
-        return getattr(item, kind)
+        return f"segment {item.segment.key}"
+    if kind == "deleted_flag_key":
+        return item.deleted_flag_key
+    if kind == "deleted_segment_key":
+        return f"segment {item.deleted_segment_key}"
     return ""  # More keys of a segment that has been named, or something that a newer server knows.
 
 

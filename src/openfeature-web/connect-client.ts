@@ -8,6 +8,8 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 export interface ConnectClientOptions {
   /** Without a slash at its end. */
   readonly baseUrl: string;
+  /** The page's origin, where the server's is another. */
+  readonly foreignOrigin: string | undefined;
   readonly token: string | undefined;
   readonly fetch: Fetch;
 }
@@ -69,13 +71,25 @@ export class ConnectClient {
     body: string | Uint8Array<ArrayBuffer>,
     signal: AbortSignal,
   ): Promise<Response> {
-    const { baseUrl, token, fetch } = this.#options;
+    const { baseUrl, token } = this.#options;
     const headers: Record<string, string> = { "content-type": type, "connect-protocol-version": "1" };
     if (token !== undefined) headers.authorization = `Bearer ${token}`;
-    const response = await fetch(`${baseUrl}/${SERVICE}/${method}`, { method: "POST", headers, body, signal });
+    const response = await this.#fetch(`${baseUrl}/${SERVICE}/${method}`, { method: "POST", headers, body, signal });
     if (response.ok && response.headers.get("content-type")?.startsWith(type)) return response;
     const error = response.ok ? undefined : parseCallError(await response.json().catch(() => undefined));
     throw error ?? notConnect(response);
+  }
+
+  /** A browser tells no page whether a server of another origin is gone or does not permit it. */
+  async #fetch(url: string, init: RequestInit): Promise<Response> {
+    const { foreignOrigin, fetch } = this.#options;
+    try {
+      return await fetch(url, init);
+    } catch (thrown) {
+      if (foreignOrigin === undefined || !(thrown instanceof TypeError)) throw thrown;
+      const why = `no server is there, or it does not permit pages of ${foreignOrigin} (--cors-origins)`;
+      throw new CallError("unavailable", `${thrown.message}: ${why}`);
+    }
   }
 }
 

@@ -6,6 +6,7 @@ import type { FollowMode, WebClock, WebProviderOptions, WebProviderTimes } from 
 /** All that the provider needs, resolved. */
 export interface WebSettings {
   readonly baseUrl: string;
+  readonly foreignOrigin: string | undefined;
   readonly environment: string;
   readonly token: string | undefined;
   readonly flagKeys: readonly string[];
@@ -36,8 +37,11 @@ export function resolveWebOptions(options: WebProviderOptions): WebSettings {
 
 function toSettings(options: WebProviderOptions): WebSettings {
   const { backoff = {}, timeouts = {} } = options;
+  const baseUrl = toBaseUrl(options.address);
+  const { origin } = page.location ?? {};
   return {
-    baseUrl: toBaseUrl(options.address),
+    baseUrl,
+    foreignOrigin: new URL(baseUrl).origin === origin ? undefined : origin,
     environment: options.environment ?? "production",
     token: options.token,
     flagKeys: options.flagKeys ?? [],

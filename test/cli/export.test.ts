@@ -3,6 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { AdminService } from "../../gen/flagwire/v1/admin_service_pb.js";
+import { Operator } from "../../gen/flagwire/v1/condition_pb.js";
+import { FlagKind, FlagType } from "../../gen/flagwire/v1/flag_pb.js";
 import { openFakeServer } from "./fake-server.js";
 import { runFlagwire } from "./run-flagwire.js";
 
@@ -22,4 +24,25 @@ it("an export that is sent keys of no segment fails, and writes nothing", async 
   expect(run).toMatchObject({ exitCode: 3, stdout: "" });
   expect(run.stderr).toContain('keys of segment "s" of staging, but not the segment; nothing was written');
   expect(await readdir(folder)).toEqual([]);
+});
+
+it("what can differ for every flag with rules is said once, and of whom", async () => {
+  await using server = await openFakeServer((router) =>
+    router.service(AdminService, {
+      listEnvironments: () => ({}),
+      async *export() {
+        const condition = { kind: { case: "match" as const, value: { attribute: "a", operator: Operator.EXISTS } } };
+        const serve = { kind: { case: "variant" as const, value: "on" } };
+        const rules = [{ id: "r", condition, serve }];
+        const variants = { on: { kind: { case: "boolValue" as const, value: true } } };
+        const keys = ["x", "y"];
+        const flags = keys.map((key) => ({ key, type: FlagType.BOOLEAN, kind: FlagKind.OPERATIONAL, variants }));
+        const targetings = keys.map((flagKey) => ({ flagKey, environment: "production", enabled: true, rules }));
+        yield { file: { flags, targetings }, revision: 7n };
+      },
+    }),
+  );
+  const { stderr, exitCode } = await runFlagwire(["export", "--format", "flagd", "--address", server.address]);
+  expect(exitCode).toBe(0);
+  expect(stderr.match(/warning: .*list/g)).toEqual([expect.stringMatching(/^warning: every flag with rules: flagd/)]);
 });

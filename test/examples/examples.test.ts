@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
@@ -49,6 +51,35 @@ describe("the examples in TypeScript", () => {
     await example.rollOut();
     await example.printed(/changed: \[ 'express-checkout', 'new-checkout' \]/);
     expect(await (await fetch(url)).json()).toMatchObject({ newCheckout: true });
+    expect(await example.interrupt()).toBe(0);
+  }, 60_000);
+});
+
+describe("an example", () => {
+  it.each(["express", "openfeature", "browser"])(
+    "says in one line that its port is taken: %s",
+    async (name) => {
+      const other = createServer().listen(0, "127.0.0.1");
+      onTestFinished(() => void other.close());
+      await once(other, "listening");
+      const address = other.address();
+      const port = typeof address === "object" ? address?.port : address;
+      const example = await runExample(checkout, name, { PORT: String(port) });
+      await example.printed(/PORT/);
+      expect(await example.ended()).toBe(1);
+      const said = example.output().trimEnd().split("\n\n")[1];
+      expect(said).toBe(`listen EADDRINUSE: address already in use 127.0.0.1:${port}. Set PORT to one that is free.`);
+    },
+    60_000,
+  );
+
+  it("goes on when its own server dies, and says so in one line", async () => {
+    const example = await runExample(checkout, "openfeature");
+    const url = await urlOf(example);
+    url.search = "?user=user-7";
+    await example.killServer();
+    await example.printed(/\nThe example's own server has ended \(SIGKILL\), and is not started again\..*\n/);
+    expect(await (await fetch(url)).json()).toMatchObject({ color: "#4575b4" });
     expect(await example.interrupt()).toBe(0);
   }, 60_000);
 });
@@ -121,15 +152,17 @@ describe("the examples with stubs from the proto", () => {
   for (const { name, folder, missing, env, search } of programs) {
     const why = missing === undefined ? "" : ` (skipped: ${missing})`;
     it.skipIf(missing !== undefined)(
-      `${name}: evaluates, and follows changes${why}`,
+      `${name}: evaluates, follows changes, and says why that ended${why}`,
       async () => {
         const example = await runExample(checkout, folder, env);
-        await example.printed(/watching: .*\bstaff \(revision 2\)/);
+        await example.printed(/watching: .*\bnew-checkout,.* segment staff \(revision 2\)/);
         expect(example.output()).toMatch(search);
         expect(example.output()).toMatch(/no-such-flag: not.?found: there is no flag "no-such-flag"/i);
         expect(example.output()).toContain("  express-checkout is off, because PREREQUISITE_FAILED\n");
         await example.rollOut();
         await example.printed(/changed: new-checkout \(revision 3\)/);
+        await example.killServer();
+        await example.printed(/the stream ended: .*unavailable(:| desc =) \S/i);
         expect(await example.interrupt()).toBe(0);
       },
       120_000,

@@ -1,5 +1,6 @@
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { promisify } from "node:util";
 import { expect, onTestFinished, vi } from "vitest";
 import { runFlagwire } from "../cli/run-flagwire.js";
 import type { Checkout } from "./checkout.js";
@@ -12,6 +13,10 @@ export interface RunningExample {
   printed(pattern: RegExp): Promise<RegExpExecArray>;
   /** Makes the checkout new for everybody. */
   rollOut(): Promise<void>;
+  /** Ends its own server as nobody should. */
+  killServer(): Promise<void>;
+  /** Its exit code, when it and its server have ended by themselves. */
+  ended(): Promise<number | null>;
   /** As Ctrl-C does. Resolves to its exit code, when it and its server have ended. */
   interrupt(): Promise<number | null>;
 }
@@ -36,10 +41,13 @@ export async function runExample(
     });
   }
   const closed = once(child, "close");
-  const interrupt = async () => {
-    child.kill("SIGINT");
+  const ended = async () => {
     await closed;
     return child.exitCode;
+  };
+  const interrupt = () => {
+    child.kill("SIGINT");
+    return ended();
   };
   onTestFinished(() => void interrupt());
   const printed = (pattern: RegExp) =>
@@ -53,7 +61,12 @@ export async function runExample(
   return {
     output: () => text,
     printed,
+    ended,
     interrupt,
+    async killServer() {
+      const { stdout } = await promisify(execFile)("pgrep", ["-P", String(child.pid), "-f", "serve --json"]);
+      process.kill(Number(stdout), "SIGKILL");
+    },
     async rollOut() {
       const { exitCode, stderr } = await runFlagwire(["rollout", "new-checkout", "100%", "--address", address]);
       expect(exitCode, stderr).toBe(0);

@@ -118,12 +118,16 @@ describe.skipIf(executablePath === undefined)("a page in Chromium (skipped: no C
     expect(problems).toEqual([]);
   });
 
-  it("of an origin that the server does not list gets nothing", async () => {
+  it("of an origin that the server does not list gets nothing, and is told what may be wrong", async () => {
     await openAll();
     await shows("#greeting", "Hello");
     await server.restart({ listen: { host: "127.0.0.1", port: 0 }, web: { corsOrigins: ["https://elsewhere.test"] } });
     await page.goto(`${origin()}/?user=ann&server=${server.address}`);
     await shows("#status", "ERROR");
     await shows("#greeting", "Hello (by default)");
+    await shows(
+      "#error",
+      `${server.address}: Failed to fetch: no server is there, or it does not permit pages of ${origin()}`,
+    );
   });
 });

@@ -1,5 +1,5 @@
 import { ErrorCode, OpenFeature, ProviderStatus } from "@openfeature/web-sdk";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { Operator } from "../../gen/flagwire/v1/condition_pb.js";
 import { FlagKind, FlagType } from "../../gen/flagwire/v1/flag_pb.js";
 import { toEnvelope } from "../../src/openfeature-web/envelopes.js";
@@ -318,6 +318,37 @@ describe("a start without a server", () => {
     const portal = async () => new Response("<html>Log in</html>", { headers: { "content-type": "text/html" } });
     const { started } = openPage({ address: server.address, fetch: portal }, ann);
     expect(await started).toMatchObject({ message: expect.stringContaining("is no Flagwire server") });
+  });
+});
+
+describe("a fetch that a browser lets fail", () => {
+  const origin = "https://shop.test";
+  const failed = "Failed to fetch";
+  const hint = `no server is there, or it does not permit pages of ${origin} (--cors-origins)`;
+  const refused = (): Promise<Response> => Promise.reject(new TypeError(failed));
+  const aborted = (): Promise<Response> => Promise.reject(new DOMException("stopped", "AbortError"));
+  const html = async () => new Response("<html>", { status: 404 });
+
+  it.each([
+    ["of another origin says what may be wrong", "https://flags.test/a", refused, `${failed}: ${hint}`],
+    ["of the server's own origin says no more", `${origin}/a`, refused, failed],
+    ["that ended the call says no more", "https://flags.test/a", aborted, "stopped"],
+    [
+      "that was answered says no more",
+      "https://flags.test/a",
+      html,
+      "what answered with HTTP 404 is no Flagwire server",
+    ],
+  ])("in a page %s", async (_name, address, fetch, message) => {
+    vi.stubGlobal("location", { origin, href: `${origin}/cart` });
+    onTestFinished(() => void vi.unstubAllGlobals());
+    const outcome = await openPage({ address, fetch }, ann).started;
+    expect(outcome).toMatchObject({ message: `${address}: ${message}` });
+  });
+
+  it("where there is no page says no more", async () => {
+    const outcome = await openPage({ address: "https://flags.test", fetch: refused }, ann).started;
+    expect(outcome).toMatchObject({ message: `https://flags.test: ${failed}` });
   });
 });
 

@@ -33,6 +33,8 @@ export function addExportCommand(program: Command, run: CommandRunner): void {
 flagd knows one environment, and not everything. Prerequisites and segments are
 written out; what it cannot express (such as regular expressions) is left out and
 named on standard error, and the exit code is then 1. docs/flagd.md has the list.
+It is one way: import refuses some of what is written out, such as text that
+ignores case. To move between Flagwires, take the native format.
 
 Examples:
   flagwire export > flags.yaml
@@ -70,8 +72,9 @@ function withoutOutputOnly(file: FlagFile): FlagFile {
   return file;
 }
 
+/** What is said without a key is said once, for all that compare attributes. */
 function describe({ key, path, description }: Finding): string {
-  return [key, path, description].filter((part) => part !== "").join(": ");
+  return [key || "every flag with rules", path, description].filter((part) => part !== "").join(": ");
 }
 
 async function fetchFile(session: Session, environment: string): Promise<{ file: FlagFile; revision: bigint }> {

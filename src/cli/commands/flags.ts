@@ -16,7 +16,7 @@ import { createFields, createFlag, parseExpiry } from "./flags-create.js";
 import { withSimilarKeys } from "./similar-keys.js";
 
 export function addFlagsCommands(program: Command, run: CommandRunner): void {
-  const flags = program.command("flags").description("list, show, create and delete flags");
+  const flags = program.command("flags").description("list, get, create and delete flags");
   flags
     .command("list")
     .description("all flags, with their settings in the environment")

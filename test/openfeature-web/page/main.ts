@@ -16,11 +16,12 @@ const parameters = new URLSearchParams(browser.location.search);
 const client = OpenFeature.getClient();
 const events: string[] = [];
 
+function put(selector: string, text: string): void {
+  browser.document.querySelector(selector).textContent = text;
+}
+
 function show(): void {
   const { value, variant, reason } = client.getStringDetails("greeting", "Hello (by default)");
-  const put = (selector: string, text: string): void => {
-    browser.document.querySelector(selector).textContent = text;
-  };
   put("#greeting", value);
   put("#details", `${variant ?? "no variant"}, ${reason}`);
   put("#status", client.providerStatus);
@@ -30,6 +31,7 @@ function show(): void {
 for (const event of Object.values(ProviderEvents)) {
   client.addHandler(event, (details) => {
     const keys = details !== undefined && "flagsChanged" in details ? `(${details.flagsChanged})` : "";
+    if (event === ProviderEvents.Error) put("#error", details?.message ?? "");
     events.push(event.replace("PROVIDER_", "").toLowerCase() + keys);
     show();
   });
