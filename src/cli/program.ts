@@ -16,6 +16,7 @@ import { addRolloutCommand } from "./commands/rollout.js";
 import { addSegmentsCommands } from "./commands/segments.js";
 import { addServeCommand } from "./commands/serve.js";
 import { addSwitchCommands } from "./commands/switch.js";
+import { addTokenCommands } from "./commands/token.js";
 import { addUsageCommand } from "./commands/usage.js";
 import { addVerifyCommand } from "./commands/verify.js";
 import { addWatchCommand } from "./commands/watch.js";
@@ -53,6 +54,7 @@ export function createProgram(io: CliIo, run: CommandRunner): Command {
   addRestoreCommand(program, run);
   addDumpCommand(program, run);
   addEnvironmentsCommands(program, run);
+  addTokenCommands(program, run);
   addSegmentsCommands(program, run);
   explainErrors(program);
   return program.addHelpText(

@@ -66,9 +66,7 @@ function describe(error: ConnectError, failed: FailedCall, violations: readonly 
     case Code.DeadlineExceeded:
       return `no answer from ${address} in time; check that it is up${doubt}`;
     case Code.Unauthenticated:
-      // Said of any token today, because the server has no means to make one.
-      if (refusalReason(error) === "TOKEN_UNKNOWN")
-        return "this server knows no tokens yet; leave --token out, and FLAGWIRE_TOKEN unset";
+      if (refusalReason(error) === "TOKEN_UNKNOWN") return `${said}; check --token and FLAGWIRE_TOKEN`;
       return `${said}; pass --token or set FLAGWIRE_TOKEN`;
     case Code.Unimplemented:
       return `the server at ${address} does not know this call: ${said}; is it another service, or an older version?`;

@@ -3,11 +3,6 @@ import { Refusal } from "./refusal.js";
 /** The environment that exists from the first start, and that requests mean which name none. */
 export const DEFAULT_ENVIRONMENT = "production";
 
-/** The environment that a request means. */
-export function resolveEnvironment(name: string): string {
-  return name === "" ? DEFAULT_ENVIRONMENT : name;
-}
-
 export function environmentNotFound(name: string): Refusal {
   return new Refusal("NOT_FOUND", "ENVIRONMENT_NOT_FOUND", `there is no environment ${JSON.stringify(name)}`, {
     metadata: { environment: name },

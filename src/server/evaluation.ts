@@ -1,3 +1,4 @@
+import { Role } from "../../gen/flagwire/v1/access_pb.js";
 import type {
   BulkEvaluateRequest,
   EvaluateRequest,
@@ -6,13 +7,14 @@ import type {
 } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import type { Clock } from "../base/index.js";
 import { type CompiledFlag, type Context, explain, type Snapshot } from "../engine/index.js";
+import { refuseRole, resolveEnvironment } from "./access/permit.js";
 import { BulkAnswers, refuseFlagKeys, responseTooLarge, unknownFlag } from "./bulk-question.js";
 import { toContext } from "./context.js";
 import { decodeQuestion } from "./decode-question.js";
 import { BulkAnswer, EncodedResponse, toResponse } from "./encoded-answer.js";
-import { environmentNotFound, flagNotFound, invalidArgument, resolveEnvironment } from "./environment.js";
+import { environmentNotFound, flagNotFound, invalidArgument } from "./environment.js";
 import type { Evaluation } from "./evaluation-parts.js";
-import type { Encoded, ServiceHandlers } from "./handlers.js";
+import type { Call, Encoded, ServiceHandlers } from "./handlers.js";
 import { answerOf } from "./kept-answers.js";
 import { isRefusal, type OrRefusal } from "./refusal.js";
 import type { Head } from "./state/head.js";
@@ -39,8 +41,13 @@ interface Question {
   readonly context: Context;
 }
 
-function toQuestion(head: Head, request: EvaluateRequest | BulkEvaluateRequest): OrRefusal<Question> {
-  const environment = resolveEnvironment(request.environment);
+function toQuestion(
+  head: Head,
+  request: EvaluateRequest | BulkEvaluateRequest,
+  call: Pick<Call, "identity">,
+): OrRefusal<Question> {
+  const environment = resolveEnvironment(request.environment, call);
+  if (isRefusal(environment)) return environment;
   const snapshot = head.snapshot(environment);
   if (snapshot === undefined) return environmentNotFound(environment);
   const context = toContext(request.context);
@@ -48,19 +55,23 @@ function toQuestion(head: Head, request: EvaluateRequest | BulkEvaluateRequest):
 }
 
 function evaluate({ head, clock }: Evaluation): Handlers["evaluate"] {
-  const fromMessage: Handlers["evaluate"] = (request) => {
-    const question = toQuestion(head, request);
+  const fromMessage: Handlers["evaluate"] = (request, call) => {
+    const question = toQuestion(head, request, call);
     if (isRefusal(question)) return question;
     const flag = findFlag(question.snapshot, request.flagKey);
     if (isRefusal(flag)) return flag;
     if (!request.explain) return answer(flag, question, clock);
+    // A trace tells of the rules.
+    const denied = refuseRole(call, Role.READER);
+    if (denied !== undefined) return denied;
     return explainedAnswer(flag, question, clock, request.context?.privateAttributes);
   };
   // Most requests are plain, and making messages of them costs more than to answer them.
-  const direct: Handlers["evaluate"]["direct"] = (bytes) => {
+  const direct: Handlers["evaluate"]["direct"] = (bytes, call) => {
     const plain = decodeQuestion(bytes);
     if (plain === undefined) return undefined;
-    const environment = resolveEnvironment(plain.environment);
+    const environment = resolveEnvironment(plain.environment, call);
+    if (isRefusal(environment)) return environment;
     const snapshot = head.snapshot(environment);
     if (snapshot === undefined) return environmentNotFound(environment);
     const flag = findFlag(snapshot, plain.flagKey);
@@ -93,8 +104,8 @@ function explainedAnswer(
 }
 
 function bulkEvaluate({ head, clock }: Evaluation): Handlers["bulkEvaluate"] {
-  return (request) => {
-    const question = toQuestion(head, request);
+  return (request, call) => {
+    const question = toQuestion(head, request, call);
     if (isRefusal(question)) return question;
     const { snapshot, context } = question;
     const { flagKeys } = request;

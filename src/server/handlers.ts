@@ -1,4 +1,5 @@
 import type { DescMethod, DescService, Message, MessageShape } from "@bufbuild/protobuf";
+import type { Identity } from "./access/identity.js";
 import type { OrRefusal } from "./refusal.js";
 
 /** What a handler may know of its call, whatever the transport. */
@@ -11,6 +12,8 @@ export interface Call {
   readonly peer: string;
   /** What the client calls itself, for the log. Set by a handler that learns of it, to a text of bounded length. */
   clientName?: string | undefined;
+  /** Who calls. Set before any handler is called. */
+  identity?: Identity | undefined;
 }
 
 /**

@@ -22,6 +22,8 @@ export const contractLimits = {
   /** Bytes of the answers of one BulkEvaluate, in protobuf. */
   bulkBytes: 16_777_216,
   pageSize: 1_000,
+  tokens: 1_000,
+  tokenEnvironments: 64,
   /** Bytes of a message of ours: well under the 4 MiB that gRPC clients take. */
   messageBytes: 1_048_576,
   /** Of one flag without its settings; with them it still fits into a message. */

@@ -7,6 +7,7 @@ import { GoodbyeReason } from "../../gen/flagwire/v1/watch_pb.js";
 import { type Clock, type Random, systemClock, systemRandom } from "../base/index.js";
 import { type Store, type StoreFailure, StoreUnavailable } from "../store/index.js";
 import { createWatchHub, type WatchHub, type WatchLimits } from "../watch/index.js";
+import { createGate } from "./access/gate.js";
 import { adminHandlers } from "./admin/admin-handlers.js";
 import { putEnvironment } from "./admin/records.js";
 import { stamp } from "./admin/stamp.js";
@@ -49,6 +50,8 @@ export interface ServerOptions {
   readonly limits?: Partial<TransportLimits>;
   /** Default: see WatchLimits. */
   readonly watch?: Partial<WatchLimits>;
+  /** Whether callers from other machines may do everything as long as there is no token. Default false. */
+  readonly allowAnonymous?: boolean;
   /** Default: see WebOptions. */
   readonly web?: Partial<WebOptions>;
   /** Where reports of usage are added up. Default: in this process's memory. */
@@ -101,13 +104,14 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
   const head = await openHead(store, hub, clock);
   const writer = new Writer(head, clock);
   const usage = options.usage ?? createMemoryUsageLedger(clock);
+  const gate = createGate({ head, clock, host: options.listen.host, allowAnonymous: options.allowAnonymous ?? false });
   const evaluation = { head, hub, clock, usage };
   const services = [
     serveService(EvaluationService, evaluationHandlers(evaluation)),
     serveService(AdminService, adminHandlers({ head, writer }, usage)),
     ...flagdEvaluationServices(evaluation),
     ...flagdSyncService(evaluation, log),
-  ].map(guardService);
+  ].map((service) => guardService(service, gate));
   const { listen, limits = {}, source } = options;
   const from = source === undefined ? {} : { source };
   const { corsOrigins, ofrepRequestsPerSecond: requestsPerSecond } = web;

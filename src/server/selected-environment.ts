@@ -1,4 +1,4 @@
-import { invalidArgument, resolveEnvironment } from "./environment.js";
+import { invalidArgument } from "./environment.js";
 import type { Call } from "./handlers.js";
 import type { OrRefusal } from "./refusal.js";
 
@@ -22,5 +22,5 @@ export function selectedEnvironment(call: Pick<Call, "header">, fallback = ""): 
     const description = `has the key ${JSON.stringify(key)}; write flagSetId=ENVIRONMENT`;
     return invalidArgument([{ field: SELECTOR_HEADER, description }]);
   }
-  return value === "" ? undefined : resolveEnvironment(value);
+  return value === "" ? undefined : value;
 }

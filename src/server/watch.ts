@@ -1,38 +1,29 @@
 import type { EvaluationService, WatchRequest } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import type { WatchResponse } from "../../gen/flagwire/v1/watch_pb.js";
 import type { Frame, WatchCursor, WatchHub, WatchTarget } from "../watch/index.js";
-import { environmentNotFound, invalidArgument, resolveEnvironment } from "./environment.js";
-import type { AnswerCursor, AnswerStream, Call, ServiceHandlers } from "./handlers.js";
+import { resolveEnvironment } from "./access/permit.js";
+import { serveCursor } from "./cursor-stream.js";
+import { environmentNotFound, invalidArgument } from "./environment.js";
+import type { AnswerCursor, Call, ServiceHandlers } from "./handlers.js";
 import { isRefusal, type OrRefusal, Refusal } from "./refusal.js";
 
 /** The handler of EvaluationService.Watch, whatever the transport. */
 export function watchHandler({ hub }: { readonly hub: WatchHub }): ServiceHandlers<typeof EvaluationService>["watch"] {
-  async function* frames(
-    request: WatchRequest,
-    call: Pick<Call, "signal" | "clientName">,
-  ): AnswerStream<WatchResponse> {
-    const target = toTarget(hub, request, call);
-    if (isRefusal(target)) {
-      yield target;
-      return;
-    }
-    let isAnswered = false;
-    for await (const frame of hub.watch(target, call.signal)) {
-      isAnswered = isUpdate(frame);
-      yield frame;
-    }
-    if (!target.once || !isAnswered) yield streamEnded;
-  }
   // What every watcher costs: no generator, promise or signal.
   const open = (request: WatchRequest, call: Call, onNews: () => void): OrRefusal<AnswerCursor<WatchResponse>> => {
     const target = toTarget(hub, request, call);
     return isRefusal(target) ? target : new WatchAnswers(hub.open(target, onNews), target.once === true);
   };
-  return Object.assign(frames, { open });
+  return serveCursor(open);
 }
 
-function toTarget(hub: WatchHub, request: WatchRequest, call: Pick<Call, "clientName">): OrRefusal<WatchTarget> {
-  const environment = resolveEnvironment(request.environment);
+function toTarget(
+  hub: WatchHub,
+  request: WatchRequest,
+  call: Pick<Call, "clientName" | "identity">,
+): OrRefusal<WatchTarget> {
+  const environment = resolveEnvironment(request.environment, call);
+  if (isRefusal(environment)) return environment;
   if (request.clientName.length > 256) {
     return invalidArgument([{ field: "client_name", description: "is longer than 256 characters" }]);
   }

@@ -14,6 +14,7 @@ import {
   reservedKeyId,
   segmentId,
   targetingId,
+  tokenId,
 } from "./record.js";
 import type { ChangeOutline, CommitResult, IdempotentWrite, Precondition, RecordChange, Transaction } from "./store.js";
 
@@ -99,6 +100,9 @@ function toChange(before: Record | undefined, after: Record | undefined): Change
     case "environment":
       change.key = kind.value.name;
       break;
+    case "token":
+      change.key = kind.value.token?.id ?? "";
+      break;
   }
   return change;
 }
@@ -122,6 +126,8 @@ export function outlinedId({ kind, key, environment }: ChangeOutline): RecordId 
       return environmentId(key);
     case "reservedKey":
       return reservedKeyId(key);
+    case "token":
+      return tokenId(key);
     case undefined:
       return undefined;
   }

@@ -9,6 +9,8 @@ export const segmentId = (environment: string, key: string): RecordId => `segmen
 export const environmentId = (name: string): RecordId => `environment/${name}`;
 export const reservedKeyId = (key: string): RecordId => `reserved/${key}`;
 
+export const tokenId = (id: string): RecordId => `token/${id}`;
+
 export type RecordKind = NonNullable<Record["kind"]["case"]>;
 
 /** The id of a record. A record of no kind that this version knows has none. */
@@ -25,6 +27,8 @@ export function recordId(record: Record): RecordId | undefined {
       return environmentId(kind.value.name);
     case "reservedKey":
       return reservedKeyId(kind.value.key);
+    case "token":
+      return tokenId(kind.value.token?.id ?? "");
     case undefined:
       return undefined;
   }

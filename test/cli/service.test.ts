@@ -210,7 +210,7 @@ describe("a token", () => {
   it("that the server does not know is to be left out", async () => {
     const { exitCode, stderr } = await flagwire(["flags", "list", "--token", "abc"]);
     expect(exitCode).toBe(3);
-    expect(stderr).toContain("this server knows no tokens yet; leave --token out");
+    expect(stderr).toContain("this server has no tokens yet, so it cannot know this one: leave it out; check --token");
   });
 });
 

@@ -25,6 +25,7 @@ import { createMemoryUsageLedger } from "../../src/server/usage/memory-usage-led
 import { openMemoryStore, type RecordChange, type Store } from "../../src/store/index.js";
 import { createWatchHub } from "../../src/watch/index.js";
 import { booleanFlag, inSegment, rule } from "./admin-support.js";
+import { anybody } from "./open-gate.js";
 
 const heads: Head[] = [];
 afterEach(async () => {
@@ -93,7 +94,12 @@ async function commitTo(store: Store, changes: readonly RecordChange[]): Promise
   await store.commit({ timeMs: 1, author: "test", comment: "", changes, preconditions: [] });
 }
 
-const callOf = (signal = new AbortController().signal): Call => ({ signal, header: () => undefined, peer: "test" });
+const callOf = (signal = new AbortController().signal): Call => ({
+  signal,
+  header: () => undefined,
+  peer: "test",
+  identity: anybody,
+});
 const manyFlags = Array.from({ length: 100 }, (_, index) => booleanFlag(`flag-${index}`));
 
 describe("a large write", () => {

@@ -14,6 +14,7 @@ import { evaluationHandlers } from "../../src/server/evaluation.js";
 import { guardService } from "../../src/server/guard.js";
 import { type Call, type ServedService, serveService } from "../../src/server/handlers.js";
 import { Refusal } from "../../src/server/refusal.js";
+import { openGate } from "./open-gate.js";
 
 const callWith = (authorization: string | undefined): Call => ({
   signal: new AbortController().signal,
@@ -35,7 +36,7 @@ it("a direct handler reaches the transport, and is asked only for those who may 
     watchEvaluations: async function* () {},
     reportUsage: () => create(ReportUsageResponseSchema),
   });
-  const [evaluate, bulkEvaluate] = bindMethods(guardService(served));
+  const [evaluate, bulkEvaluate] = bindMethods(guardService(served, openGate));
   if (evaluate?.kind !== "unary" || bulkEvaluate?.kind !== "unary") throw new Error("both are unary");
   const bytes = Uint8Array.of(1);
   expect(evaluate.direct?.(bytes, callWith("Bearer token"))).toBeInstanceOf(Refusal);
@@ -50,7 +51,7 @@ it("a direct handler is not asked where something may be written: that is looked
   const direct = () => create(FlagSchema);
   const others = AdminService.methods.map(({ localName }) => [localName, Object.assign(() => direct(), { direct })]);
   const served = { service: AdminService, handlers: Object.fromEntries(others) as ServedService["handlers"] };
-  const bound = bindMethods(guardService(served)).filter((method) => method.kind === "unary");
+  const bound = bindMethods(guardService(served, openGate)).filter((method) => method.kind === "unary");
   const isDirect = (name: string) => bound.find(({ method }) => method.localName === name)?.direct !== undefined;
   expect(["createFlag", "killFlags", "updateTargeting"].map(isDirect)).toEqual([false, false, false]);
   expect(["getFlag", "listFlags"].map(isDirect)).toEqual([true, true]);

@@ -13,7 +13,13 @@ import {
 import { GoodbyeReason, type WatchResponse, WatchResponseSchema } from "../../gen/flagwire/v1/watch_pb.js";
 import { bindMethods } from "../../src/server/bound-method.js";
 import { guardService } from "../../src/server/guard.js";
-import { type AnswerCursor, type Call, type ServiceHandlers, serveService } from "../../src/server/handlers.js";
+import {
+  type AnswerCursor,
+  type Call,
+  type ServedService,
+  type ServiceHandlers,
+  serveService,
+} from "../../src/server/handlers.js";
 import { createHealthState } from "../../src/server/health.js";
 import { type Listener, ListenProblem, openListener } from "../../src/server/listener.js";
 import { Refusal } from "../../src/server/refusal.js";
@@ -23,6 +29,7 @@ import { createWatchHub, type WatchHub } from "../../src/watch/index.js";
 import { booleanFlag } from "../support/items.js";
 import { Publisher } from "../support/publisher.js";
 import { tell } from "../support/stream-tap.js";
+import { openGate } from "./open-gate.js";
 import { createManualClock, SECRET, toFrame } from "./transport-support.js";
 
 type WatchHandler = ServiceHandlers<typeof EvaluationService>["watch"];
@@ -51,7 +58,7 @@ const serviceOf = (watch: WatchHandler) =>
 async function start(
   limits: Partial<TransportLimits> = {},
   watch?: WatchHandler,
-  guard: typeof guardService = guardService,
+  guard: (service: ServedService) => ServedService = (service) => guardService(service, openGate),
 ): Promise<void> {
   clock = createManualClock();
   hub = createWatchHub({ clock, random: () => 0.5 });
@@ -531,7 +538,7 @@ it("only those who may call have a cursor opened for them", () => {
       return new Flood(1);
     }),
   );
-  const bound = bindMethods(guardService(served)).find(({ kind }) => kind === "server_streaming");
+  const bound = bindMethods(guardService(served, openGate)).find(({ kind }) => kind === "server_streaming");
   if (bound?.kind !== "server_streaming") throw new Error("Watch streams");
   const open = (authorization: string | undefined) =>
     bound.open?.(
@@ -541,5 +548,6 @@ it("only those who may call have a cursor opened for them", () => {
     );
   expect(open("Bearer token")).toBeInstanceOf(Refusal);
   expect(opened).toBe(0);
-  expect(open(undefined)).toBeInstanceOf(Flood);
+  expect(open(undefined)).not.toBeInstanceOf(Refusal);
+  expect(opened).toBe(1);
 });

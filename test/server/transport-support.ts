@@ -26,6 +26,7 @@ import { createHealthState, type HealthState } from "../../src/server/health.js"
 import { type Listener, ListenProblem, openListener } from "../../src/server/listener.js";
 import { type OrRefusal, Refusal } from "../../src/server/refusal.js";
 import type { TransportLimits } from "../../src/server/transport.js";
+import { openGate } from "./open-gate.js";
 
 /** What the handlers of the test service saw. */
 export interface Seen {
@@ -68,7 +69,7 @@ export async function openTestServer(
   const listener = await openListener({
     host: options.host ?? "127.0.0.1",
     port: 0,
-    services: [evaluationService(seen), adminService(seen)].map(guardService),
+    services: [evaluationService(seen), adminService(seen)].map((service) => guardService(service, openGate)),
     health,
     log: pino({ level: "debug" }, { write: (line: string) => void log.push(JSON.parse(line)) }),
     clock: options.clock ?? systemClock,

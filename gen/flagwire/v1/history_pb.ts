@@ -4,6 +4,8 @@
 
 import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { StoredToken } from "./access_pb.js";
+import { file_flagwire_v1_access } from "./access_pb.js";
 import type { Environment } from "./environment_pb.js";
 import { file_flagwire_v1_environment } from "./environment_pb.js";
 import type { Flag, ReservedKey } from "./flag_pb.js";
@@ -20,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flagwire/v1/history.proto.
  */
 export const file_flagwire_v1_history: GenFile = /*@__PURE__*/
-  fileDesc("ChlmbGFnd2lyZS92MS9oaXN0b3J5LnByb3RvEgtmbGFnd2lyZS52MSKqAQoMSGlzdG9yeUVudHJ5EhAKCHJldmlzaW9uGAEgASgEEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmF1dGhvchgDIAEoCRIPCgdjb21tZW50GAQgASgJEiQKB2NoYW5nZXMYBSADKAsyEy5mbGFnd2lyZS52MS5DaGFuZ2USFwoPb21pdHRlZF9jaGFuZ2VzGAYgASgNInMKBkNoYW5nZRILCgNrZXkYASABKAkSEwoLZW52aXJvbm1lbnQYAiABKAkSIwoGYmVmb3JlGAMgASgLMhMuZmxhZ3dpcmUudjEuUmVjb3JkEiIKBWFmdGVyGAQgASgLMhMuZmxhZ3dpcmUudjEuUmVjb3JkIuwBCgZSZWNvcmQSIQoEZmxhZxgBIAEoCzIRLmZsYWd3aXJlLnYxLkZsYWdIABIrCgl0YXJnZXRpbmcYAiABKAsyFi5mbGFnd2lyZS52MS5UYXJnZXRpbmdIABInCgdzZWdtZW50GAMgASgLMhQuZmxhZ3dpcmUudjEuU2VnbWVudEgAEi8KC2Vudmlyb25tZW50GAQgASgLMhguZmxhZ3dpcmUudjEuRW52aXJvbm1lbnRIABIwCgxyZXNlcnZlZF9rZXkYBSABKAsyGC5mbGFnd2lyZS52MS5SZXNlcnZlZEtleUgAQgYKBGtpbmQi4AEKCEZsYWdGaWxlEiAKBWZsYWdzGAEgAygLMhEuZmxhZ3dpcmUudjEuRmxhZxIqCgp0YXJnZXRpbmdzGAIgAygLMhYuZmxhZ3dpcmUudjEuVGFyZ2V0aW5nEiYKCHNlZ21lbnRzGAMgAygLMhQuZmxhZ3dpcmUudjEuU2VnbWVudBIuCgxlbnZpcm9ubWVudHMYBCADKAsyGC5mbGFnd2lyZS52MS5FbnZpcm9ubWVudBIuCgxzZWdtZW50X2tleXMYBSADKAsyGC5mbGFnd2lyZS52MS5TZWdtZW50S2V5c2IGcHJvdG8z", [file_flagwire_v1_environment, file_flagwire_v1_flag, file_flagwire_v1_segment, file_flagwire_v1_targeting, file_google_protobuf_timestamp]);
+  fileDesc("ChlmbGFnd2lyZS92MS9oaXN0b3J5LnByb3RvEgtmbGFnd2lyZS52MSKqAQoMSGlzdG9yeUVudHJ5EhAKCHJldmlzaW9uGAEgASgEEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmF1dGhvchgDIAEoCRIPCgdjb21tZW50GAQgASgJEiQKB2NoYW5nZXMYBSADKAsyEy5mbGFnd2lyZS52MS5DaGFuZ2USFwoPb21pdHRlZF9jaGFuZ2VzGAYgASgNInMKBkNoYW5nZRILCgNrZXkYASABKAkSEwoLZW52aXJvbm1lbnQYAiABKAkSIwoGYmVmb3JlGAMgASgLMhMuZmxhZ3dpcmUudjEuUmVjb3JkEiIKBWFmdGVyGAQgASgLMhMuZmxhZ3dpcmUudjEuUmVjb3JkIpcCCgZSZWNvcmQSIQoEZmxhZxgBIAEoCzIRLmZsYWd3aXJlLnYxLkZsYWdIABIrCgl0YXJnZXRpbmcYAiABKAsyFi5mbGFnd2lyZS52MS5UYXJnZXRpbmdIABInCgdzZWdtZW50GAMgASgLMhQuZmxhZ3dpcmUudjEuU2VnbWVudEgAEi8KC2Vudmlyb25tZW50GAQgASgLMhguZmxhZ3dpcmUudjEuRW52aXJvbm1lbnRIABIwCgxyZXNlcnZlZF9rZXkYBSABKAsyGC5mbGFnd2lyZS52MS5SZXNlcnZlZEtleUgAEikKBXRva2VuGAYgASgLMhguZmxhZ3dpcmUudjEuU3RvcmVkVG9rZW5IAEIGCgRraW5kIuABCghGbGFnRmlsZRIgCgVmbGFncxgBIAMoCzIRLmZsYWd3aXJlLnYxLkZsYWcSKgoKdGFyZ2V0aW5ncxgCIAMoCzIWLmZsYWd3aXJlLnYxLlRhcmdldGluZxImCghzZWdtZW50cxgDIAMoCzIULmZsYWd3aXJlLnYxLlNlZ21lbnQSLgoMZW52aXJvbm1lbnRzGAQgAygLMhguZmxhZ3dpcmUudjEuRW52aXJvbm1lbnQSLgoMc2VnbWVudF9rZXlzGAUgAygLMhguZmxhZ3dpcmUudjEuU2VnbWVudEtleXNiBnByb3RvMw", [file_flagwire_v1_access, file_flagwire_v1_environment, file_flagwire_v1_flag, file_flagwire_v1_segment, file_flagwire_v1_targeting, file_google_protobuf_timestamp]);
 
 /**
  * One committed transaction: who changed what, when and why. It is written in the
@@ -87,7 +89,7 @@ export const HistoryEntrySchema: GenMessage<HistoryEntry> = /*@__PURE__*/
  */
 export type Change = Message<"flagwire.v1.Change"> & {
   /**
-   * Which record: a flag's or segment's key, or an environment's name.
+   * Which record: a flag's or segment's key, an environment's name, or a token's id.
    *
    * @generated from field: string key = 1;
    */
@@ -174,6 +176,14 @@ export type Record = Message<"flagwire.v1.Record"> & {
      */
     value: ReservedKey;
     case: "reservedKey";
+  } | {
+    /**
+     * A token, by its id. In an answer without what is kept of its secret.
+     *
+     * @generated from field: flagwire.v1.StoredToken token = 6;
+     */
+    value: StoredToken;
+    case: "token";
   } | { case: undefined; value?: undefined };
 };
 

@@ -11,6 +11,7 @@ import { importHandler } from "./import.js";
 import { segmentKeysHandler } from "./segment-keys.js";
 import { segmentHandlers } from "./segments.js";
 import { targetingHandlers } from "./targetings.js";
+import { tokenHandlers } from "./tokens.js";
 
 /** The handlers of AdminService, whatever the transport. */
 export function adminHandlers(admin: Admin, usage: UsageLedger): ServiceHandlers<typeof AdminService> {
@@ -20,6 +21,7 @@ export function adminHandlers(admin: Admin, usage: UsageLedger): ServiceHandlers
     ...segmentHandlers(admin),
     changeSegmentKeys: segmentKeysHandler(admin),
     ...environmentHandlers(admin),
+    ...tokenHandlers(admin),
     import: importHandler(admin),
     export: exportHandler(admin),
     listHistory: historyHandler(admin),

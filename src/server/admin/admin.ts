@@ -1,5 +1,5 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
-import { authorOf } from "../access.js";
+import { authorOf } from "../access/author.js";
 import type { Call } from "../handlers.js";
 import type { OrRefusal } from "../refusal.js";
 import type { Head } from "../state/head.js";

@@ -10,10 +10,11 @@ import { FlagFileSchema } from "../../../gen/flagwire/v1/history_pb.js";
 import { SegmentKeysSchema, SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
 import { TargetingSchema } from "../../../gen/flagwire/v1/targeting_pb.js";
 import { cutSegment } from "../../watch/index.js";
+import { maySee, resolveEnvironment } from "../access/permit.js";
 import { environmentNotFound } from "../environment.js";
 import type { ServiceHandlers } from "../handlers.js";
 import { contractLimits } from "../limits.js";
-import type { OrRefusal } from "../refusal.js";
+import { isRefusal, type OrRefusal } from "../refusal.js";
 import type { Catalog } from "../state/catalog.js";
 import type { Admin } from "./admin.js";
 import { ByteBudget } from "./page.js";
@@ -22,15 +23,23 @@ type Handlers = ServiceHandlers<typeof AdminService>;
 type FlagFile = MessageShape<typeof FlagFileSchema>;
 
 export function exportHandler(admin: Admin): Handlers["export"] {
-  return async function* exportParts(request): AsyncGenerator<OrRefusal<ExportResponse>> {
+  return async function* exportParts(request, call): AsyncGenerator<OrRefusal<ExportResponse>> {
     const { catalog, revision } = admin.head;
     const { environment } = request;
+    const denied = environment === "" ? undefined : resolveEnvironment(environment, call);
+    if (isRefusal(denied)) {
+      yield denied;
+      return;
+    }
     if (environment !== "" && catalog.environment(environment) === undefined) {
       yield environmentNotFound(environment);
       return;
     }
     // Collected before the first pause: the catalog moves on, the records in these lists do not.
-    const file = collect(catalog, environment === "" ? catalog.environmentNames() : [environment]);
+    const names = (environment === "" ? catalog.environmentNames() : [environment]).filter((name) =>
+      maySee(call, name),
+    );
+    const file = collect(catalog, names);
     for (const part of partsOf(file)) yield create(ExportResponseSchema, { file: part, revision });
   };
 }

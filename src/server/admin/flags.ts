@@ -13,7 +13,8 @@ import {
 import { type Flag, FlagSchema } from "../../../gen/flagwire/v1/flag_pb.js";
 import { type Targeting, TargetingSchema } from "../../../gen/flagwire/v1/targeting_pb.js";
 import { flagId, reservedKeyId, targetingId } from "../../store/index.js";
-import { environmentNotFound, flagNotFound, invalidArgument, resolveEnvironment } from "../environment.js";
+import { maySee, resolveEnvironment } from "../access/permit.js";
+import { environmentNotFound, flagNotFound, invalidArgument } from "../environment.js";
 import type { ServiceHandlers } from "../handlers.js";
 import { isRefusal, Refusal } from "../refusal.js";
 import type { Catalog } from "../state/catalog.js";
@@ -69,18 +70,20 @@ function createFlag(admin: Admin): Handlers["createFlag"] {
 }
 
 function getFlag(admin: Admin): Handlers["getFlag"] {
-  return ({ key }) => {
+  return ({ key }, call) => {
     const { catalog, revision } = admin.head;
     const flag = catalog.flag(key);
     if (flag === undefined) return flagNotFound(key);
-    const targetings = catalog.environmentNames().flatMap((name) => catalog.targeting(name, key) ?? []);
+    const names = catalog.environmentNames().filter((name) => maySee(call, name));
+    const targetings = names.flatMap((name) => catalog.targeting(name, key) ?? []);
     return create(GetFlagResponseSchema, { flag, targetings, revision });
   };
 }
 
 function listFlags(admin: Admin): Handlers["listFlags"] {
-  return (request) => {
-    const environment = resolveEnvironment(request.environment);
+  return (request, call) => {
+    const environment = resolveEnvironment(request.environment, call);
+    if (isRefusal(environment)) return environment;
     const { catalog, revision } = admin.head;
     if (catalog.environment(environment) === undefined) return environmentNotFound(environment);
     const size = pageSizeOf(request.pageSize, 500);

@@ -12,8 +12,9 @@ import {
   HistoryEntrySchema,
 } from "../../../gen/flagwire/v1/history_pb.js";
 import { type ChangeOutline, type HistoryOutline, outlineOf } from "../../store/index.js";
+import { isUnlimited, maySee, resolveEnvironment } from "../access/permit.js";
 import { invalidArgument } from "../environment.js";
-import type { ServiceHandlers } from "../handlers.js";
+import type { Call, ServiceHandlers } from "../handlers.js";
 import { contractLimits } from "../limits.js";
 import { isRefusal, type OrRefusal, Refusal } from "../refusal.js";
 import type { Admin } from "./admin.js";
@@ -27,12 +28,14 @@ type Handlers = ServiceHandlers<typeof AdminService>;
 const MAX_SCANNED = 5_000;
 
 export function historyHandler(admin: Admin): Handlers["listHistory"] {
-  return async (request, { signal }) => {
+  return async (request, call) => {
     const size = pageSizeOf(request.pageSize, 50);
     if (isRefusal(size)) return size;
+    const named = request.environment === "" ? undefined : resolveEnvironment(request.environment, call);
+    if (isRefusal(named)) return named;
     const before = parsePageToken(request.pageToken);
     if (isRefusal(before)) return before;
-    return answerStore(() => listHistory(admin, request, { size, before, signal }));
+    return answerStore(() => listHistory(admin, request, { size, before, call }));
   };
 }
 
@@ -40,14 +43,14 @@ interface Page {
   readonly size: number;
   /** Only transactions with a lower revision. */
   readonly before: bigint | undefined;
-  /** Aborts when nobody waits for it any more. */
-  readonly signal: AbortSignal;
+  /** Who asks, and until when. */
+  readonly call: Pick<Call, "identity" | "signal">;
 }
 
 async function listHistory(
   { head }: Admin,
   request: ListHistoryRequest,
-  { size, before, signal }: Page,
+  { size, before, call }: Page,
 ): Promise<OrRefusal<ListHistoryResponse>> {
   const { store, revision } = head;
   const entries: HistoryEntry[] = [];
@@ -56,12 +59,12 @@ async function listHistory(
   let nextPageToken = "";
   // Looked at in outline: an entry may hold a million keys, which take long to decode.
   for await (const outline of store.outlines(before)) {
-    if (signal.aborted) return new Refusal("CANCELLED", "CANCELLED", "the caller has gone");
+    if (call.signal.aborted) return new Refusal("CANCELLED", "CANCELLED", "the caller has gone");
     if (outline.revision > revision) continue;
     const isFull = entries.length === size || scanned++ === MAX_SCANNED;
     const shown =
-      !isFull && concerns(outline, request)
-        ? shorten(outline.entry(contractLimits.listedSegmentBytes), request)
+      !isFull && concerns(outline, request, call)
+        ? shorten(outline.entry(contractLimits.listedSegmentBytes), request, call)
         : undefined;
     if (isFull || (shown !== undefined && !budget.take(HistoryEntrySchema, shown))) {
       nextPageToken = String(outline.revision + 1n);
@@ -79,11 +82,15 @@ function parsePageToken(token: string): OrRefusal<bigint | undefined> {
   return invalidArgument([{ field: "page_token", description: "is not a token that this server gave" }]);
 }
 
-function concerns(outline: HistoryOutline, { flagKey, environment }: ListHistoryRequest): boolean {
-  if (flagKey === "" && environment === "") return true;
-  for (const change of outline.changes()) if (isAskedFor(change, { flagKey, environment })) return true;
+function concerns(outline: HistoryOutline, { flagKey, environment }: ListHistoryRequest, caller: Caller): boolean {
+  if (flagKey === "" && environment === "" && isUnlimited(caller)) return true;
+  for (const change of outline.changes()) {
+    if (maySee(caller, change.environment) && isAskedFor(change, { flagKey, environment })) return true;
+  }
   return false;
 }
+
+type Caller = Pick<Call, "identity">;
 
 function isAskedFor(change: ChangeOutline, { flagKey, environment }: Filter): boolean {
   if (environment !== "" && change.environment !== environment) return false;
@@ -101,7 +108,7 @@ function isOfFlag({ kind }: ChangeOutline): boolean {
  * An entry with as many of its changes as an answer has room for, those that were asked for first. One change alone may be
  * too large, though segments with many keys are shown without them.
  */
-function shorten(entry: HistoryEntry, request: ListHistoryRequest): HistoryEntry {
+function shorten(entry: HistoryEntry, request: ListHistoryRequest, caller: Caller): HistoryEntry {
   let left: number = contractLimits.messageBytes;
   const fits = (change: Change) => {
     const size = toBinary(ChangeSchema, change).length;
@@ -110,7 +117,8 @@ function shorten(entry: HistoryEntry, request: ListHistoryRequest): HistoryEntry
     return true;
   };
   const isAsked = (change: Change) => isAskedFor(outlineOf(change), request);
-  const shown = entry.changes.map(shownChange);
+  const seen = entry.changes.filter(({ environment }) => maySee(caller, environment));
+  const shown = seen.map(shownChange);
   const asked = shown.filter((change) => isAsked(change) && fits(change));
   const others = shown.filter((change) => !isAsked(change) && fits(change));
   const changes = [...asked, ...others];

@@ -12,9 +12,10 @@ import {
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import type { FlagFile } from "../../../gen/flagwire/v1/history_pb.js";
 import type { RecordChange } from "../../store/index.js";
-import { authorOf } from "../access.js";
-import { DEFAULT_ENVIRONMENT, environmentNotFound, invalidArgument, resolveEnvironment } from "../environment.js";
-import type { ServiceHandlers } from "../handlers.js";
+import { authorOf } from "../access/author.js";
+import { resolveEnvironment } from "../access/permit.js";
+import { DEFAULT_ENVIRONMENT, environmentNotFound, invalidArgument } from "../environment.js";
+import type { Call, ServiceHandlers } from "../handlers.js";
 import { contractLimits } from "../limits.js";
 import { isRefusal, type OrRefusal, Refusal } from "../refusal.js";
 import type { Catalog } from "../state/catalog.js";
@@ -39,10 +40,11 @@ const MAX_ROUNDS = 100;
 
 export function importHandler(admin: Admin): Handlers["import"] {
   return async (requests, call) => {
-    const received = await receive(requests);
+    const received = await receive(requests, call);
     if (isRefusal(received)) return received;
     if (call.signal.aborted) return new Refusal("CANCELLED", "CANCELLED", "the client has gone; nothing was changed");
-    const environment = resolveEnvironment(received.first.environment);
+    const environment = resolveEnvironment(received.first.environment, call);
+    if (isRefusal(environment)) return environment;
     const run = new ImportRun(admin, received, environment);
     return admin.writer.write({
       fields: received.first,
@@ -61,7 +63,7 @@ interface Received {
   readonly fingerprint: string;
 }
 
-async function receive(requests: AsyncIterable<ImportRequest>): Promise<OrRefusal<Received>> {
+async function receive(requests: AsyncIterable<ImportRequest>, call: Call): Promise<OrRefusal<Received>> {
   const hash = createHash("sha256");
   let incoming = new IncomingFile("");
   let first: ImportRequest | undefined;
@@ -69,7 +71,9 @@ async function receive(requests: AsyncIterable<ImportRequest>): Promise<OrRefusa
   for await (const request of requests) {
     if (first === undefined) {
       first = request;
-      incoming = new IncomingFile(resolveEnvironment(request.environment));
+      const environment = resolveEnvironment(request.environment, call);
+      if (isRefusal(environment)) return environment;
+      incoming = new IncomingFile(environment);
     }
     const { file } = incoming;
     if (incoming.itemCount + countItems(request.file) > contractLimits.fileItems) return tooLarge();

@@ -1,10 +1,19 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import type { StoredToken } from "../../../gen/flagwire/v1/access_pb.js";
 import type { Environment } from "../../../gen/flagwire/v1/environment_pb.js";
 import type { Flag } from "../../../gen/flagwire/v1/flag_pb.js";
 import { type Record, RecordSchema } from "../../../gen/flagwire/v1/history_pb.js";
 import type { Segment } from "../../../gen/flagwire/v1/segment_pb.js";
 import type { Targeting } from "../../../gen/flagwire/v1/targeting_pb.js";
-import { environmentId, flagId, type RecordChange, reservedKeyId, segmentId, targetingId } from "../../store/index.js";
+import {
+  environmentId,
+  flagId,
+  type RecordChange,
+  reservedKeyId,
+  segmentId,
+  targetingId,
+  tokenId,
+} from "../../store/index.js";
 
 export function putFlag(value: Flag): RecordChange {
   return { id: flagId(value.key), after: record({ case: "flag", value }) };
@@ -24,6 +33,10 @@ export function putEnvironment(value: Environment): RecordChange {
 
 export function reserveKey(key: string): RecordChange {
   return { id: reservedKeyId(key), after: record({ case: "reservedKey", value: { key } }) };
+}
+
+export function putToken(value: StoredToken): RecordChange {
+  return { id: tokenId(value.token?.id ?? ""), after: record({ case: "token", value }) };
 }
 
 export function remove(id: string): RecordChange {

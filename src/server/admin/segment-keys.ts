@@ -8,10 +8,11 @@ import {
   SegmentKeyCountsSchema,
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import { type Segment, SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
-import { environmentNotFound, invalidArgument, resolveEnvironment, segmentNotFound } from "../environment.js";
+import { resolveEnvironment } from "../access/permit.js";
+import { environmentNotFound, invalidArgument, segmentNotFound } from "../environment.js";
 import type { ServiceHandlers } from "../handlers.js";
 import { contractLimits } from "../limits.js";
-import type { FieldViolation, Refusal } from "../refusal.js";
+import { type FieldViolation, isRefusal, type Refusal } from "../refusal.js";
 import { type Admin, writeFor } from "./admin.js";
 import { putSegment } from "./records.js";
 import { shownSegment } from "./shown-segment.js";
@@ -26,7 +27,8 @@ interface Drafted {
 
 export function segmentKeysHandler(admin: Admin): Handlers["changeSegmentKeys"] {
   return (request, call) => {
-    const environment = resolveEnvironment(request.environment);
+    const environment = resolveEnvironment(request.environment, call);
+    if (isRefusal(environment)) return environment;
     const { key } = request;
     const contradictory = refuseContradictions(request);
     if (contradictory !== undefined) return contradictory;

@@ -14,8 +14,9 @@ import {
 import { type Segment, SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
 import { segmentId } from "../../store/index.js";
 import { withoutKeys } from "../../watch/index.js";
-import { environmentNotFound, invalidArgument, resolveEnvironment, segmentNotFound } from "../environment.js";
-import type { ServiceHandlers } from "../handlers.js";
+import { resolveEnvironment } from "../access/permit.js";
+import { environmentNotFound, invalidArgument, segmentNotFound } from "../environment.js";
+import type { Call, ServiceHandlers } from "../handlers.js";
 import { contractLimits } from "../limits.js";
 import { isRefusal, type OrRefusal, Refusal } from "../refusal.js";
 import { type Admin, writeFor } from "./admin.js";
@@ -43,7 +44,7 @@ export function segmentHandlers(
 
 function createSegment(admin: Admin): Handlers["createSegment"] {
   return (request, call) => {
-    const segment = namedSegment(request.segment, request.environment);
+    const segment = namedSegment(request.segment, request.environment, call);
     if (isRefusal(segment)) return segment;
     if (segment.keysOmitted) return refuseOmittedKeys();
     const { environment, key } = segment;
@@ -63,8 +64,9 @@ function createSegment(admin: Admin): Handlers["createSegment"] {
 }
 
 function getSegment(admin: Admin): Handlers["getSegment"] {
-  return (request) => {
-    const environment = resolveEnvironment(request.environment);
+  return (request, call) => {
+    const environment = resolveEnvironment(request.environment, call);
+    if (isRefusal(environment)) return environment;
     const { catalog, revision } = admin.head;
     if (catalog.environment(environment) === undefined) return environmentNotFound(environment);
     const segment = catalog.segment(environment, request.key);
@@ -74,8 +76,9 @@ function getSegment(admin: Admin): Handlers["getSegment"] {
 }
 
 function listSegments(admin: Admin): Handlers["listSegments"] {
-  return (request) => {
-    const environment = resolveEnvironment(request.environment);
+  return (request, call) => {
+    const environment = resolveEnvironment(request.environment, call);
+    if (isRefusal(environment)) return environment;
     const { catalog, revision } = admin.head;
     if (catalog.environment(environment) === undefined) return environmentNotFound(environment);
     const size = pageSizeOf(request.pageSize, 500);
@@ -98,7 +101,7 @@ function listSegments(admin: Admin): Handlers["listSegments"] {
 
 function updateSegment(admin: Admin): Handlers["updateSegment"] {
   return (request, call) => {
-    const segment = namedSegment(request.segment, request.environment);
+    const segment = namedSegment(request.segment, request.environment, call);
     if (isRefusal(segment)) return segment;
     if (segment.keysOmitted && namesKeys(request.updateMask)) return refuseOmittedKeys();
     const { environment, key } = segment;
@@ -127,7 +130,8 @@ function updateSegment(admin: Admin): Handlers["updateSegment"] {
 
 function deleteSegment(admin: Admin): Handlers["deleteSegment"] {
   return (request, call) => {
-    const environment = resolveEnvironment(request.environment);
+    const environment = resolveEnvironment(request.environment, call);
+    if (isRefusal(environment)) return environment;
     const { key } = request;
     return writeFor(admin, DeleteSegmentRequestSchema, request, call, {
       draft: (catalog) => {
@@ -141,14 +145,16 @@ function deleteSegment(admin: Admin): Handlers["deleteSegment"] {
 }
 
 /** The segment of a request with its environment filled in. */
-function namedSegment(segment: Segment | undefined, environment: string): OrRefusal<Segment> {
+function namedSegment(segment: Segment | undefined, environment: string, call: Call): OrRefusal<Segment> {
   if (segment === undefined) return invalidArgument([{ field: "segment", description: "is required" }]);
   if (environment !== "" && segment.environment !== "" && environment !== segment.environment) {
     const description = `is ${segment.environment}, but the request's environment is ${environment}`;
     return invalidArgument([{ field: "segment.environment", description }]);
   }
   const named = clone(SegmentSchema, segment);
-  named.environment = resolveEnvironment(segment.environment || environment);
+  const resolved = resolveEnvironment(segment.environment || environment, call);
+  if (isRefusal(resolved)) return resolved;
+  named.environment = resolved;
   return named;
 }
 

@@ -1,4 +1,5 @@
 import { create } from "@bufbuild/protobuf";
+import { StoredTokenSchema } from "../../../gen/flagwire/v1/access_pb.js";
 import { type Change, ChangeSchema, type Record, RecordSchema } from "../../../gen/flagwire/v1/history_pb.js";
 import { type Segment, SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
 import { segmentBytes, withoutKeys } from "../../watch/index.js";
@@ -17,10 +18,11 @@ export function shownSegment(segment: Segment, maxBytes: number = contractLimits
   });
 }
 
-/** A change as history shows it: what is not a segment, as it is. */
+/** A change as history shows it: without the keys of large segments, and what is kept of a token's secret. */
 export function shownChange(change: Change): Change {
   const { before, after } = change;
-  if (before?.kind.case !== "segment" && after?.kind.case !== "segment") return change;
+  const kind = (after ?? before)?.kind.case;
+  if (kind !== "segment" && kind !== "token") return change;
   return create(ChangeSchema, {
     ...change,
     ...(before && { before: shownRecord(before) }),
@@ -29,6 +31,10 @@ export function shownChange(change: Change): Change {
 }
 
 function shownRecord(record: Record): Record {
+  if (record.kind.case === "token") {
+    const value = create(StoredTokenSchema, { ...record.kind.value, secretSha256: new Uint8Array() });
+    return create(RecordSchema, { kind: { case: "token", value } });
+  }
   if (record.kind.case !== "segment") return record;
   const value = shownSegment(record.kind.value, contractLimits.listedSegmentBytes);
   return create(RecordSchema, { kind: { case: "segment", value } });

@@ -37,6 +37,11 @@ export function stamp(change: RecordChange, { catalog, author, timeMs }: StampCo
       kind.value.createdBy = kept?.createdBy ?? author;
       break;
     }
+    case "token":
+      if (kind.value.token === undefined) break;
+      kind.value.token.createdAt = time;
+      kind.value.token.createdBy = author;
+      break;
     case "reservedKey":
       kind.value.deletedAt = time;
       kind.value.deletedBy = author;
@@ -56,6 +61,12 @@ export function withoutStamps(record: Record): Record {
   if (kind.case === "reservedKey") {
     delete kind.value.deletedAt;
     kind.value.deletedBy = "";
+    return copy;
+  }
+  if (kind.case === "token") {
+    if (kind.value.token === undefined) return copy;
+    delete kind.value.token.createdAt;
+    kind.value.token.createdBy = "";
     return copy;
   }
   if (kind.case !== "targeting") {

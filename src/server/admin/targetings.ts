@@ -1,5 +1,6 @@
 import { clone, create } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { type FieldMask, timestampFromMs } from "@bufbuild/protobuf/wkt";
+import { Role } from "../../../gen/flagwire/v1/access_pb.js";
 import {
   type AdminService,
   GetTargetingResponseSchema,
@@ -12,8 +13,9 @@ import {
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import { KillSchema, type Targeting, TargetingSchema } from "../../../gen/flagwire/v1/targeting_pb.js";
 import { environmentId, flagId } from "../../store/index.js";
-import { authorOf } from "../access.js";
-import { environmentNotFound, flagNotFound, invalidArgument, resolveEnvironment } from "../environment.js";
+import { authorOf } from "../access/author.js";
+import { refuseRole, resolveEnvironment } from "../access/permit.js";
+import { environmentNotFound, flagNotFound, invalidArgument } from "../environment.js";
 import type { ServiceHandlers } from "../handlers.js";
 import { isRefusal, type OrRefusal, Refusal } from "../refusal.js";
 import type { Catalog } from "../state/catalog.js";
@@ -40,9 +42,11 @@ export function targetingHandlers(
 }
 
 function getTargeting(admin: Admin): Handlers["getTargeting"] {
-  return (request) => {
+  return (request, call) => {
     const { catalog, revision } = admin.head;
-    const targeting = currentTargeting(catalog, resolveEnvironment(request.environment), request.flagKey);
+    const environment = resolveEnvironment(request.environment, call);
+    if (isRefusal(environment)) return environment;
+    const targeting = currentTargeting(catalog, environment, request.flagKey);
     return isRefusal(targeting) ? targeting : create(GetTargetingResponseSchema, { targeting, revision });
   };
 }
@@ -56,7 +60,10 @@ function updateTargeting(admin: Admin): Handlers["updateTargeting"] {
       const description = `is ${named[1]}, but the request's environment is ${named[0]}`;
       return invalidArgument([{ field: "targeting.environment", description }]);
     }
-    const environment = resolveEnvironment(named[0] ?? "");
+    const environment = resolveEnvironment(named[0] ?? "", call);
+    if (isRefusal(environment)) return environment;
+    const denied = isSwitch(updateMask) ? undefined : refuseRole(call, Role.EDITOR);
+    if (denied !== undefined) return denied;
     return writeFor(admin, UpdateTargetingRequestSchema, request, call, {
       draft: (catalog) => {
         const current = currentTargeting(catalog, environment, targeting.flagKey);
@@ -78,6 +85,11 @@ function updateTargeting(admin: Admin): Handlers["updateTargeting"] {
   };
 }
 
+/** Whether a change switches a flag on or off, and does nothing else. */
+function isSwitch(mask: FieldMask | undefined): boolean {
+  return mask !== undefined && mask.paths.length > 0 && mask.paths.every((path) => path === "enabled");
+}
+
 function killFlags(admin: Admin): Handlers["killFlags"] {
   return (request, call) => {
     const { reason } = request;
@@ -85,7 +97,8 @@ function killFlags(admin: Admin): Handlers["killFlags"] {
       return invalidArgument([{ field: "reason", description: "is required: say why, for those who look later" }]);
     if (reason.length > 1_024)
       return invalidArgument([{ field: "reason", description: "is longer than 1024 characters" }]);
-    const environment = resolveEnvironment(request.environment);
+    const environment = resolveEnvironment(request.environment, call);
+    if (isRefusal(environment)) return environment;
     const killed = create(KillSchema, {
       killedAt: timestampFromMs(admin.writer.clock.now()),
       killedBy: authorOf(call),
@@ -110,7 +123,8 @@ function killFlags(admin: Admin): Handlers["killFlags"] {
 
 function reviveFlags(admin: Admin): Handlers["reviveFlags"] {
   return (request, call) => {
-    const environment = resolveEnvironment(request.environment);
+    const environment = resolveEnvironment(request.environment, call);
+    if (isRefusal(environment)) return environment;
     return writeFor(admin, ReviveFlagsRequestSchema, request, call, {
       draft: (catalog) =>
         changeKills(catalog, environment, request, (targeting) => {

@@ -1,3 +1,4 @@
+import type { StoredToken } from "../../../gen/flagwire/v1/access_pb.js";
 import type { Environment } from "../../../gen/flagwire/v1/environment_pb.js";
 import type { Flag, ReservedKey } from "../../../gen/flagwire/v1/flag_pb.js";
 import type { Record } from "../../../gen/flagwire/v1/history_pb.js";
@@ -11,6 +12,7 @@ import {
   reservedKeyId,
   segmentId,
   targetingId,
+  tokenId,
 } from "../../store/index.js";
 
 /** All records at one revision, by what they are. */
@@ -81,6 +83,16 @@ export class Catalog {
   reservedKey(key: string): ReservedKey | undefined {
     const kind = this.#get(reservedKeyId(key))?.kind;
     return kind?.case === "reservedKey" ? kind.value : undefined;
+  }
+
+  token(id: string): StoredToken | undefined {
+    const kind = this.#get(tokenId(id))?.kind;
+    return kind?.case === "token" ? kind.value : undefined;
+  }
+
+  /** Sorted. */
+  tokenIds(): readonly string[] {
+    return this.#namesBelow(tokenId(""));
   }
 
   /** Sorted. */

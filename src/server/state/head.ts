@@ -9,6 +9,7 @@ import {
   type Store,
   type StoreFailure,
   StoreUnavailable,
+  tokenId,
 } from "../../store/index.js";
 import type { WatchHub } from "../../watch/index.js";
 import { Announcements } from "./announcements.js";
@@ -31,6 +32,8 @@ export class Head {
   #following: Promise<void> = Promise.resolve();
   /** Made after every move of the head, in a later turn. */
   readonly announcements = new Announcements();
+  /** Made after tokens have changed, in a later turn. */
+  readonly accessChanges = new Announcements();
   #resolveFailed: (failure: StoreFailure) => void = () => undefined;
   /** Resolves if the store cannot be followed any longer: what is answered then stands still, so stop serving. */
   readonly failed: Promise<StoreFailure> = new Promise((resolve) => {
@@ -107,6 +110,7 @@ export class Head {
     this.#records = new Map(records);
     this.#catalog = Catalog.of(this.#records);
     this.#revision = revision;
+    this.accessChanges.announce();
     this.#removeMissing();
     for (const name of this.#catalog.environmentNames()) this.#reset(name);
     this.#wake();
@@ -131,6 +135,7 @@ export class Head {
       moves.push({ id, exists: after !== undefined });
     }
     this.#catalog = this.#catalog.following(moves);
+    if (moves.some(({ id }) => id.startsWith(tokenId("")))) this.accessChanges.announce();
     this.#revision = entry.revision;
     this.#moveEnvironments(entry);
     this.#wake();

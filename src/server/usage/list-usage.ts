@@ -6,8 +6,9 @@ import {
   type VariantUsage,
   VariantUsageSchema,
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
+import { resolveEnvironment } from "../access/permit.js";
 import { ByteBudget, pageSizeOf } from "../admin/page.js";
-import { environmentNotFound, flagNotFound, invalidArgument, resolveEnvironment } from "../environment.js";
+import { environmentNotFound, flagNotFound, invalidArgument } from "../environment.js";
 import type { ServiceHandlers } from "../handlers.js";
 import { isRefusal, type OrRefusal } from "../refusal.js";
 import type { Head } from "../state/head.js";
@@ -20,9 +21,10 @@ export interface UsageListParts {
 }
 
 export function listUsageHandler(parts: UsageListParts): ServiceHandlers<typeof AdminService>["listUsage"] {
-  return async ({ environment: name, flagKey, pageSize, pageToken }) => {
+  return async ({ environment: name, flagKey, pageSize, pageToken }, call) => {
     const { head, usage } = parts;
-    const environment = resolveEnvironment(name);
+    const environment = resolveEnvironment(name, call);
+    if (isRefusal(environment)) return environment;
     if (head.snapshot(environment) === undefined) return environmentNotFound(environment);
     if (flagKey !== "" && head.catalog.flag(flagKey) === undefined) return flagNotFound(flagKey);
     const size = pageSizeOf(pageSize, 500);

@@ -6,8 +6,10 @@ import {
   ReportUsageResponseSchema,
 } from "../../../gen/flagwire/v1/evaluation_service_pb.js";
 import type { Clock } from "../../base/index.js";
-import { environmentNotFound, invalidArgument, resolveEnvironment } from "../environment.js";
+import { resolveEnvironment } from "../access/permit.js";
+import { environmentNotFound, invalidArgument } from "../environment.js";
 import type { ServiceHandlers } from "../handlers.js";
+import { isRefusal } from "../refusal.js";
 import type { Head } from "../state/head.js";
 import { Violations } from "../validate/violations.js";
 import type { UsageLedger, VariantCount } from "./usage-ledger.js";
@@ -23,8 +25,9 @@ export interface UsageParts {
 }
 
 export function reportUsageHandler(parts: UsageParts): ServiceHandlers<typeof EvaluationService>["reportUsage"] {
-  return async (request) => {
-    const environment = resolveEnvironment(request.environment);
+  return async (request, call) => {
+    const environment = resolveEnvironment(request.environment, call);
+    if (isRefusal(environment)) return environment;
     const violations = checkReport(request);
     if (violations.list.length > 0) return invalidArgument(violations.list);
     const { head, clock, usage } = parts;
