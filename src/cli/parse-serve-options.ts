@@ -1,5 +1,4 @@
 import { availableParallelism } from "node:os";
-import { isLoopback } from "../base/index.js";
 import { defaultAddress, type HostPort, parseHostPort } from "./address.js";
 import { dataDirectory } from "./data-directory.js";
 import { usageFailure } from "./failure.js";
@@ -22,13 +21,15 @@ export function parseServeOptions(given: GivenServeOptions, env: Variables): Ser
     const text = env[variable];
     return text === undefined || text === "" ? undefined : { text, what: variable };
   };
-  const listen = parseListen(setting("listen", given.listen), given.allowAnonymous ?? false);
+  const listening = setting("listen", given.listen) ?? { text: defaultAddress, what: "--listen" };
+  const listen = parseHostPort(listening.text, listening.what);
   const workers = setting("workers", given.workers);
   const flagdPorts = setting("flagd-ports", given.flagdPorts === true ? "true" : given.flagdPorts);
   const corsOrigins = setting("cors-origins", given.corsOrigins);
   const rateLimit = setting("ofrep-rate-limit", given.ofrepRateLimit);
   return {
     listen,
+    allowAnonymous: given.allowAnonymous ?? false,
     data: dataDirectory(given.data, env),
     seed: setting("import", given.import)?.text,
     workers: workers === undefined ? 1 : parseWorkers(workers),
@@ -38,15 +39,6 @@ export function parseServeOptions(given: GivenServeOptions, env: Variables): Ser
       ofrepRequestsPerSecond: rateLimit === undefined ? 0 : parseRateLimit(rateLimit),
     },
   };
-}
-
-function parseListen(setting: Setting | undefined, allowAnonymous: boolean): HostPort {
-  const { text, what } = setting ?? { text: defaultAddress, what: "--listen" };
-  const listen = parseHostPort(text, what);
-  if (isLoopback(listen.host) || allowAnonymous) return listen;
-  throw usageFailure(
-    `${what} ${text} is reachable from other machines and there are no tokens to tell callers apart; listen on ${defaultAddress}, or add --allow-anonymous if the network itself keeps strangers out`,
-  );
 }
 
 const maximumWorkers = 64;

@@ -1,4 +1,4 @@
-import { Code, ConnectError } from "@connectrpc/connect";
+import { ConnectError } from "@connectrpc/connect";
 import type { FlagFile } from "../../gen/flagwire/v1/history_pb.js";
 import { type HostPort, toHostPort } from "./address.js";
 import { sendFlagFile } from "./files/send-flag-file.js";
@@ -14,10 +14,10 @@ export interface Seed {
 }
 
 /** Imports the file through the service's own front door, if nothing is there yet. So it is checked like any other import. */
-export async function seedServer(session: Session, listening: HostPort, seed: Seed): Promise<void> {
+export async function seedServer(session: Session, listening: HostPort, seed: Seed, ownToken: string): Promise<void> {
   const address = toHostPort({ host: reachable(listening.host), port: listening.port });
   const { io, signal, options, output } = session;
-  const remote = openRemote({ address, token: undefined, author: io.userName, signal, clock: io.clock });
+  const remote = openRemote({ address, token: ownToken, author: io.userName, signal, clock: io.clock });
   try {
     const response = await sendFlagFile(remote, io.stderr, seed.file, {
       environment: options.environment,
@@ -28,8 +28,6 @@ export async function seedServer(session: Session, listening: HostPort, seed: Se
     const created = response.createdFlags.length;
     if (created > 0) output.note(`imported ${counted(created, "flag")} from ${seed.path}`);
   } catch (error) {
-    // There are tokens, so this is not the first start.
-    if (error instanceof ConnectError && error.code === Code.Unauthenticated) return;
     throw error instanceof ConnectError
       ? toRemoteFailure(error, { address, mayHaveWritten: remote.mayHaveWritten })
       : error;

@@ -19,6 +19,8 @@ export interface GivenServeOptions {
 
 export interface ServeOptions {
   readonly listen: HostPort;
+  /** Whether callers from other machines may do everything as long as there are no tokens. */
+  readonly allowAnonymous: boolean;
   /** The data directory. */
   readonly data: string;
   /** A file to import while there is nothing else yet. */
@@ -44,6 +46,8 @@ export interface ServeParts {
   /** This process's own. */
   readonly store: Store;
   readonly log: Logger;
+  /** What this service presents to itself; see ServerOptions. */
+  readonly ownToken: string;
   /** Read and found sound. */
   readonly seed: Seed | undefined;
 }

@@ -12,6 +12,8 @@ export interface WelcomeOptions {
   readonly flagCount: number;
   /** Any one, to try things with. */
   readonly firstFlagKey: string | undefined;
+  /** Whether every call needs a token. */
+  readonly hasTokens: boolean;
   /** How many processes answer. */
   readonly workers: number;
   /** The data directory, absolute. */
@@ -40,7 +42,10 @@ export async function welcome(session: Session, options: WelcomeOptions): Promis
     });
   }
   const { version } = session.io;
-  const access = isLoopback(options.address.host) ? "this machine" : "anyone who can connect";
+  const anybody = isLoopback(options.address.host) ? "this machine" : "anyone who can connect";
+  const access = options.hasTokens
+    ? "every call needs a token"
+    : `no token exists: ${anybody} may read and change everything`;
   const lines = [
     `Flagwire ${version} serves on ${address}`,
     "",
@@ -53,7 +58,7 @@ export async function welcome(session: Session, options: WelcomeOptions): Promis
     `  health  http://${address}/healthz and /readyz`,
     `  data    ${options.directory} (${counted(flagCount, "flag")}, revision ${revision})`,
     ...(workers === 1 ? [] : [`  workers ${workers} processes`]),
-    `  access  no token exists: ${access} may read and change everything`,
+    `  access  ${access}`,
     "",
     "Try next, in another terminal:",
     "",

@@ -14,11 +14,11 @@ import type { Session } from "./session.js";
 
 /** The service as several processes: this one writes and hands connections over, the others answer. */
 export async function serveWorkers(session: Session, options: ServeOptions, parts: ServeParts): Promise<ExitCode> {
-  const { store, log } = parts;
+  const { store, log, ownToken } = parts;
   // Opening has read everything, to know that it can be read, and keeps it for the first to ask. Here nobody will.
   await store.load();
   const directory = resolve(options.data);
-  const { listen, workers, web } = options;
+  const { listen, allowAnonymous, workers, web } = options;
   const { clock } = session.io;
   // Nothing is read of a connection before it is handed over.
   const source = createServeSource(options, { log, pauseOnConnect: true });
@@ -27,6 +27,8 @@ export async function serveWorkers(session: Session, options: ServeOptions, part
     directory,
     listen,
     source,
+    allowAnonymous,
+    ownToken,
     web,
     workers,
     fork: forkWorker,
@@ -70,13 +72,13 @@ async function makeReady(
   session: Session,
   supervisor: Supervisor,
   options: ServeOptions,
-  { log, seed }: ServeParts,
+  { log, seed, ownToken }: ServeParts,
   flagd: FlagdAddresses | undefined,
 ): Promise<boolean> {
   try {
     await supervisor.opened;
     const { address } = supervisor;
-    if (seed !== undefined) await seedServer(session, address, seed);
+    if (seed !== undefined) await seedServer(session, address, seed, ownToken);
     await supervisor.announce();
     const overview = await supervisor.overview();
     const { workers } = options;

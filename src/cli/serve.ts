@@ -1,10 +1,11 @@
+import { randomBytes } from "node:crypto";
 import { resolve } from "node:path";
 import type { Logger } from "pino";
-import type { Clock } from "../base/index.js";
+import { type Clock, isLoopback } from "../base/index.js";
 import { type FlagwireServer, ListenProblem, openServer, type SocketSource } from "../server/index.js";
 import { isStoreProblem, openLmdbStore, type Store } from "../store/index.js";
-import { toHostPort } from "./address.js";
-import { CliFailure, ExitCode } from "./failure.js";
+import { defaultAddress, toHostPort } from "./address.js";
+import { CliFailure, ExitCode, usageFailure } from "./failure.js";
 import { readFlagFile } from "./files/read-flag-file.js";
 import { createLogger } from "./logger.js";
 import { type Seed, seedServer } from "./seed-server.js";
@@ -31,11 +32,22 @@ async function serveOpened(session: Session, options: ServeOptions, log: Logger)
   const store = await openLmdbStore({ path: options.data, clock: session.io.clock });
   if (isStoreProblem(store)) throw new CliFailure(ExitCode.refused, store.message);
   try {
-    const parts = { store, log, seed };
+    await refuseStrangers(options, store);
+    const parts = { store, log, seed, ownToken: randomBytes(32).toString("base64url") };
     return await (options.workers === 1 ? serveStore : serveWorkers)(session, options, parts);
   } finally {
     await closeStore(store, session.io.clock);
   }
+}
+
+/** Whoever can connect could change everything: nobody should come to that without having said so. */
+async function refuseStrangers({ listen, allowAnonymous, data }: ServeOptions, store: Store): Promise<void> {
+  if (isLoopback(listen.host) || allowAnonymous) return;
+  const { records } = await store.load();
+  for (const { kind } of records.values()) if (kind.case === "token") return;
+  throw usageFailure(
+    `${toHostPort(listen)} is reachable from other machines, and there are no tokens to tell callers apart; make one with "flagwire token create --name admin --role admin --data ${data}", listen on ${defaultAddress}, or add --allow-anonymous if the network itself keeps strangers out`,
+  );
 }
 
 /** A store whose disk has failed may never close. What was acknowledged is on disk all the same. */
@@ -66,27 +78,29 @@ async function serveStore(session: Session, options: ServeOptions, parts: ServeP
 function overviewOf(server: FlagwireServer) {
   const keys = server.flagKeys();
   const { address, revision } = server;
-  return { address, revision, flagCount: keys.length, firstFlagKey: keys[0] };
+  return { address, revision, flagCount: keys.length, firstFlagKey: keys[0], hasTokens: server.hasTokens() };
 }
 
 /** Undefined if it was told to stop while still starting: what that cut off is no failure. */
 async function openSeeded(
   session: Session,
-  { listen, web }: ServeOptions,
+  { listen, allowAnonymous, web }: ServeOptions,
   parts: ServeParts,
   source: SocketSource,
 ): Promise<FlagwireServer | undefined> {
-  const { store, log, seed } = parts;
+  const { store, log, seed, ownToken } = parts;
   try {
     const server = await openServer({
       store,
       listen,
       source,
+      allowAnonymous,
+      ownToken,
       web,
       log,
       clock: session.io.clock,
       prepare: async (address) => {
-        if (seed !== undefined) await seedServer(session, address, seed);
+        if (seed !== undefined) await seedServer(session, address, seed, ownToken);
       },
     });
     if (server instanceof ListenProblem) throw new CliFailure(ExitCode.refused, server.message);

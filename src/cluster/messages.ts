@@ -61,6 +61,10 @@ export interface WorkerSettings {
   /** The host that was asked for. */
   readonly host: string;
   readonly web: WebOptions;
+  /** See ServerOptions. */
+  readonly allowAnonymous: boolean;
+  /** See ServerOptions. */
+  readonly ownToken: string | undefined;
 }
 
 export interface WorkerReport {
@@ -78,4 +82,5 @@ export interface Overview {
   readonly flagCount: number;
   /** The first one, in the order of keys. */
   readonly firstFlagKey: string | undefined;
+  readonly hasTokens: boolean;
 }

@@ -95,7 +95,7 @@ class Worker {
   }
 
   async #serve(settings: WorkerSettings, log: Logger): Promise<void> {
-    const { directory, address, host, web } = settings;
+    const { directory, address, host, web, allowAnonymous, ownToken } = settings;
     const store = await openFollowerStore({ path: directory, owner: this.#owner });
     if (isStoreProblem(store)) return this.#fail(log, store.message, store.cause);
     this.#store = store;
@@ -106,6 +106,8 @@ class Worker {
       source,
       listen: { host, port: address.port },
       web,
+      allowAnonymous,
+      ownToken,
       log,
       clock: this.#options.clock,
       usage: createRemoteUsageLedger(this.#link),
@@ -126,7 +128,12 @@ class Worker {
 
   #overview(): Overview {
     const keys = this.#server?.flagKeys() ?? [];
-    return { revision: this.#server?.revision ?? 0n, flagCount: keys.length, firstFlagKey: keys[0] };
+    return {
+      revision: this.#server?.revision ?? 0n,
+      flagCount: keys.length,
+      firstFlagKey: keys[0],
+      hasTokens: this.#server?.hasTokens() ?? false,
+    };
   }
 
   /** Tells how it is, when that has changed and as a sign of life. */

@@ -27,6 +27,10 @@ export interface SupervisorOptions {
   readonly listen: { readonly host: string; readonly port: number };
   /** Where connections come from, with nothing read of them. Default: TCP, at `listen`. */
   readonly source?: SocketSource;
+  /** See ServerOptions. Default false. */
+  readonly allowAnonymous?: boolean;
+  /** See ServerOptions. Default none. */
+  readonly ownToken?: string | undefined;
   /** Default: see WebOptions. */
   readonly web?: Partial<WebOptions>;
   /** How many workers. */
@@ -129,8 +133,9 @@ class RunningSupervisor implements Supervisor, PlaceHost {
     for (let number = 1; number <= options.workers; number++) {
       this.#unopened.add(number);
       this.#unready.add(number);
+      const { allowAnonymous = false, ownToken } = options;
       const web = { ...defaultWebOptions, ...options.web };
-      const settings = { number, directory, address, host: listen.host, web };
+      const settings = { number, directory, address, host: listen.host, web, allowAnonymous, ownToken };
       this.#places.push(new WorkerPlace({ settings, fork, owner, usage, clock, random, log }, this));
     }
     this.#tick(clock.monotonicMs());

@@ -1,3 +1,4 @@
+import type { Identity } from "./access/identity.js";
 import type { Refusal } from "./refusal.js";
 
 /**
@@ -5,6 +6,8 @@ import type { Refusal } from "./refusal.js";
  * a handler asks for it, because most calls are answered at once.
  */
 export class CallScope {
+  /** See Call. */
+  identity: Identity | undefined;
   #controller: AbortController | undefined;
   #reason: Refusal | undefined;
   #over = false;

@@ -1,3 +1,4 @@
+export { createTokenIn } from "./access/create-token-in.js";
 export { corsOriginProblem } from "./http/cors-origin.js";
 export { type JoinedSource, joinSources } from "./join-sources.js";
 export {

@@ -52,6 +52,8 @@ export interface ServerOptions {
   readonly watch?: Partial<WatchLimits>;
   /** Whether callers from other machines may do everything as long as there is no token. Default false. */
   readonly allowAnonymous?: boolean;
+  /** A token that does everything and is kept nowhere: what the service presents to itself. Default none. */
+  readonly ownToken?: string | undefined;
   /** Default: see WebOptions. */
   readonly web?: Partial<WebOptions>;
   /** Where reports of usage are added up. Default: in this process's memory. */
@@ -70,6 +72,8 @@ export interface FlagwireServer extends AsyncDisposable {
   readonly revision: bigint;
   /** The flags at that revision, sorted. */
   flagKeys(): readonly string[];
+  /** Whether there are tokens, so that every call needs one. */
+  hasTokens(): boolean;
   /** Resolves if the store fails or cannot be followed: it reports NOT_SERVING by then; stop it and exit. */
   readonly failed: Promise<StoreFailure>;
   stats(): ServerStats;
@@ -104,7 +108,8 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
   const head = await openHead(store, hub, clock);
   const writer = new Writer(head, clock);
   const usage = options.usage ?? createMemoryUsageLedger(clock);
-  const gate = createGate({ head, clock, host: options.listen.host, allowAnonymous: options.allowAnonymous ?? false });
+  const { allowAnonymous = false, ownToken } = options;
+  const gate = createGate({ head, clock, host: options.listen.host, allowAnonymous, ownToken });
   const evaluation = { head, hub, clock, usage };
   const services = [
     serveService(EvaluationService, evaluationHandlers(evaluation)),
@@ -116,7 +121,7 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
   const from = source === undefined ? {} : { source };
   const { corsOrigins, ofrepRequestsPerSecond: requestsPerSecond } = web;
   const createRoutes = (transport: TransportOptions) =>
-    createOfrepRoutes({ head, clock, random, requestsPerSecond }, transport);
+    createOfrepRoutes({ head, gate, clock, random, requestsPerSecond }, transport);
   const http = { corsOrigins, createRoutes };
   const listener = await openListener({ ...listen, ...from, services, health, log, clock, limits, ...http });
   if (listener instanceof ListenProblem) {
@@ -178,6 +183,10 @@ class RunningServer implements FlagwireServer {
 
   flagKeys(): readonly string[] {
     return this.head.catalog.flagKeys();
+  }
+
+  hasTokens(): boolean {
+    return this.head.catalog.tokenIds().length > 0;
   }
 
   stats(): ServerStats {

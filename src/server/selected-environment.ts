@@ -1,3 +1,4 @@
+import { resolveEnvironment } from "./access/permit.js";
 import { invalidArgument } from "./environment.js";
 import type { Call } from "./handlers.js";
 import type { OrRefusal } from "./refusal.js";
@@ -12,9 +13,12 @@ export const SELECTOR_HEADER = "flagd-selector";
  * selector, of the header or `fallback`. A selector is `flagSetId=NAME`, `source=NAME` or a bare name. Undefined where
  * neither is there: the token's, else `production`, is meant.
  */
-export function selectedEnvironment(call: Pick<Call, "header">, fallback = ""): OrRefusal<string | undefined> {
+export function selectedEnvironment(
+  call: Pick<Call, "header" | "identity">,
+  fallback = "",
+): OrRefusal<string | undefined> {
   const named = call.header(ENVIRONMENT_HEADER);
-  if (named !== undefined && named !== "") return named;
+  if (named !== undefined && named !== "") return resolveEnvironment(named, call);
   const selector = call.header(SELECTOR_HEADER) || fallback;
   if (selector === "") return undefined;
   const [, key, value = ""] = /^(?:([^=]*)=)?(.*)$/s.exec(selector) ?? [];
@@ -22,5 +26,5 @@ export function selectedEnvironment(call: Pick<Call, "header">, fallback = ""): 
     const description = `has the key ${JSON.stringify(key)}; write flagSetId=ENVIRONMENT`;
     return invalidArgument([{ field: SELECTOR_HEADER, description }]);
   }
-  return value === "" ? undefined : value;
+  return value === "" ? undefined : resolveEnvironment(value, call);
 }

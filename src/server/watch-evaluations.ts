@@ -10,12 +10,13 @@ import {
 import { GoodbyeReason, GoodbyeSchema } from "../../gen/flagwire/v1/watch_pb.js";
 import { type Clock, type Random, systemRandom } from "../base/index.js";
 import type { Snapshot } from "../engine/index.js";
+import { resolveEnvironment } from "./access/permit.js";
 import { BulkAnswers, refuseFlagKeys, responseTooLarge, unknownFlag } from "./bulk-question.js";
 import { toContext } from "./context.js";
 import { serveCursor } from "./cursor-stream.js";
 import { type EncodedAnswer, EncodedResponse } from "./encoded-answer.js";
 import { EncodedUpdate } from "./encoded-update.js";
-import { environmentNotFound, invalidArgument, resolveEnvironment } from "./environment.js";
+import { environmentNotFound, invalidArgument } from "./environment.js";
 import type { Evaluation } from "./evaluation-parts.js";
 import type { AnswerCursor, Call, Encoded, ServiceHandlers } from "./handlers.js";
 import { answerOf } from "./kept-answers.js";
@@ -37,7 +38,8 @@ export function watchEvaluationsHandler(
   random: Random = systemRandom,
 ): ServiceHandlers<typeof EvaluationService>["watchEvaluations"] {
   return serveCursor((request, call, onNews) => {
-    const environment = resolveEnvironment(request.environment);
+    const environment = resolveEnvironment(request.environment, call);
+    if (isRefusal(environment)) return environment;
     const told = toQuestion(request, call);
     if (isRefusal(told)) return told;
     const read = (): Snapshot | undefined => head.snapshot(environment);

@@ -243,6 +243,7 @@ it("a client that does not read is cut off, and little is held for it", async ()
       configs: new FlagConfigs(head, timers),
       environment: "production",
       lastEventId: undefined,
+      access: { isAdmitted: () => true, onChange: () => () => undefined },
       clock: timers,
       random: () => 0.5,
       stallTimeoutMs: 20_000,

@@ -231,7 +231,9 @@ describe("a request", () => {
     async (headers) => {
       for (const path of [BULK, `${BULK}/string`]) {
         const answer = await ask(server, path, {}, headers as Record<string, string>);
-        expect(answer.body).toEqual({ errorDetails: "the token is not known to this server" });
+        expect(answer.body).toEqual({
+          errorDetails: "this server has no tokens yet, so it cannot know this one: leave it out",
+        });
         expect(answer.status).toBe(401);
         expect(answer.headers.get("www-authenticate")).toBe("Bearer");
       }

@@ -1,12 +1,18 @@
+import { create } from "@bufbuild/protobuf";
 import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
 import { type Command, Option } from "commander";
-import { Role, type Token } from "../../../gen/flagwire/v1/access_pb.js";
-import { ListTokensResponseSchema, RevokeTokenResponseSchema } from "../../../gen/flagwire/v1/admin_service_pb.js";
+import { Role, type Token, TokenSchema } from "../../../gen/flagwire/v1/access_pb.js";
+import {
+  type CreateTokenResponse,
+  ListTokensResponseSchema,
+  RevokeTokenResponseSchema,
+} from "../../../gen/flagwire/v1/admin_service_pb.js";
 import type { CommandRunner } from "../command-runner.js";
-import { usageFailure } from "../failure.js";
+import { CliFailure, ExitCode, usageFailure } from "../failure.js";
 import type { FieldOptions } from "../remote-failure.js";
 import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
+import { toStoreFailure } from "../store-failure.js";
 import { toTable } from "../text.js";
 import { addWriteOptions, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
 import { parseExpiry } from "./flags-create.js";
@@ -16,6 +22,7 @@ interface CreateTokenOptions extends WriteOptions {
   readonly role: keyof typeof roles;
   readonly environments?: readonly string[];
   readonly expiresAt?: Timestamp;
+  readonly data?: string;
 }
 
 const roles = {
@@ -35,14 +42,15 @@ const fields: FieldOptions = {
 
 export function addTokenCommands(program: Command, run: CommandRunner): void {
   const token = program.command("token").description("who may do what: create, list and revoke tokens");
-  const create = token
+  const creating = token
     .command("create")
     .description("create a token and show it, this once")
     .requiredOption("--name <name>", "who or what holds it; the author of what is changed with it")
     .addOption(new Option("--role <role>", "what it may do").choices(Object.keys(roles)).makeOptionMandatory())
     .option("--environments <names>", "where, separated by commas (default: everywhere)", parseNames)
     .option("--expires-at <time>", "when it ends, in RFC 3339 (default: never)", parseExpiry);
-  addWriteOptions(create)
+  creating.option("--data <dir>", "create it in this data directory, which no server may be using: without any token");
+  addWriteOptions(creating)
     .action(run(createToken, fields))
     .addHelpText(
       "after",
@@ -54,7 +62,8 @@ Roles, each of which may also do what those before it may:
   editor     change flags, settings and segments
   admin      everything, tokens and environments too
 
-From the first token on every call needs one, so create an admin's first. To
+From the first token on every call needs one, so create an admin's first. Where
+all admins' tokens are lost, stop the server and create one with --data. To
 replace a token, create another one of the same name, and revoke the old one
 when nobody uses it any more.`,
     );
@@ -75,13 +84,17 @@ function parseNames(text: string): string[] {
 }
 
 async function createToken(session: Session, options: CreateTokenOptions): Promise<void> {
-  const remote = session.remote();
-  const { name, role, environments = [], expiresAt } = options;
-  const request = {
-    token: { name, role: roles[role], environments: [...environments], ...(expiresAt && { expiresAt }) },
-    ...toWriteFields(session, options),
-  };
-  const { token, bearer, revision } = await remote.call((call) => remote.admin.createToken(request, call));
+  const { name, role, environments = [], expiresAt, data } = options;
+  const wanted = create(TokenSchema, {
+    name,
+    role: roles[role],
+    environments: [...environments],
+    ...(expiresAt && { expiresAt }),
+  });
+  const { token, bearer, revision } =
+    data === undefined
+      ? await createOnServer(session, wanted, options)
+      : await createOffline(session, wanted, options, data);
   if (session.output.json) {
     return session.output.document({
       id: token?.id ?? "",
@@ -108,6 +121,33 @@ async function listTokens(session: Session): Promise<void> {
   const head = ["ID", "NAME", "ROLE", "ENVIRONMENTS", "EXPIRES", "CREATED", "CREATED BY"];
   const rows = response.tokens.map((token) => toRow(token, session.io.clock.now()));
   await session.output.raw(toTable(head, rows));
+}
+
+async function createOnServer(session: Session, token: Token, options: WriteOptions): Promise<CreateTokenResponse> {
+  const remote = session.remote();
+  const request = { token, ...toWriteFields(session, options) };
+  return remote.call((call) => remote.admin.createToken(request, call));
+}
+
+async function createOffline(
+  session: Session,
+  token: Token,
+  { comment = "", dryRun = false }: WriteOptions,
+  path: string,
+): Promise<CreateTokenResponse> {
+  const { clock, userName } = session.io;
+  // Load the server and the store's engine, which no command needs that asks a server.
+  const { createTokenIn } = await import("../../server/index.js");
+  const { isStoreProblem, openLmdbStore } = await import("../../store/index.js");
+  const store = await openLmdbStore({ path, clock });
+  if (isStoreProblem(store)) throw toStoreFailure(store);
+  try {
+    const answer = await createTokenIn(store, clock, token, { name: userName, comment, dryRun });
+    if ("code" in answer) throw new CliFailure(ExitCode.refused, answer.message);
+    return answer;
+  } finally {
+    await store.close();
+  }
 }
 
 function toRow({ id, name, role, environments, expiresAt, createdAt, createdBy }: Token, nowMs: number): string[] {

@@ -21,8 +21,8 @@ const shutdown = new StreamEvent("provider_shutdown");
 const shuttingDown = new Refusal("UNAVAILABLE", "SHUTTING_DOWN", "the server is shutting down; connect again");
 
 /**
- * The handler of EventStream. Without a selector it tells what changes in any environment: some clients send theirs with
- * every question, but not here.
+ * The handler of EventStream. Without a selector it tells what changes in any environment that the caller may ask: some
+ * clients send theirs with every question, but not here.
  */
 export function eventStreamHandler(
   { head, clock }: Evaluation,
@@ -32,7 +32,8 @@ export function eventStreamHandler(
   return serveCursor((_request, call, onNews) => {
     const environment = selectedEnvironment(call);
     if (isRefusal(environment)) return environment;
-    const read = () => (environment === undefined ? followed.all() : followed.one(environment));
+    const names = call.identity?.environments ?? [];
+    const read = () => (environment === undefined ? followed.many(names) : followed.one(environment));
     const gone = environmentNotFound(environment ?? "");
     if (read() === undefined) return gone;
     const { announcements } = head;

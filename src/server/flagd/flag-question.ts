@@ -1,8 +1,9 @@
 import { create, type JsonObject } from "@bufbuild/protobuf";
 import { ContextSchema } from "../../../gen/flagwire/v1/evaluation_service_pb.js";
 import type { Context, Snapshot } from "../../engine/index.js";
+import { resolveEnvironment } from "../access/permit.js";
 import { toContext } from "../context.js";
-import { environmentNotFound, invalidArgument, resolveEnvironment } from "../environment.js";
+import { environmentNotFound, invalidArgument } from "../environment.js";
 import type { Call } from "../handlers.js";
 import { isRefusal, type OrRefusal } from "../refusal.js";
 import { selectedEnvironment } from "../selected-environment.js";
@@ -18,7 +19,8 @@ export interface FlagQuestion {
 export function toFlagQuestion(head: Head, attributes: JsonObject | undefined, call: Call): OrRefusal<FlagQuestion> {
   const selected = selectedEnvironment(call);
   if (isRefusal(selected)) return selected;
-  const environment = resolveEnvironment(selected ?? "");
+  const environment = resolveEnvironment(selected ?? "", call);
+  if (isRefusal(environment)) return environment;
   const snapshot = head.snapshot(environment);
   if (snapshot === undefined) return environmentNotFound(environment);
   const context = toFlatContext(attributes);

@@ -11,24 +11,30 @@ export class FollowedSnapshots {
   readonly #head: Head;
   /** Of each environment alone. */
   readonly #single = new WeakMap<Snapshot, Snapshots>();
+  /** Of several, by their names, at `#revision`. */
+  readonly #many = new Map<string, Snapshots>();
   #revision: bigint | undefined;
-  #all: Snapshots = NO_SNAPSHOTS;
 
   constructor(head: Head) {
     this.#head = head;
   }
 
-  all(): Snapshots {
+  /** Those of some environments, as far as they exist; of all if none are named. */
+  many(wanted: readonly string[]): Snapshots {
     const { revision, catalog } = this.#head;
-    if (revision === this.#revision) return this.#all;
+    if (revision !== this.#revision) this.#many.clear();
     this.#revision = revision;
-    const all = new Map<string, Snapshot>();
-    for (const name of catalog.environmentNames()) {
+    const names = wanted.length === 0 ? catalog.environmentNames() : wanted;
+    const key = names.join("\n");
+    const known = this.#many.get(key);
+    if (known !== undefined) return known;
+    const made = new Map<string, Snapshot>();
+    for (const name of names) {
       const snapshot = this.#head.snapshot(name);
-      if (snapshot !== undefined) all.set(name, snapshot);
+      if (snapshot !== undefined) made.set(name, snapshot);
     }
-    this.#all = all;
-    return all;
+    this.#many.set(key, made);
+    return made;
   }
 
   /** Undefined for an environment that does not exist. */

@@ -8,8 +8,9 @@ import {
   type SyncFlagsRequest,
   type SyncFlagsResponse,
 } from "../../../gen/flagd/sync/v1/sync_pb.js";
+import { resolveEnvironment } from "../access/permit.js";
 import { serveCursor } from "../cursor-stream.js";
-import { environmentNotFound, resolveEnvironment } from "../environment.js";
+import { environmentNotFound } from "../environment.js";
 import type { Evaluation } from "../evaluation-parts.js";
 import { type Answered, type Call, type CursorHandler, type ServedService, serveService } from "../handlers.js";
 import { isRefusal, type OrRefusal } from "../refusal.js";
@@ -32,7 +33,8 @@ export function flagdSyncService({ head, clock }: Evaluation, log: Logger): Serv
   const select = (request: { readonly selector: string }, call: Call): OrRefusal<SyncEnvironment> => {
     const selected = selectedEnvironment(call, request.selector);
     if (isRefusal(selected)) return selected;
-    const name = resolveEnvironment(selected ?? "");
+    const name = resolveEnvironment(selected ?? "", call);
+    if (isRefusal(name)) return name;
     return environments.of(name) ?? environmentNotFound(name);
   };
 

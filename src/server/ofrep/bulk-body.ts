@@ -14,8 +14,16 @@ const tooLarge = new Refusal(
   `the answers are larger than ${contractLimits.bulkBytes} bytes together; ask for flags one at a time`,
 );
 
-/** The answers of all flags of a snapshot, sorted by key, with where changes are told. */
-export function bulkBody(snapshot: Snapshot, context: Context, clock: Clock): OrRefusal<Buffer> {
+/**
+ * The answers of all flags of a snapshot, sorted by key, with where changes are told. `ticket`: what opens that for a browser,
+ * where a token is needed.
+ */
+export function bulkBody(
+  snapshot: Snapshot,
+  context: Context,
+  clock: Clock,
+  ticket: string | undefined,
+): OrRefusal<Buffer> {
   const now = clock.now();
   const texts: string[] = [];
   let sizeBytes = 0;
@@ -25,7 +33,8 @@ export function bulkBody(snapshot: Snapshot, context: Context, clock: Clock): Or
     if (sizeBytes > contractLimits.bulkBytes) return tooLarge;
     texts.push(text.json);
   }
-  const requestUri = `${EVENTS_PATH}?environment=${encodeURIComponent(snapshot.environment)}`;
+  const query = new URLSearchParams({ environment: snapshot.environment, ...(ticket !== undefined && { ticket }) });
+  const requestUri = `${EVENTS_PATH}?${query}`;
   const events = { type: "sse", endpoint: { requestUri }, inactivityDelaySec: INACTIVITY_DELAY_S };
   return Buffer.from(`{"flags":[${texts.join(",")}],"eventStreams":[${JSON.stringify(events)}]}`);
 }

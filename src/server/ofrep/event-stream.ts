@@ -8,6 +8,8 @@ export interface EventStreamOptions {
   readonly environment: string;
   /** The tag that the client has already heard of. */
   readonly lastEventId: string | undefined;
+  /** Whether the client may go on listening, and when to look again. */
+  readonly access: { readonly isAdmitted: () => boolean; readonly onChange: (listener: () => void) => () => void };
   readonly clock: Clock;
   readonly random: Random;
   /** How long a client may not read, in milliseconds; then `onStalled` is called, which destroys the connection. */
@@ -31,16 +33,18 @@ export class EventStream {
   readonly #options: EventStreamOptions;
   readonly #response: ServerResponse;
   readonly #cursor: HeadCursor<FlagConfig>;
+  readonly #unsubscribe: () => void;
   #isBlocked = false;
   #stopTimer: StopTimer | undefined;
 
   constructor(options: EventStreamOptions, response: ServerResponse) {
-    const { configs, environment, clock, random } = options;
+    const { configs, environment, access, clock, random } = options;
     this.#options = options;
     this.#response = response;
     const read = (): FlagConfig | undefined => configs.of(environment);
     const { announcements } = configs.head;
     this.#cursor = new HeadCursor({ announcements, clock, read, silenceMs: SILENCE_MS }, this.#tell);
+    this.#unsubscribe = access.onChange(this.#tell);
     response.on("close", this.#close);
     response.on("error", () => response.destroy());
     response.on("drain", this.#unblock);
@@ -57,6 +61,10 @@ export class EventStream {
 
   readonly #tell = (): void => {
     while (!this.#isBlocked) {
+      if (!this.#options.access.isAdmitted()) {
+        this.#response.end();
+        return;
+      }
       const news = this.#cursor.next();
       if (news === undefined) return;
       const text = this.#textOf(news);
@@ -103,6 +111,7 @@ export class EventStream {
 
   readonly #close = (): void => {
     this.#stopTimer?.();
+    this.#unsubscribe();
     this.#cursor.close();
   };
 }

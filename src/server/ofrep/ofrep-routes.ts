@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Clock, Random } from "../../base/index.js";
 import type { Snapshot } from "../../engine/index.js";
-import { refuseAccess } from "../access.js";
-import { DEFAULT_ENVIRONMENT, environmentNotFound, flagNotFound, invalidArgument } from "../environment.js";
+import type { Gate } from "../access/gate.js";
+import type { Identity } from "../access/identity.js";
+import { resolveEnvironment } from "../access/permit.js";
+import { environmentNotFound, flagNotFound, invalidArgument } from "../environment.js";
 import { isRefusal, type OrRefusal, type Refusal } from "../refusal.js";
 import { reportStalled } from "../report-stalled.js";
 import { selectedEnvironment } from "../selected-environment.js";
@@ -25,11 +27,15 @@ import { untilRevision } from "./until-revision.js";
 /** What OFREP answers with. */
 export interface OfrepParts {
   readonly head: Head;
+  readonly gate: Gate;
   readonly clock: Clock;
   readonly random: Random;
   /** See WebOptions.ofrepRequestsPerSecond. */
   readonly requestsPerSecond: number;
 }
+
+/** What a ticket of ours is for. */
+const EVENTS_PURPOSE = "ofrep-events";
 
 /** How long a client that has heard of a newer revision than this process waits for it, in milliseconds. */
 const BEHIND_TIMEOUT_MS = 1_000;
@@ -71,10 +77,24 @@ class OfrepRoutes {
       return;
     }
     const call = new OfrepCall(request);
-    const environment = refuseAccess(call) ?? environmentOf(call, target);
+    const identity = this.#identify(call, target);
+    if (isRefusal(identity)) {
+      sendRefusal(response, identity, target);
+      return;
+    }
+    call.identity = identity;
+    const environment = environmentOf(call, target);
     if (isRefusal(environment)) sendRefusal(response, environment, target);
     else if (target.kind === "events") this.#openEvents(target, environment, call, request, response);
     else this.#readQuestion(target, environment, call, request, response);
+  }
+
+  /** A browser's stream of events can carry no header: it comes with the ticket that an answer gave it. */
+  #identify(call: OfrepCall, { kind, query }: OfrepTarget): OrRefusal<Identity> {
+    const { gate } = this.#parts;
+    const ticket = kind === "events" ? queryParameter(query, "ticket") : undefined;
+    if (ticket === undefined) return gate.identify(call);
+    return gate.identifyTicket(ticket, EVENTS_PURPOSE, queryParameter(query, "environment") ?? "");
   }
 
   #readQuestion(
@@ -99,7 +119,7 @@ class OfrepRoutes {
       const answer = (): void => {
         try {
           if (target.kind === "flag") this.#answerOne(target, environment, body, response);
-          else this.#answerAll(target, environment, body, request, response);
+          else this.#answerAll(target, environment, call, body, request, response);
           this.#boundWriting(call, request, response);
         } catch (thrown) {
           this.#fail(thrown, target, response);
@@ -135,18 +155,20 @@ class OfrepRoutes {
   #answerAll(
     target: OfrepTarget & { readonly kind: "all" },
     environment: string,
+    call: OfrepCall,
     body: Buffer,
     request: IncomingMessage,
     response: ServerResponse,
   ): void {
-    const { head, clock } = this.#parts;
+    const { head, clock, gate } = this.#parts;
+    const ticket = call.identity && gate.ticketFor(call.identity, EVENTS_PURPOSE, environment);
     const context = readContext(body);
     if (isRefusal(context)) {
       sendRefusal(response, context, target);
       return;
     }
     const snapshot = head.snapshot(environment);
-    const answers = snapshot && bulkBody(snapshot, context, clock);
+    const answers = snapshot && bulkBody(snapshot, context, clock, ticket);
     if (answers === undefined || isRefusal(answers)) {
       sendRefusal(response, answers ?? environmentNotFound(environment), target);
       return;
@@ -169,7 +191,8 @@ class OfrepRoutes {
     request: IncomingMessage,
     response: ServerResponse,
   ): void {
-    const { clock, random } = this.#parts;
+    const { clock, random, gate } = this.#parts;
+    const { identity } = call;
     if (this.#configs.of(environment) === undefined) {
       sendRefusal(response, environmentNotFound(environment), target);
       return;
@@ -178,7 +201,8 @@ class OfrepRoutes {
     const lastEventId = call.header("last-event-id");
     const onStalled = (): void => this.#cutOff(call, "OFREP events", request);
     const configs = this.#configs;
-    new EventStream({ configs, environment, lastEventId, clock, random, stallTimeoutMs, onStalled }, response);
+    const access = { isAdmitted: () => identity !== undefined && gate.admits(identity), onChange: gate.onChange };
+    new EventStream({ configs, environment, lastEventId, access, clock, random, stallTimeoutMs, onStalled }, response);
   }
 
   /** Bounds how long the client may take for an answer that was sent. Most are gone at once. */
@@ -204,7 +228,7 @@ class OfrepRoutes {
 function environmentOf(call: OfrepCall, { query }: OfrepTarget): OrRefusal<string> {
   const selected = selectedEnvironment(call);
   if (selected !== undefined) return selected;
-  return queryParameter(query, "environment") || DEFAULT_ENVIRONMENT;
+  return resolveEnvironment(queryParameter(query, "environment") ?? "", call);
 }
 
 function refuseFlag(key: string | undefined, environment: string, snapshot: Snapshot | undefined): Refusal {
