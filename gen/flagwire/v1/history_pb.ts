@@ -22,7 +22,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flagwire/v1/history.proto.
  */
 export const file_flagwire_v1_history: GenFile = /*@__PURE__*/
-  fileDesc("ChlmbGFnd2lyZS92MS9oaXN0b3J5LnByb3RvEgtmbGFnd2lyZS52MSKqAQoMSGlzdG9yeUVudHJ5EhAKCHJldmlzaW9uGAEgASgEEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmF1dGhvchgDIAEoCRIPCgdjb21tZW50GAQgASgJEiQKB2NoYW5nZXMYBSADKAsyEy5mbGFnd2lyZS52MS5DaGFuZ2USFwoPb21pdHRlZF9jaGFuZ2VzGAYgASgNInMKBkNoYW5nZRILCgNrZXkYASABKAkSEwoLZW52aXJvbm1lbnQYAiABKAkSIwoGYmVmb3JlGAMgASgLMhMuZmxhZ3dpcmUudjEuUmVjb3JkEiIKBWFmdGVyGAQgASgLMhMuZmxhZ3dpcmUudjEuUmVjb3JkIpcCCgZSZWNvcmQSIQoEZmxhZxgBIAEoCzIRLmZsYWd3aXJlLnYxLkZsYWdIABIrCgl0YXJnZXRpbmcYAiABKAsyFi5mbGFnd2lyZS52MS5UYXJnZXRpbmdIABInCgdzZWdtZW50GAMgASgLMhQuZmxhZ3dpcmUudjEuU2VnbWVudEgAEi8KC2Vudmlyb25tZW50GAQgASgLMhguZmxhZ3dpcmUudjEuRW52aXJvbm1lbnRIABIwCgxyZXNlcnZlZF9rZXkYBSABKAsyGC5mbGFnd2lyZS52MS5SZXNlcnZlZEtleUgAEikKBXRva2VuGAYgASgLMhguZmxhZ3dpcmUudjEuU3RvcmVkVG9rZW5IAEIGCgRraW5kIuABCghGbGFnRmlsZRIgCgVmbGFncxgBIAMoCzIRLmZsYWd3aXJlLnYxLkZsYWcSKgoKdGFyZ2V0aW5ncxgCIAMoCzIWLmZsYWd3aXJlLnYxLlRhcmdldGluZxImCghzZWdtZW50cxgDIAMoCzIULmZsYWd3aXJlLnYxLlNlZ21lbnQSLgoMZW52aXJvbm1lbnRzGAQgAygLMhguZmxhZ3dpcmUudjEuRW52aXJvbm1lbnQSLgoMc2VnbWVudF9rZXlzGAUgAygLMhguZmxhZ3dpcmUudjEuU2VnbWVudEtleXNiBnByb3RvMw", [file_flagwire_v1_access, file_flagwire_v1_environment, file_flagwire_v1_flag, file_flagwire_v1_segment, file_flagwire_v1_targeting, file_google_protobuf_timestamp]);
+  fileDesc("ChlmbGFnd2lyZS92MS9oaXN0b3J5LnByb3RvEgtmbGFnd2lyZS52MSKqAQoMSGlzdG9yeUVudHJ5EhAKCHJldmlzaW9uGAEgASgEEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBmF1dGhvchgDIAEoCRIPCgdjb21tZW50GAQgASgJEiQKB2NoYW5nZXMYBSADKAsyEy5mbGFnd2lyZS52MS5DaGFuZ2USFwoPb21pdHRlZF9jaGFuZ2VzGAYgASgNIqYBCgZDaGFuZ2USCwoDa2V5GAEgASgJEhMKC2Vudmlyb25tZW50GAIgASgJEiMKBmJlZm9yZRgDIAEoCzITLmZsYWd3aXJlLnYxLlJlY29yZBIiCgVhZnRlchgEIAEoCzITLmZsYWd3aXJlLnYxLlJlY29yZBIxCgtkaWZmZXJlbmNlcxgFIAMoCzIcLmZsYWd3aXJlLnYxLkZpZWxkRGlmZmVyZW5jZSI+Cg9GaWVsZERpZmZlcmVuY2USDAoEcGF0aBgBIAEoCRIOCgZiZWZvcmUYAiABKAkSDQoFYWZ0ZXIYAyABKAkilwIKBlJlY29yZBIhCgRmbGFnGAEgASgLMhEuZmxhZ3dpcmUudjEuRmxhZ0gAEisKCXRhcmdldGluZxgCIAEoCzIWLmZsYWd3aXJlLnYxLlRhcmdldGluZ0gAEicKB3NlZ21lbnQYAyABKAsyFC5mbGFnd2lyZS52MS5TZWdtZW50SAASLwoLZW52aXJvbm1lbnQYBCABKAsyGC5mbGFnd2lyZS52MS5FbnZpcm9ubWVudEgAEjAKDHJlc2VydmVkX2tleRgFIAEoCzIYLmZsYWd3aXJlLnYxLlJlc2VydmVkS2V5SAASKQoFdG9rZW4YBiABKAsyGC5mbGFnd2lyZS52MS5TdG9yZWRUb2tlbkgAQgYKBGtpbmQi4AEKCEZsYWdGaWxlEiAKBWZsYWdzGAEgAygLMhEuZmxhZ3dpcmUudjEuRmxhZxIqCgp0YXJnZXRpbmdzGAIgAygLMhYuZmxhZ3dpcmUudjEuVGFyZ2V0aW5nEiYKCHNlZ21lbnRzGAMgAygLMhQuZmxhZ3dpcmUudjEuU2VnbWVudBIuCgxlbnZpcm9ubWVudHMYBCADKAsyGC5mbGFnd2lyZS52MS5FbnZpcm9ubWVudBIuCgxzZWdtZW50X2tleXMYBSADKAsyGC5mbGFnd2lyZS52MS5TZWdtZW50S2V5c2IGcHJvdG8z", [file_flagwire_v1_access, file_flagwire_v1_environment, file_flagwire_v1_flag, file_flagwire_v1_segment, file_flagwire_v1_targeting, file_google_protobuf_timestamp]);
 
 /**
  * One committed transaction: who changed what, when and why. It is written in the
@@ -116,6 +116,14 @@ export type Change = Message<"flagwire.v1.Change"> & {
    * @generated from field: flagwire.v1.Record after = 4;
    */
   after?: Record | undefined;
+
+  /**
+   * In an answer: what is different, field by field, for people. Without the
+   * output-only fields. At most 200; none where the record was created or deleted.
+   *
+   * @generated from field: repeated flagwire.v1.FieldDifference differences = 5;
+   */
+  differences: FieldDifference[];
 };
 
 /**
@@ -124,6 +132,42 @@ export type Change = Message<"flagwire.v1.Change"> & {
  */
 export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
   messageDesc(file_flagwire_v1_history, 1);
+
+/**
+ * One field of a record, before and after.
+ *
+ * @generated from message flagwire.v1.FieldDifference
+ */
+export type FieldDifference = Message<"flagwire.v1.FieldDifference"> & {
+  /**
+   * Where, such as `targeting.rules[beta].serve.rollout.shares[on].weight`: rules,
+   * shares, variants and the like are named by their ids or names, not by their places.
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * As JSON; at most 200 characters, then `…`. Empty: it was not there.
+   *
+   * @generated from field: string before = 2;
+   */
+  before: string;
+
+  /**
+   * As JSON, likewise. Empty: it is not there any more.
+   *
+   * @generated from field: string after = 3;
+   */
+  after: string;
+};
+
+/**
+ * Describes the message flagwire.v1.FieldDifference.
+ * Use `create(FieldDifferenceSchema)` to create a new message.
+ */
+export const FieldDifferenceSchema: GenMessage<FieldDifference> = /*@__PURE__*/
+  messageDesc(file_flagwire_v1_history, 2);
 
 /**
  * Anything that is kept under a key.
@@ -192,7 +236,7 @@ export type Record = Message<"flagwire.v1.Record"> & {
  * Use `create(RecordSchema)` to create a new message.
  */
 export const RecordSchema: GenMessage<Record> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_history, 2);
+  messageDesc(file_flagwire_v1_history, 3);
 
 /**
  * A file of flags, in the native format: JSON or YAML in protobuf's JSON form.
@@ -245,5 +289,5 @@ export type FlagFile = Message<"flagwire.v1.FlagFile"> & {
  * Use `create(FlagFileSchema)` to create a new message.
  */
 export const FlagFileSchema: GenMessage<FlagFile> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_history, 3);
+  messageDesc(file_flagwire_v1_history, 4);
 

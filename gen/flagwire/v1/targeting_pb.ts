@@ -8,15 +8,15 @@ import type { Condition } from "./condition_pb.js";
 import { file_flagwire_v1_condition } from "./condition_pb.js";
 import type { Rollout } from "./rollout_pb.js";
 import { file_flagwire_v1_rollout } from "./rollout_pb.js";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file flagwire/v1/targeting.proto.
  */
 export const file_flagwire_v1_targeting: GenFile = /*@__PURE__*/
-  fileDesc("ChtmbGFnd2lyZS92MS90YXJnZXRpbmcucHJvdG8SC2ZsYWd3aXJlLnYxIvACCglUYXJnZXRpbmcSEAoIZmxhZ19rZXkYASABKAkSEwoLZW52aXJvbm1lbnQYAiABKAkSDwoHZW5hYmxlZBgDIAEoCBITCgtvZmZfdmFyaWFudBgEIAEoCRIhCgZraWxsZWQYBSABKAsyES5mbGFnd2lyZS52MS5LaWxsEjAKDXByZXJlcXVpc2l0ZXMYBiADKAsyGS5mbGFnd2lyZS52MS5QcmVyZXF1aXNpdGUSJAoHdGFyZ2V0cxgHIAMoCzITLmZsYWd3aXJlLnYxLlRhcmdldBIgCgVydWxlcxgIIAMoCzIRLmZsYWd3aXJlLnYxLlJ1bGUSIwoHZGVmYXVsdBgJIAEoCzISLmZsYWd3aXJlLnYxLlNlcnZlEi4KCmNoYW5nZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmNoYW5nZWRfYnkYCyABKAkSEAoIcmV2aXNpb24YDCABKAQiWAoES2lsbBItCglraWxsZWRfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCWtpbGxlZF9ieRgCIAEoCRIOCgZyZWFzb24YAyABKAkiMgoMUHJlcmVxdWlzaXRlEhAKCGZsYWdfa2V5GAEgASgJEhAKCHZhcmlhbnRzGAIgAygJIjEKBlRhcmdldBIPCgd2YXJpYW50GAEgASgJEhYKDnRhcmdldGluZ19rZXlzGAIgAygJInUKBFJ1bGUSCgoCaWQYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSKQoJY29uZGl0aW9uGAMgASgLMhYuZmxhZ3dpcmUudjEuQ29uZGl0aW9uEiEKBXNlcnZlGAQgASgLMhIuZmxhZ3dpcmUudjEuU2VydmUiSwoFU2VydmUSEQoHdmFyaWFudBgBIAEoCUgAEicKB3JvbGxvdXQYAiABKAsyFC5mbGFnd2lyZS52MS5Sb2xsb3V0SABCBgoEa2luZGIGcHJvdG8z", [file_flagwire_v1_condition, file_flagwire_v1_rollout, file_google_protobuf_timestamp]);
+  fileDesc("ChtmbGFnd2lyZS92MS90YXJnZXRpbmcucHJvdG8SC2ZsYWd3aXJlLnYxIpIDCglUYXJnZXRpbmcSEAoIZmxhZ19rZXkYASABKAkSEwoLZW52aXJvbm1lbnQYAiABKAkSDwoHZW5hYmxlZBgDIAEoCBITCgtvZmZfdmFyaWFudBgEIAEoCRIhCgZraWxsZWQYBSABKAsyES5mbGFnd2lyZS52MS5LaWxsEjAKDXByZXJlcXVpc2l0ZXMYBiADKAsyGS5mbGFnd2lyZS52MS5QcmVyZXF1aXNpdGUSJAoHdGFyZ2V0cxgHIAMoCzITLmZsYWd3aXJlLnYxLlRhcmdldBIgCgVydWxlcxgIIAMoCzIRLmZsYWd3aXJlLnYxLlJ1bGUSIwoHZGVmYXVsdBgJIAEoCzISLmZsYWd3aXJlLnYxLlNlcnZlEi4KCmNoYW5nZWRfYXQYCiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmNoYW5nZWRfYnkYCyABKAkSEAoIcmV2aXNpb24YDCABKAQSIAoFcmFtcHMYDSADKAsyES5mbGFnd2lyZS52MS5SYW1wIsoCCgRSYW1wEg8KB3J1bGVfaWQYASABKAkSDwoHdmFyaWFudBgCIAEoCRIUCgxmcm9tX3ZhcmlhbnQYAyABKAkSJAoFc3RlcHMYBCADKAsyFS5mbGFnd2lyZS52MS5SYW1wU3RlcBIUCgxjdXJyZW50X3N0ZXAYBSABKA0SMAoMbmV4dF9zdGVwX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgtwYXVzZWRfd2l0aBgHIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbhIoCgxzZXJ2ZV9iZWZvcmUYCCABKAsyEi5mbGFnd2lyZS52MS5TZXJ2ZRIuCgpzdGFydGVkX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpzdGFydGVkX2J5GAogASgJIkcKCFJhbXBTdGVwEg4KBndlaWdodBgBIAEoDRIrCghkdXJhdGlvbhgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbiJYCgRLaWxsEi0KCWtpbGxlZF9hdBgBIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEQoJa2lsbGVkX2J5GAIgASgJEg4KBnJlYXNvbhgDIAEoCSIyCgxQcmVyZXF1aXNpdGUSEAoIZmxhZ19rZXkYASABKAkSEAoIdmFyaWFudHMYAiADKAkiMQoGVGFyZ2V0Eg8KB3ZhcmlhbnQYASABKAkSFgoOdGFyZ2V0aW5nX2tleXMYAiADKAkidQoEUnVsZRIKCgJpZBgBIAEoCRITCgtkZXNjcmlwdGlvbhgCIAEoCRIpCgljb25kaXRpb24YAyABKAsyFi5mbGFnd2lyZS52MS5Db25kaXRpb24SIQoFc2VydmUYBCABKAsyEi5mbGFnd2lyZS52MS5TZXJ2ZSJLCgVTZXJ2ZRIRCgd2YXJpYW50GAEgASgJSAASJwoHcm9sbG91dBgCIAEoCzIULmZsYWd3aXJlLnYxLlJvbGxvdXRIAEIGCgRraW5kYgZwcm90bzM", [file_flagwire_v1_condition, file_flagwire_v1_rollout, file_google_protobuf_duration, file_google_protobuf_timestamp]);
 
 /**
  * A flag's settings in one environment; at most 2 MiB when encoded. Evaluation
@@ -125,6 +125,15 @@ export type Targeting = Message<"flagwire.v1.Targeting"> & {
    * @generated from field: uint64 revision = 12;
    */
   revision: bigint;
+
+  /**
+   * Shares that grow by themselves; at most one for each rule and one for the default.
+   * Output only in UpdateTargeting, and left as they are by it: AdminService.StartRamp
+   * and its like change them. Evaluation does not read them.
+   *
+   * @generated from field: repeated flagwire.v1.Ramp ramps = 13;
+   */
+  ramps: Ramp[];
 };
 
 /**
@@ -133,6 +142,119 @@ export type Targeting = Message<"flagwire.v1.Targeting"> & {
  */
 export const TargetingSchema: GenMessage<Targeting> = /*@__PURE__*/
   messageDesc(file_flagwire_v1_targeting, 0);
+
+/**
+ * A share of a rollout that the server lets grow, step by step, each as a revision of its
+ * own. Once it is at its last step it is gone.
+ *
+ * @generated from message flagwire.v1.Ramp
+ */
+export type Ramp = Message<"flagwire.v1.Ramp"> & {
+  /**
+   * The rule whose rollout grows. Empty: that of the default.
+   *
+   * @generated from field: string rule_id = 1;
+   */
+  ruleId: string;
+
+  /**
+   * The variant whose share grows, at the expense of `from_variant`.
+   *
+   * @generated from field: string variant = 2;
+   */
+  variant: string;
+
+  /**
+   * The variant that gets what is left.
+   *
+   * @generated from field: string from_variant = 3;
+   */
+  fromVariant: string;
+
+  /**
+   * At most 50, with growing weights. The first is served from the start.
+   *
+   * @generated from field: repeated flagwire.v1.RampStep steps = 4;
+   */
+  steps: RampStep[];
+
+  /**
+   * Which of the steps is served now, from 0.
+   *
+   * @generated from field: uint32 current_step = 5;
+   */
+  currentStep: number;
+
+  /**
+   * When the next step is due. Absent while it is paused.
+   *
+   * @generated from field: google.protobuf.Timestamp next_step_at = 6;
+   */
+  nextStepAt?: Timestamp | undefined;
+
+  /**
+   * What was left of the current step when it was paused. Absent: it is not paused.
+   *
+   * @generated from field: google.protobuf.Duration paused_with = 7;
+   */
+  pausedWith?: Duration | undefined;
+
+  /**
+   * What was served before the ramp began, for AbortRamp.
+   *
+   * @generated from field: flagwire.v1.Serve serve_before = 8;
+   */
+  serveBefore?: Serve | undefined;
+
+  /**
+   * When and by whom it was started.
+   *
+   * @generated from field: google.protobuf.Timestamp started_at = 9;
+   */
+  startedAt?: Timestamp | undefined;
+
+  /**
+   * See started_at.
+   *
+   * @generated from field: string started_by = 10;
+   */
+  startedBy: string;
+};
+
+/**
+ * Describes the message flagwire.v1.Ramp.
+ * Use `create(RampSchema)` to create a new message.
+ */
+export const RampSchema: GenMessage<Ramp> = /*@__PURE__*/
+  messageDesc(file_flagwire_v1_targeting, 1);
+
+/**
+ * A step of a ramp.
+ *
+ * @generated from message flagwire.v1.RampStep
+ */
+export type RampStep = Message<"flagwire.v1.RampStep"> & {
+  /**
+   * The share of the variant, of 100000. 1 to 100000.
+   *
+   * @generated from field: uint32 weight = 1;
+   */
+  weight: number;
+
+  /**
+   * How long it is served; 1 min to 366 days. Absent of the last step.
+   *
+   * @generated from field: google.protobuf.Duration duration = 2;
+   */
+  duration?: Duration | undefined;
+};
+
+/**
+ * Describes the message flagwire.v1.RampStep.
+ * Use `create(RampStepSchema)` to create a new message.
+ */
+export const RampStepSchema: GenMessage<RampStep> = /*@__PURE__*/
+  messageDesc(file_flagwire_v1_targeting, 2);
 
 /**
  * Who killed a flag, when, and why.
@@ -167,7 +289,7 @@ export type Kill = Message<"flagwire.v1.Kill"> & {
  * Use `create(KillSchema)` to create a new message.
  */
 export const KillSchema: GenMessage<Kill> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_targeting, 1);
+  messageDesc(file_flagwire_v1_targeting, 3);
 
 /**
  * Another flag that must answer one of some variants in the same environment and
@@ -198,7 +320,7 @@ export type Prerequisite = Message<"flagwire.v1.Prerequisite"> & {
  * Use `create(PrerequisiteSchema)` to create a new message.
  */
 export const PrerequisiteSchema: GenMessage<Prerequisite> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_targeting, 2);
+  messageDesc(file_flagwire_v1_targeting, 4);
 
 /**
  * Callers who get a variant because they are listed.
@@ -226,7 +348,7 @@ export type Target = Message<"flagwire.v1.Target"> & {
  * Use `create(TargetSchema)` to create a new message.
  */
 export const TargetSchema: GenMessage<Target> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_targeting, 3);
+  messageDesc(file_flagwire_v1_targeting, 5);
 
 /**
  * Serves something to the callers for whom a condition holds.
@@ -270,7 +392,7 @@ export type Rule = Message<"flagwire.v1.Rule"> & {
  * Use `create(RuleSchema)` to create a new message.
  */
 export const RuleSchema: GenMessage<Rule> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_targeting, 4);
+  messageDesc(file_flagwire_v1_targeting, 6);
 
 /**
  * One variant, or a rollout over several.
@@ -307,5 +429,5 @@ export type Serve = Message<"flagwire.v1.Serve"> & {
  * Use `create(ServeSchema)` to create a new message.
  */
 export const ServeSchema: GenMessage<Serve> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_targeting, 5);
+  messageDesc(file_flagwire_v1_targeting, 7);
 

@@ -13,6 +13,9 @@ const exceptions: ReadonlyMap<string, Role> = new Map([
   [nameOf(AdminService.method.reviveFlags), OPERATOR],
   // With a mask of `enabled` alone; the handler asks for more where it is more.
   [nameOf(AdminService.method.updateTargeting), OPERATOR],
+  // Both let a share grow no further.
+  [nameOf(AdminService.method.pauseRamp), OPERATOR],
+  [nameOf(AdminService.method.abortRamp), OPERATOR],
   [nameOf(AdminService.method.export), READER],
   [nameOf(AdminService.method.createEnvironment), ADMIN],
   [nameOf(AdminService.method.updateEnvironment), ADMIN],

@@ -1,4 +1,5 @@
 import type { AdminService } from "../../../gen/flagwire/v1/admin_service_pb.js";
+import { listClientsHandler } from "../clients/list-clients.js";
 import type { ServiceHandlers } from "../handlers.js";
 import { listUsageHandler } from "../usage/list-usage.js";
 import type { UsageLedger } from "../usage/usage-ledger.js";
@@ -7,9 +8,13 @@ import { environmentHandlers } from "./environments.js";
 import { exportHandler } from "./export.js";
 import { flagHandlers } from "./flags.js";
 import { historyHandler } from "./history.js";
+import { historyEntryHandler } from "./history-entry.js";
 import { importHandler } from "./import.js";
+import { rampHandlers } from "./ramps.js";
+import { rollbackHandler } from "./rollback.js";
 import { segmentKeysHandler } from "./segment-keys.js";
 import { segmentHandlers } from "./segments.js";
+import { staleFlagsHandler } from "./stale-flags.js";
 import { targetingHandlers } from "./targetings.js";
 import { tokenHandlers } from "./tokens.js";
 
@@ -25,6 +30,11 @@ export function adminHandlers(admin: Admin, usage: UsageLedger): ServiceHandlers
     import: importHandler(admin),
     export: exportHandler(admin),
     listHistory: historyHandler(admin),
+    getHistoryEntry: historyEntryHandler(admin),
+    rollback: rollbackHandler(admin),
+    ...rampHandlers(admin),
+    listStaleFlags: staleFlagsHandler(admin, usage),
+    listClients: listClientsHandler(admin.head),
     listUsage: listUsageHandler({ head: admin.head, usage }),
   };
 }

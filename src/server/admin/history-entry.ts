@@ -1,0 +1,10 @@
+import type { AdminService } from "../../../gen/flagwire/v1/admin_service_pb.js";
+import type { ServiceHandlers } from "../handlers.js";
+import { Refusal } from "../refusal.js";
+import type { Admin } from "./admin.js";
+
+type Handlers = ServiceHandlers<typeof AdminService>;
+
+export function historyEntryHandler(_admin: Admin): Handlers["getHistoryEntry"] {
+  return () => new Refusal("UNIMPLEMENTED", "UNIMPLEMENTED", "not in this version");
+}

@@ -1,0 +1,11 @@
+import type { AdminService } from "../../../gen/flagwire/v1/admin_service_pb.js";
+import type { ServiceHandlers } from "../handlers.js";
+import { Refusal } from "../refusal.js";
+import type { Admin } from "./admin.js";
+
+type Handlers = ServiceHandlers<typeof AdminService>;
+
+export function rampHandlers(_admin: Admin): Pick<Handlers, "startRamp" | "pauseRamp" | "resumeRamp" | "abortRamp"> {
+  const refuse = () => new Refusal("UNIMPLEMENTED", "UNIMPLEMENTED", "not in this version");
+  return { startRamp: refuse, pauseRamp: refuse, resumeRamp: refuse, abortRamp: refuse };
+}
