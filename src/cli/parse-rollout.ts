@@ -48,8 +48,8 @@ function parseShare(text: string): WantedShare {
   return { variant, weight };
 }
 
-/** Thousandths of a percent. Decimal digits, not floating point, so that 0.1 is exactly 100. */
-function parseWeight(text: string): number | undefined {
+/** Thousandths of a percent; undefined for what is none. Decimal digits, not floating point, so that 0.1 is exactly 100. */
+export function parseWeight(text: string): number | undefined {
   const match = /^(\d{1,3})(?:\.(\d{1,3}))?%?$/.exec(text);
   if (match === null) return undefined;
   const weight = Number(match[1]) * 1000 + Number((match[2] ?? "").padEnd(3, "0"));

@@ -1,43 +1,71 @@
 import { availableParallelism } from "node:os";
+import { defaultCallerLimits } from "../server/index.js";
 import { defaultAddress, type HostPort, parseHostPort } from "./address.js";
+import { findSetting, type Setting } from "./config/find-setting.js";
+import type { ConfigFile } from "./config/parse-config-file.js";
 import { dataDirectory } from "./data-directory.js";
 import { usageFailure } from "./failure.js";
+import { parseClientRoles } from "./parse-client-roles.js";
 import { parseCorsOrigins } from "./parse-cors-origins.js";
 import { defaultFlagdPorts, type FlagdPorts, type GivenServeOptions, type ServeOptions } from "./serve-options.js";
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
-/** A text, and the name of the option or variable that it came by, for complaints. */
-interface Setting {
-  readonly text: string;
-  readonly what: string;
-}
-
-/** Reads each from its option, else its environment variable, else takes its default. An empty variable counts as unset. */
-export function parseServeOptions(given: GivenServeOptions, env: Variables): ServeOptions {
-  const setting = (name: string, option: string | undefined): Setting | undefined => {
-    if (option !== undefined) return { text: option, what: `--${name}` };
-    const variable = `FLAGWIRE_${name.toUpperCase().replaceAll("-", "_")}`;
-    const text = env[variable];
-    return text === undefined || text === "" ? undefined : { text, what: variable };
-  };
+/** Reads each from its option, else its environment variable, else the file, else takes its default. */
+export function parseServeOptions(given: GivenServeOptions, env: Variables, file?: ConfigFile): ServeOptions {
+  const setting = (name: string, option: string | undefined) => findSetting(name, option, env, file);
   const listening = setting("listen", given.listen) ?? { text: defaultAddress, what: "--listen" };
   const listen = parseHostPort(listening.text, listening.what);
   const workers = setting("workers", given.workers);
   const flagdPorts = setting("flagd-ports", given.flagdPorts === true ? "true" : given.flagdPorts);
   const corsOrigins = setting("cors-origins", given.corsOrigins);
   const rateLimit = setting("ofrep-rate-limit", given.ofrepRateLimit);
+  const tokenRate = setting("token-rate-limit", given.tokenRateLimit);
+  const tokenStreams = setting("token-streams", given.tokenStreams);
+  const tls = parseTls({
+    cert: setting("tls-cert", given.tlsCert),
+    key: setting("tls-key", given.tlsKey),
+    clientCa: setting("tls-client-ca", given.tlsClientCa),
+    clientRoles: setting("tls-client-roles", given.tlsClientRoles),
+  });
   return {
     listen,
     allowAnonymous: given.allowAnonymous ?? false,
-    data: dataDirectory(given.data, env),
+    data: dataDirectory(setting("data", given.data)?.text, {}),
     seed: setting("import", given.import)?.text,
     workers: workers === undefined ? 1 : parseWorkers(workers),
     flagdPorts: flagdPorts === undefined ? undefined : parseFlagdPorts(flagdPorts, listen),
     web: {
       corsOrigins: corsOrigins === undefined ? [] : parseCorsOrigins(corsOrigins.text, corsOrigins.what),
-      ofrepRequestsPerSecond: rateLimit === undefined ? 0 : parseRateLimit(rateLimit),
+      ofrepRequestsPerSecond: rateLimit === undefined ? 0 : parseNumber(rateLimit, "requests a second"),
     },
+    ...tls,
+    callers: {
+      callsPerSecond:
+        tokenRate === undefined ? defaultCallerLimits.callsPerSecond : parseNumber(tokenRate, "calls a second"),
+      streams: tokenStreams === undefined ? defaultCallerLimits.streams : parseNumber(tokenStreams, "streams"),
+    },
+  };
+}
+
+interface TlsSettings {
+  readonly cert: Setting | undefined;
+  readonly key: Setting | undefined;
+  readonly clientCa: Setting | undefined;
+  readonly clientRoles: Setting | undefined;
+}
+
+/** Each is of use only with the others. */
+function parseTls({ cert, key, clientCa, clientRoles }: TlsSettings): Pick<ServeOptions, "tls" | "clientRoles"> {
+  const needs = ({ what }: Setting, other: string) => usageFailure(`${what} needs ${other} too`);
+  if (cert !== undefined && key === undefined) throw needs(cert, "--tls-key");
+  if (key !== undefined && cert === undefined) throw needs(key, "--tls-cert");
+  if (clientCa !== undefined && cert === undefined) throw needs(clientCa, "--tls-cert and --tls-key");
+  if (clientCa !== undefined && clientRoles === undefined) throw needs(clientCa, "--tls-client-roles");
+  if (clientRoles !== undefined && clientCa === undefined) throw needs(clientRoles, "--tls-client-ca");
+  return {
+    tls: cert && key && { cert: cert.text, key: key.text, clientCa: clientCa?.text },
+    clientRoles: clientRoles === undefined ? [] : parseClientRoles(clientRoles.text, clientRoles.what),
   };
 }
 
@@ -68,10 +96,10 @@ function parseFlagdPorts({ text, what }: Setting, listen: HostPort): FlagdPorts 
 
 const maximumRate = 1_000_000;
 
-function parseRateLimit({ text, what }: Setting): number {
+function parseNumber({ text, what }: Setting, unit: string): number {
   const rate = /^\d{1,7}$/.test(text) ? Number(text) : Number.NaN;
   if (rate <= maximumRate) return rate;
   throw usageFailure(
-    `${what} ${JSON.stringify(text)} is not a whole number of requests a second, from 0 (no limit) to ${maximumRate}`,
+    `${what} ${JSON.stringify(text)} is not a whole number of ${unit}, from 0 (no limit) to ${maximumRate}`,
   );
 }

@@ -1,3 +1,4 @@
+import type { SecureClientSessionOptions } from "node:http2";
 import type { DescMethod } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { type CallOptions, type Client, Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
@@ -9,6 +10,8 @@ import { toBaseUrl } from "./address.js";
 
 export interface RemoteOptions {
   readonly address: string;
+  /** Where the address is https. Default: what the system trusts, and no certificate of the client's. */
+  readonly tls?: Pick<SecureClientSessionOptions, "ca" | "cert" | "key" | "rejectUnauthorized">;
   readonly token: string | undefined;
   /** Recorded in history as the author of writes. */
   readonly author: string;
@@ -42,7 +45,7 @@ const retryDelayMs = 250;
 export function openRemote(options: RemoteOptions): Remote {
   const baseUrl = toBaseUrl(options.address);
   // Pings notice a server that has gone without a word. A large import may keep it busy for seconds, so they are patient.
-  const sessions = new Http2SessionManager(baseUrl, { pingIntervalMs: 10_000, pingTimeoutMs: 15_000 });
+  const sessions = new Http2SessionManager(baseUrl, { pingIntervalMs: 10_000, pingTimeoutMs: 15_000 }, options.tls);
   let mayHaveWritten = false;
   const trackWrites = createWriteTracker((writes) => {
     mayHaveWritten = writes;

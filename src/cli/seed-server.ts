@@ -13,11 +13,19 @@ export interface Seed {
   readonly file: FlagFile;
 }
 
+/** A server of this service's own. */
+export interface OwnServer extends HostPort {
+  readonly isTls: boolean;
+}
+
 /** Imports the file through the service's own front door, if nothing is there yet. So it is checked like any other import. */
-export async function seedServer(session: Session, listening: HostPort, seed: Seed, ownToken: string): Promise<void> {
-  const address = toHostPort({ host: reachable(listening.host), port: listening.port });
+export async function seedServer(session: Session, listening: OwnServer, seed: Seed, ownToken: string): Promise<void> {
+  const hostPort = toHostPort({ host: reachable(listening.host), port: listening.port });
+  const address = listening.isTls ? `https://${hostPort}` : hostPort;
+  // The certificate is for the names that clients use, and need not have this address. The port is this service's own.
+  const tls = listening.isTls ? { rejectUnauthorized: false } : {};
   const { io, signal, options, output } = session;
-  const remote = openRemote({ address, token: ownToken, author: io.userName, signal, clock: io.clock });
+  const remote = openRemote({ address, tls, token: ownToken, author: io.userName, signal, clock: io.clock });
   try {
     const response = await sendFlagFile(remote, io.stderr, seed.file, {
       environment: options.environment,

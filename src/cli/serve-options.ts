@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import type { WebOptions } from "../server/index.js";
+import type { CallerLimits, ClientRole, TlsFiles, TlsPaths, WebOptions } from "../server/index.js";
 import type { Store } from "../store/index.js";
 import type { HostPort } from "./address.js";
 import type { Seed } from "./seed-server.js";
@@ -14,6 +14,12 @@ export interface GivenServeOptions {
   readonly flagdPorts?: string | true;
   readonly corsOrigins?: string;
   readonly ofrepRateLimit?: string;
+  readonly tokenRateLimit?: string;
+  readonly tokenStreams?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsClientCa?: string;
+  readonly tlsClientRoles?: string;
   readonly allowAnonymous?: boolean;
 }
 
@@ -30,6 +36,11 @@ export interface ServeOptions {
   /** Ports beside that of `listen`, on its host. Every protocol is answered on every port. */
   readonly flagdPorts: FlagdPorts | undefined;
   readonly web: WebOptions;
+  /** Undefined: clear text. */
+  readonly tls: TlsPaths | undefined;
+  /** What holders of client certificates may do. */
+  readonly clientRoles: readonly ClientRole[];
+  readonly callers: CallerLimits;
 }
 
 /** Where flagd's clients expect what they look for. Port 0: any that is free. */
@@ -48,6 +59,8 @@ export interface ServeParts {
   readonly log: Logger;
   /** What this service presents to itself; see ServerOptions. */
   readonly ownToken: string;
+  /** The files of `tls`, found sound. */
+  readonly tls: TlsFiles | undefined;
   /** Read and found sound. */
   readonly seed: Seed | undefined;
 }

@@ -1,6 +1,8 @@
+import { resolve } from "node:path";
 import { isLoopback } from "../base/index.js";
 import type { ServerAddress } from "../server/index.js";
 import { defaultAddress, toHostPort } from "./address.js";
+import type { ServeOptions } from "./serve-options.js";
 import type { Session } from "./session.js";
 import { counted } from "./text.js";
 
@@ -14,6 +16,10 @@ export interface WelcomeOptions {
   readonly firstFlagKey: string | undefined;
   /** Whether every call needs a token. */
   readonly hasTokens: boolean;
+  /** Whether the server speaks TLS. */
+  readonly isTls: boolean;
+  /** Whether there are roles of client certificates. */
+  readonly hasClientRoles: boolean;
   /** How many processes answer. */
   readonly workers: number;
   /** The data directory, absolute. */
@@ -23,6 +29,11 @@ export interface WelcomeOptions {
 export interface FlagdAddresses {
   readonly sync: ServerAddress;
   readonly ofrep: ServerAddress;
+}
+
+/** What the options tell. */
+export function welcomeParts({ data, workers, tls, clientRoles }: ServeOptions) {
+  return { directory: resolve(data), workers, isTls: tls !== undefined, hasClientRoles: clientRoles.length > 0 };
 }
 
 /** Says where everything is and what to try next. */
@@ -37,38 +48,43 @@ export async function welcome(session: Session, options: WelcomeOptions): Promis
       ...(flagd === undefined ? {} : { flagd }),
       flags: flagCount,
       revision: String(revision),
+      tls: options.isTls,
       version: session.io.version,
       workers,
     });
   }
   const { version } = session.io;
-  const anybody = isLoopback(options.address.host) ? "this machine" : "anyone who can connect";
-  const access = options.hasTokens
-    ? "every call needs a token"
-    : `no token exists: ${anybody} may read and change everything`;
+  const url = `${options.isTls ? "https" : "http"}://${address}`;
   const lines = [
     `Flagwire ${version} serves on ${address}`,
     "",
-    `  gRPC    ${address} (with health and reflection)`,
-    `  JSON    http://${address}/flagwire.v1.EvaluationService/Evaluate`,
-    `  OFREP   http://${address}/ofrep/v1/evaluate/flags`,
+    `  gRPC    ${address} (with health and reflection${options.isTls ? ", over TLS" : ""})`,
+    `  JSON    ${url}/flagwire.v1.EvaluationService/Evaluate`,
+    `  OFREP   ${url}/ofrep/v1/evaluate/flags`,
     ...(flagd === undefined
       ? []
       : [`  flagd   ${flagd.sync} for sync, ${flagd.ofrep} for OFREP: the same on other ports`]),
-    `  health  http://${address}/healthz and /readyz`,
+    `  health  ${url}/healthz and /readyz`,
     `  data    ${options.directory} (${counted(flagCount, "flag")}, revision ${revision})`,
     ...(workers === 1 ? [] : [`  workers ${workers} processes`]),
-    `  access  ${access}`,
+    `  access  ${accessLine(options)}`,
     "",
     "Try next, in another terminal:",
     "",
-    ...suggestions(address, options.firstFlagKey).map((line) => `  ${line}`),
+    ...suggestions(options.isTls ? url : address, url, options.firstFlagKey).map((line) => `  ${line}`),
     "",
   ];
   await session.output.line(lines.join("\n"));
 }
 
-function suggestions(address: string, key: string | undefined): readonly string[] {
+function accessLine({ hasTokens, hasClientRoles, address }: WelcomeOptions): string {
+  if (hasClientRoles) return "every call needs a client certificate that has a role, or a token";
+  if (hasTokens) return "every call needs a token";
+  const anybody = isLoopback(address.host) ? "this machine" : "anyone who can connect";
+  return `no token exists: ${anybody} may read and change everything`;
+}
+
+function suggestions(address: string, url: string, key: string | undefined): readonly string[] {
   const option = address === defaultAddress ? "" : ` --address ${address}`;
   const list = `npx flagwire flags list${option}`;
   const watch = `npx flagwire watch${option}`;
@@ -80,7 +96,7 @@ function suggestions(address: string, key: string | undefined): readonly string[
     `npx flagwire eval ${key} --targeting-key user-1${option}`,
     watch,
     `npx flagwire kill ${key} --reason "trying it"${option}`,
-    `curl http://${address}/flagwire.v1.EvaluationService/Evaluate -H 'content-type: application/json' \\`,
+    `curl ${url}/flagwire.v1.EvaluationService/Evaluate -H 'content-type: application/json' \\`,
     `  -d '{"flagKey":"${key}","context":{"targetingKey":"user-1"}}'`,
   ];
 }

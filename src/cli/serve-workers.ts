@@ -9,25 +9,29 @@ import { CliFailure, ExitCode } from "./failure.js";
 import { seedServer } from "./seed-server.js";
 import type { ServeOptions, ServeParts } from "./serve-options.js";
 import { createServeSource, flagdAddressesOf } from "./serve-source.js";
-import { type FlagdAddresses, welcome } from "./serve-welcome.js";
+import { type FlagdAddresses, welcome, welcomeParts } from "./serve-welcome.js";
 import type { Session } from "./session.js";
 
 /** The service as several processes: this one writes and hands connections over, the others answer. */
 export async function serveWorkers(session: Session, options: ServeOptions, parts: ServeParts): Promise<ExitCode> {
-  const { store, log, ownToken } = parts;
+  const { store, log, tls, ownToken } = parts;
   // Opening has read everything, to know that it can be read, and keeps it for the first to ask. Here nobody will.
   await store.load();
   const directory = resolve(options.data);
-  const { listen, allowAnonymous, workers, web } = options;
+  const { listen, allowAnonymous, clientRoles, callers, workers, web } = options;
   const { clock } = session.io;
   // Nothing is read of a connection before it is handed over.
   const source = createServeSource(options, { log, pauseOnConnect: true });
   const supervisor = await openSupervisor({
     store,
     directory,
+    version: session.io.version,
     listen,
     source,
     allowAnonymous,
+    tls,
+    clientRoles,
+    callers,
     ownToken,
     web,
     workers,
@@ -72,17 +76,17 @@ async function makeReady(
   session: Session,
   supervisor: Supervisor,
   options: ServeOptions,
-  { log, seed, ownToken }: ServeParts,
+  { log, seed, tls, ownToken }: ServeParts,
   flagd: FlagdAddresses | undefined,
 ): Promise<boolean> {
   try {
     await supervisor.opened;
     const { address } = supervisor;
-    if (seed !== undefined) await seedServer(session, address, seed, ownToken);
+    if (seed !== undefined) await seedServer(session, { ...address, isTls: tls !== undefined }, seed, ownToken);
     await supervisor.announce();
     const overview = await supervisor.overview();
     const { workers } = options;
-    await welcome(session, { address, flagd, ...overview, workers, directory: resolve(options.data) });
+    await welcome(session, { address, flagd, ...overview, ...welcomeParts(options) });
     log.info({ address: toHostPort(address), revision: String(overview.revision), workers }, "serving");
     return true;
   } catch (error) {

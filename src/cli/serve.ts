@@ -1,8 +1,14 @@
 import { randomBytes } from "node:crypto";
-import { resolve } from "node:path";
 import type { Logger } from "pino";
 import { type Clock, isLoopback } from "../base/index.js";
-import { type FlagwireServer, ListenProblem, openServer, type SocketSource } from "../server/index.js";
+import {
+  type FlagwireServer,
+  ListenProblem,
+  openServer,
+  type SocketSource,
+  TlsFiles,
+  TlsFilesProblem,
+} from "../server/index.js";
 import { isStoreProblem, openLmdbStore, type Store } from "../store/index.js";
 import { defaultAddress, toHostPort } from "./address.js";
 import { CliFailure, ExitCode, usageFailure } from "./failure.js";
@@ -11,7 +17,7 @@ import { createLogger } from "./logger.js";
 import { type Seed, seedServer } from "./seed-server.js";
 import type { ServeOptions, ServeParts } from "./serve-options.js";
 import { createServeSource, flagdAddressesOf } from "./serve-source.js";
-import { welcome } from "./serve-welcome.js";
+import { welcome, welcomeParts } from "./serve-welcome.js";
 import { serveWorkers } from "./serve-workers.js";
 import type { Session } from "./session.js";
 
@@ -29,20 +35,43 @@ export async function serve(session: Session, options: ServeOptions): Promise<Ex
 
 async function serveOpened(session: Session, options: ServeOptions, log: Logger): Promise<ExitCode> {
   const seed = options.seed === undefined ? undefined : await readSeed(session, options.seed);
+  const tls = await openTls(session, options, log);
+  try {
+    return await serveDirectory(session, options, { log, seed, tls });
+  } finally {
+    tls?.close();
+  }
+}
+
+async function serveDirectory(
+  session: Session,
+  options: ServeOptions,
+  parts: Pick<ServeParts, "log" | "seed" | "tls">,
+): Promise<ExitCode> {
   const store = await openLmdbStore({ path: options.data, clock: session.io.clock });
   if (isStoreProblem(store)) throw new CliFailure(ExitCode.refused, store.message);
   try {
     await refuseStrangers(options, store);
-    const parts = { store, log, seed, ownToken: randomBytes(32).toString("base64url") };
-    return await (options.workers === 1 ? serveStore : serveWorkers)(session, options, parts);
+    const all = { ...parts, store, ownToken: randomBytes(32).toString("base64url") };
+    return await (options.workers === 1 ? serveStore : serveWorkers)(session, options, all);
   } finally {
     await closeStore(store, session.io.clock);
   }
 }
 
+/** Before anything is opened: wrong files are wrong options. */
+async function openTls(session: Session, { tls: paths }: ServeOptions, log: Logger): Promise<TlsFiles | undefined> {
+  if (paths === undefined) return undefined;
+  const files = await TlsFiles.open({ paths, log, clock: session.io.clock });
+  if (!(files instanceof TlsFilesProblem)) return files;
+  const option = { cert: "--tls-cert", key: "--tls-key", clientCa: "--tls-client-ca" }[files.part];
+  throw usageFailure(`${option}: ${files.message}`);
+}
+
 /** Whoever can connect could change everything: nobody should come to that without having said so. */
-async function refuseStrangers({ listen, allowAnonymous, data }: ServeOptions, store: Store): Promise<void> {
-  if (isLoopback(listen.host) || allowAnonymous) return;
+async function refuseStrangers(options: ServeOptions, store: Store): Promise<void> {
+  const { listen, allowAnonymous, clientRoles, data } = options;
+  if (isLoopback(listen.host) || allowAnonymous || clientRoles.length > 0) return;
   const { records } = await store.load();
   for (const { kind } of records.values()) if (kind.case === "token") return;
   throw usageFailure(
@@ -67,7 +96,7 @@ async function serveStore(session: Session, options: ServeOptions, parts: ServeP
   if (server === undefined) return ExitCode.done;
   try {
     const flagd = flagdAddressesOf(source);
-    await welcome(session, { ...overviewOf(server), flagd, workers: 1, directory: resolve(options.data) });
+    await welcome(session, { ...overviewOf(server), ...welcomeParts(options), flagd });
     log.info({ address: toHostPort(server.address), revision: String(server.revision) }, "serving");
     return await untilStopped(session, server, log);
   } finally {
@@ -84,23 +113,28 @@ function overviewOf(server: FlagwireServer) {
 /** Undefined if it was told to stop while still starting: what that cut off is no failure. */
 async function openSeeded(
   session: Session,
-  { listen, allowAnonymous, web }: ServeOptions,
+  { listen, data, allowAnonymous, clientRoles, callers, web }: ServeOptions,
   parts: ServeParts,
   source: SocketSource,
 ): Promise<FlagwireServer | undefined> {
-  const { store, log, seed, ownToken } = parts;
+  const { store, log, seed, tls, ownToken } = parts;
   try {
     const server = await openServer({
       store,
+      dataDirectory: data,
+      version: session.io.version,
       listen,
       source,
       allowAnonymous,
+      tls,
+      clientRoles,
+      callers,
       ownToken,
       web,
       log,
       clock: session.io.clock,
       prepare: async (address) => {
-        if (seed !== undefined) await seedServer(session, address, seed, ownToken);
+        if (seed !== undefined) await seedServer(session, { ...address, isTls: tls !== undefined }, seed, ownToken);
       },
     });
     if (server instanceof ListenProblem) throw new CliFailure(ExitCode.refused, server.message);

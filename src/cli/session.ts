@@ -1,7 +1,9 @@
+import { readFileSync } from "node:fs";
 import type { CliIo } from "./cli-io.js";
+import { usageFailure } from "./failure.js";
 import type { GlobalOptions } from "./global-options.js";
 import { createOutput, type Output } from "./output.js";
-import { openRemote, type Remote } from "./remote.js";
+import { openRemote, type Remote, type RemoteOptions } from "./remote.js";
 
 /** What one run of a command works with. */
 export interface Session {
@@ -28,6 +30,7 @@ export function createSession(io: CliIo, options: GlobalOptions, signal: AbortSi
     remote() {
       remote ??= openRemote({
         address: options.address,
+        tls: readTlsFiles(options),
         token: options.token,
         author: io.userName,
         signal,
@@ -37,4 +40,21 @@ export function createSession(io: CliIo, options: GlobalOptions, signal: AbortSi
     },
     close: () => remote?.close(),
   };
+}
+
+/** What to speak TLS with: nothing of it is read before there is somebody to speak to. */
+function readTlsFiles({ ca, clientCert, clientKey }: GlobalOptions): NonNullable<RemoteOptions["tls"]> {
+  return {
+    ...(ca === undefined ? {} : { ca: readTlsFile(ca, "--ca") }),
+    ...(clientCert === undefined ? {} : { cert: readTlsFile(clientCert, "--client-cert") }),
+    ...(clientKey === undefined ? {} : { key: readTlsFile(clientKey, "--client-key") }),
+  };
+}
+
+function readTlsFile(path: string, what: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw usageFailure(`${what} ${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }

@@ -17,6 +17,7 @@ import { SnapshotFlags } from "./snapshot-flags.js";
 import { type Update, UpdateReader } from "./update-reader.js";
 import type { FlagUsage } from "./usage.js";
 import { UsageReporter } from "./usage-reporter.js";
+import { clientVersion } from "./version.js";
 import { within } from "./within.js";
 
 /** The freshness of what the mirror holds. Only `ready` has a timer, which makes it stale. */
@@ -163,7 +164,7 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
   begin(): WatchRequest {
     this.#reader = new UpdateReader();
     const { environment, clientName } = this.#parts;
-    return create(WatchRequestSchema, { environment, clientName, position: this.#follower.resumeFrom });
+    return create(WatchRequestSchema, { environment, clientName, clientVersion, position: this.#follower.resumeFrom });
   }
 
   receive(message: WatchResponse): Verdict {

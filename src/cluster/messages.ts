@@ -1,4 +1,16 @@
-import type { UsageListing, UsageQuery, UsageReceipt, UsageReport, WebOptions } from "../server/index.js";
+import type {
+  CallerLimits,
+  ClientListing,
+  ClientQuery,
+  ClientRole,
+  KeyMaterial,
+  ProcessReport,
+  UsageListing,
+  UsageQuery,
+  UsageReceipt,
+  UsageReport,
+  WebOptions,
+} from "../server/index.js";
 import type { CommitResult, HistoryEdges, PackedTransaction } from "../store/index.js";
 
 /*
@@ -17,14 +29,26 @@ export interface SupervisorSpeech {
     | { readonly kind: "store-failed"; readonly message: string }
     /** Comes with a socket. */
     | { readonly kind: "connection" }
+    /** What to speak TLS with from now on. */
+    | { readonly kind: "key-material"; readonly material: KeyMaterial }
     /** The first flags are there: report readiness. */
     | { readonly kind: "announce" }
     /** End so many streams early, so that their clients come back elsewhere. */
     | { readonly kind: "recycle"; readonly count: number }
     /** Say goodbye, let calls finish for `deadlineMs`, exit. */
     | { readonly kind: "drain"; readonly deadlineMs: number };
-  readonly question: { readonly kind: "overview" };
-  readonly answers: { readonly overview: Overview };
+  readonly question:
+    | { readonly kind: "overview" }
+    /** Who has a stream of changes open at this worker. */
+    | { readonly kind: "own-clients"; readonly query: ClientQuery }
+    /** What the worker counts. */
+    | { readonly kind: "own-metrics" };
+  readonly answers: {
+    readonly overview: Overview;
+    readonly "own-clients": ClientListing;
+    /** Undefined as long as it does not serve. */
+    readonly "own-metrics": ProcessReport | undefined;
+  };
 }
 
 /** What a worker says. */
@@ -43,11 +67,17 @@ export interface WorkerSpeech {
     | { readonly kind: "commit"; readonly transaction: PackedTransaction }
     /** See UsageLedger. */
     | { readonly kind: "record-usage"; readonly report: UsageReport }
-    | { readonly kind: "list-usage"; readonly query: UsageQuery };
+    | { readonly kind: "list-usage"; readonly query: UsageQuery }
+    /** Who has a stream of changes open at any worker. */
+    | { readonly kind: "list-clients"; readonly query: ClientQuery }
+    /** What every process of the service counts. */
+    | { readonly kind: "gather-metrics" };
   readonly answers: {
     readonly commit: CommitResult;
     readonly "record-usage": UsageReceipt;
     readonly "list-usage": UsageListing;
+    readonly "list-clients": ClientListing;
+    readonly "gather-metrics": readonly ProcessReport[];
   };
 }
 
@@ -56,11 +86,19 @@ export interface WorkerSettings {
   readonly number: number;
   /** The data directory, absolute. */
   readonly directory: string;
+  /** See ServerOptions. */
+  readonly version: string;
   /** Where the supervisor listens. */
   readonly address: { readonly host: string; readonly port: number };
   /** The host that was asked for. */
   readonly host: string;
   readonly web: WebOptions;
+  /** What to speak TLS with, until told otherwise. Undefined: clear text. */
+  readonly keyMaterial: KeyMaterial | undefined;
+  /** See ServerOptions. */
+  readonly clientRoles: readonly ClientRole[];
+  /** See ServerOptions. */
+  readonly callers: Partial<CallerLimits>;
   /** See ServerOptions. */
   readonly allowAnonymous: boolean;
   /** See ServerOptions. */

@@ -1,8 +1,15 @@
 import type { Socket } from "node:net";
 import type { Logger } from "pino";
 import type { Clock } from "../base/index.js";
-import { type FlagwireServer, ListenProblem, openServer } from "../server/index.js";
+import {
+  type ClientListing,
+  type FlagwireServer,
+  ListenProblem,
+  openServer,
+  type ProcessReport,
+} from "../server/index.js";
 import { isStoreProblem, openFollowerStore, type Store } from "../store/index.js";
+import { HandedKeyMaterial } from "./handed-key-material.js";
 import { HandedSockets } from "./handed-sockets.js";
 import { Link } from "./link.js";
 import type { Overview, SupervisorSpeech, WorkerReport, WorkerSettings, WorkerSpeech } from "./messages.js";
@@ -40,8 +47,10 @@ class Worker {
   #sockets: HandedSockets | undefined;
   /** How many connections were handed over, lost ones too. */
   #received = 0;
+  #keyMaterial: HandedKeyMaterial | undefined;
   #store: Store | undefined;
   #server: FlagwireServer | undefined;
+  #number: string | undefined;
   #hasOwnerFailed = false;
 
   constructor(options: WorkerOptions) {
@@ -51,7 +60,7 @@ class Worker {
         if (notice.kind === "connection") this.#take(socket);
         if (!this.#owner.hear(notice)) this.#obey(notice);
       },
-      answer: async () => this.#overview(),
+      answer: (question) => this.#answer(question),
       // Whatever is in flight can no longer be promised.
       closed: () => options.exit(1),
     });
@@ -64,6 +73,9 @@ class Worker {
     switch (notice.kind) {
       case "start":
         void this.#start(notice.settings);
+        break;
+      case "key-material":
+        this.#keyMaterial?.replace(notice.material);
         break;
       case "announce":
         this.#resolveAnnounced();
@@ -95,7 +107,21 @@ class Worker {
   }
 
   async #serve(settings: WorkerSettings, log: Logger): Promise<void> {
-    const { directory, address, host, web, allowAnonymous, ownToken } = settings;
+    const {
+      number,
+      directory,
+      version,
+      address,
+      host,
+      web,
+      keyMaterial,
+      clientRoles,
+      callers,
+      allowAnonymous,
+      ownToken,
+    } = settings;
+    // Before anything is waited for: the next may come at any time.
+    this.#keyMaterial = keyMaterial && new HandedKeyMaterial(keyMaterial);
     const store = await openFollowerStore({ path: directory, owner: this.#owner });
     if (isStoreProblem(store)) return this.#fail(log, store.message, store.cause);
     this.#store = store;
@@ -106,11 +132,18 @@ class Worker {
       source,
       listen: { host, port: address.port },
       web,
+      tls: this.#keyMaterial,
+      clientRoles,
+      callers,
       allowAnonymous,
       ownToken,
       log,
       clock: this.#options.clock,
       usage: createRemoteUsageLedger(this.#link),
+      dataDirectory: directory,
+      version,
+      gatherMetrics: () => this.#link.ask({ kind: "gather-metrics" }),
+      listClients: (query) => this.#link.ask({ kind: "list-clients", query }),
       prepare: () => {
         this.#link.notify({ kind: "opened" });
         this.#report(undefined, 0);
@@ -119,11 +152,23 @@ class Worker {
     });
     if (server instanceof ListenProblem) return this.#fail(log, server.message, undefined);
     this.#server = server;
+    this.#number = String(number);
     void server.failed.then(({ message, cause }) => {
       // The supervisor knows of its own store's failure, and drains.
       if (!this.#hasOwnerFailed) this.#fail(log, message, cause);
     });
     this.#link.notify({ kind: "ready" });
+  }
+
+  async #answer(question: SupervisorSpeech["question"]): Promise<Overview | ClientListing | ProcessReport | undefined> {
+    switch (question.kind) {
+      case "overview":
+        return this.#overview();
+      case "own-clients":
+        return this.#server?.listClients(question.query) ?? { clients: [], totalCount: 0 };
+      case "own-metrics":
+        return this.#server?.metrics(this.#number);
+    }
   }
 
   #overview(): Overview {

@@ -3,10 +3,20 @@ import type { Socket } from "node:net";
 import type { Logger } from "pino";
 import type { Clock, Random, StopTimer } from "../base/index.js";
 import {
+  type CallerLimits,
+  type ClientListing,
+  type ClientQuery,
+  type ClientRole,
   createMemoryUsageLedger,
   createTcpSource,
   defaultWebOptions,
+  joinListings,
+  type KeptUsageLedger,
+  type KeyMaterialSource,
   type ListenProblem,
+  openUsageLedger,
+  type ProcessReport,
+  processMetrics,
   type ServerAddress,
   type SocketSource,
   type WebOptions,
@@ -24,6 +34,8 @@ export interface SupervisorOptions {
   readonly store: Store;
   /** The data directory, absolute. */
   readonly directory: string;
+  /** See ServerOptions. */
+  readonly version?: string;
   readonly listen: { readonly host: string; readonly port: number };
   /** Where connections come from, with nothing read of them. Default: TCP, at `listen`. */
   readonly source?: SocketSource;
@@ -33,6 +45,12 @@ export interface SupervisorOptions {
   readonly ownToken?: string | undefined;
   /** Default: see WebOptions. */
   readonly web?: Partial<WebOptions>;
+  /** What the workers speak TLS with. Default: clear text. */
+  readonly tls?: KeyMaterialSource | undefined;
+  /** See ServerOptions. Default none. */
+  readonly clientRoles?: readonly ClientRole[];
+  /** Default: see CallerLimits. */
+  readonly callers?: Partial<CallerLimits>;
   /** How many workers. */
   readonly workers: number;
   /** Starts a process that runs `runWorker`, with an IPC channel that serializes in the advanced way. */
@@ -68,6 +86,8 @@ export interface Supervisor extends AsyncDisposable {
 }
 
 const TICK_MS = 1_000;
+/** How long a worker may take to say who is connected. */
+const ANSWER_TIMEOUT_MS = 1_000;
 /** A tick that comes so late tells that this process was stopped or busy: nobody has listened to the workers. */
 const LATE_MS = 1_000;
 const DRAIN_DEADLINE_MS = 5_000;
@@ -90,6 +110,7 @@ class RunningSupervisor implements Supervisor, PlaceHost {
   readonly opened: Promise<void>;
   readonly failed: Promise<SupervisorFailure>;
   readonly #options: SupervisorOptions;
+  readonly #keptUsage: KeptUsageLedger | undefined;
   readonly #source: SocketSource;
   readonly #places: WorkerPlace[] = [];
   readonly #waiting = new WaitingRoom();
@@ -124,19 +145,25 @@ class RunningSupervisor implements Supervisor, PlaceHost {
       this.#resolveFailed = resolve;
     });
     const owner = createStoreOwner(options.store);
-    const usage = createMemoryUsageLedger(options.clock);
+    const { side } = options.store;
+    this.#keptUsage = side && openUsageLedger({ side, clock: options.clock });
+    const usage = this.#keptUsage ?? createMemoryUsageLedger(options.clock);
+    const listClients = (query: ClientQuery) => this.#listClients(query);
+    const gatherMetrics = () => this.#gatherMetrics();
     void owner.failed.then(({ message, cause }) => {
       this.#tell({ kind: "store-failed", message });
       this.#resolveFailed({ message: `the store has failed, so the service ends: ${message}`, cause });
     });
-    const { directory, listen, fork, clock, random, log } = options;
+    const { directory, version = "unknown", listen, tls, fork, clock, random, log } = options;
     for (let number = 1; number <= options.workers; number++) {
       this.#unopened.add(number);
       this.#unready.add(number);
-      const { allowAnonymous = false, ownToken } = options;
+      const { allowAnonymous = false, clientRoles = [], callers = {}, ownToken } = options;
       const web = { ...defaultWebOptions, ...options.web };
-      const settings = { number, directory, address, host: listen.host, web, allowAnonymous, ownToken };
-      this.#places.push(new WorkerPlace({ settings, fork, owner, usage, clock, random, log }, this));
+      const access = { clientRoles, callers, allowAnonymous, ownToken };
+      const settings = { number, directory, version, address, host: listen.host, web, ...access };
+      const asked = { owner, usage, listClients, gatherMetrics };
+      this.#places.push(new WorkerPlace({ settings, tls, fork, ...asked, clock, random, log }, this));
     }
     this.#tick(clock.monotonicMs());
   }
@@ -163,6 +190,33 @@ class RunningSupervisor implements Supervisor, PlaceHost {
       }
     }
     throw new Error("no worker serves");
+  }
+
+  async #listClients(query: ClientQuery): Promise<ClientListing> {
+    return joinListings(await this.#askAll((worker) => worker.ownClients(query)), query);
+  }
+
+  async #gatherMetrics(): Promise<readonly ProcessReport[]> {
+    const own: ProcessReport = { worker: "supervisor", families: await processMetrics() };
+    const reports = await this.#askAll((worker) => worker.metrics());
+    return [own, ...reports.filter((report) => report !== undefined)];
+  }
+
+  /** What the workers tell that answer in time. */
+  async #askAll<T>(ask: (worker: WorkerProcess) => Promise<T>): Promise<readonly T[]> {
+    let stopTimer: StopTimer = () => undefined;
+    const timeUp = new Promise<readonly T[]>((resolve) => {
+      stopTimer = this.#options.clock.after(ANSWER_TIMEOUT_MS, () => resolve([]));
+    });
+    const toList = (answer: Promise<T>): Promise<readonly T[]> =>
+      answer.then(
+        (told) => [told],
+        () => [],
+      );
+    const asked = this.#places.flatMap(({ open }) => (open === undefined ? [] : [toList(ask(open))]));
+    const told = await Promise.all(asked.map((answer) => Promise.race([answer, timeUp])));
+    stopTimer();
+    return told.flat();
   }
 
   stop(): Promise<void> {
@@ -261,5 +315,6 @@ class RunningSupervisor implements Supervisor, PlaceHost {
     void this.#source.close();
     for (const socket of this.#waiting.empty()) socket.destroy();
     await Promise.all(this.#places.map((place) => place.drain(DRAIN_DEADLINE_MS, KILL_AFTER_MS)));
+    await this.#keptUsage?.close();
   }
 }

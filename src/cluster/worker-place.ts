@@ -1,7 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import type { Logger } from "pino";
 import type { Clock, Random, StopTimer } from "../base/index.js";
-import type { UsageLedger } from "../server/index.js";
+import type { KeyMaterialSource, ListConnectedClients, ProcessReport, UsageLedger } from "../server/index.js";
 import type { StoreOwner } from "../store/index.js";
 import type { WorkerSettings } from "./messages.js";
 import { Restarts } from "./restarts.js";
@@ -19,10 +19,13 @@ type PlaceState =
   | { readonly kind: "ended" };
 
 export interface PlaceOptions {
-  readonly settings: WorkerSettings;
+  readonly settings: Omit<WorkerSettings, "keyMaterial">;
+  readonly tls: KeyMaterialSource | undefined;
   readonly fork: () => ChildProcess;
   readonly owner: StoreOwner;
   readonly usage: UsageLedger;
+  readonly listClients: ListConnectedClients;
+  readonly gatherMetrics: () => Promise<readonly ProcessReport[]>;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -104,12 +107,15 @@ export class WorkerPlace {
   }
 
   #start(): void {
-    const { settings, fork, owner, usage, clock } = this.#options;
+    const { settings, tls, fork, owner, usage, listClients, gatherMetrics, clock } = this.#options;
     const worker = new WorkerProcess({
       settings,
+      tls,
       fork,
       owner,
       usage,
+      listClients,
+      gatherMetrics,
       clock,
       onOpened: () => this.#open(worker),
       onReady: () => this.#ready(worker),

@@ -1,7 +1,14 @@
 import type { ChildProcess } from "node:child_process";
 import type { Socket } from "node:net";
 import type { Clock } from "../base/index.js";
-import type { UsageLedger } from "../server/index.js";
+import type {
+  ClientListing,
+  ClientQuery,
+  KeyMaterialSource,
+  ListConnectedClients,
+  ProcessReport,
+  UsageLedger,
+} from "../server/index.js";
 import type { StoreOwner } from "../store/index.js";
 import { type Load, weight } from "./balance.js";
 import { Link } from "./link.js";
@@ -19,10 +26,15 @@ export interface WorkerEnd {
 }
 
 export interface WorkerProcessOptions {
-  readonly settings: WorkerSettings;
+  readonly settings: Omit<WorkerSettings, "keyMaterial">;
+  /** What to speak TLS with. Undefined: clear text. */
+  readonly tls: KeyMaterialSource | undefined;
   readonly fork: () => ChildProcess;
   readonly owner: StoreOwner;
   readonly usage: UsageLedger;
+  /** Asks all workers. */
+  readonly listClients: ListConnectedClients;
+  readonly gatherMetrics: () => Promise<readonly ProcessReport[]>;
   readonly clock: Clock;
   readonly onOpened: () => void;
   readonly onReady: () => void;
@@ -65,8 +77,14 @@ export class WorkerProcess {
         this.#endAfterExit();
       },
     });
-    this.#link.notify({ kind: "start", settings: options.settings });
-    this.#unfollow = options.owner.follow((edges) => this.#link.notify({ kind: "durable", edges }));
+    const { settings, tls, owner } = options;
+    this.#link.notify({ kind: "start", settings: { ...settings, keyMaterial: tls?.current } });
+    const unfollow = owner.follow((edges) => this.#link.notify({ kind: "durable", edges }));
+    const unfollowTls = tls?.onChange(() => this.#link.notify({ kind: "key-material", material: tls.current }));
+    this.#unfollow = () => {
+      unfollow();
+      unfollowTls?.();
+    };
     this.#child.once("exit", (code, signal) => {
       this.#exit = { code, signal };
       this.#endAfterExit();
@@ -122,12 +140,22 @@ export class WorkerProcess {
     return this.#link.ask({ kind: "overview" });
   }
 
+  /** Who has a stream of changes open there. Rejects with LinkBroken. */
+  ownClients(query: ClientQuery): Promise<ClientListing> {
+    return this.#link.ask({ kind: "own-clients", query });
+  }
+
+  /** What it counts. Rejects with LinkBroken. */
+  metrics(): Promise<ProcessReport | undefined> {
+    return this.#link.ask({ kind: "own-metrics" });
+  }
+
   kill(): void {
     if (!this.#hasEnded) this.#child.kill("SIGKILL");
   }
 
   #answer(question: WorkerSpeech["question"]) {
-    const { owner, usage } = this.#options;
+    const { owner, usage, listClients, gatherMetrics } = this.#options;
     switch (question.kind) {
       case "commit":
         return owner.commit(question.transaction);
@@ -135,6 +163,10 @@ export class WorkerProcess {
         return usage.record(question.report);
       case "list-usage":
         return usage.list(question.query);
+      case "list-clients":
+        return listClients(question.query);
+      case "gather-metrics":
+        return gatherMetrics();
     }
   }
 

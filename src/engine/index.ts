@@ -8,5 +8,6 @@ export { murmur3 } from "./murmur3.js";
 export type { CountedOutcome, ErrorCode, JsonValue, Outcome, Reason, Tally } from "./outcome.js";
 export type { Problem } from "./problem.js";
 export { prerequisitesOf, segmentsOfCondition, segmentsOfTargeting } from "./references.js";
+export { servedToAll } from "./served-to-all.js";
 export type { Snapshot } from "./snapshot.js";
 export { flagTypeName, fromValue } from "./value.js";

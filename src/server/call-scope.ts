@@ -8,6 +8,8 @@ import type { Refusal } from "./refusal.js";
 export class CallScope {
   /** See Call. */
   identity: Identity | undefined;
+  /** Undefined until somebody asks; see requestIdOf. */
+  requestId: string | undefined;
   #controller: AbortController | undefined;
   #reason: Refusal | undefined;
   #over = false;

@@ -1,6 +1,8 @@
 import type { Clock } from "../base/index.js";
 import type { WatchHub } from "../watch/index.js";
+import type { ClientRegistry } from "./clients/client-registry.js";
 import type { Head } from "./state/head.js";
+import type { ServedCounts } from "./usage/served-counts.js";
 import type { UsageLedger } from "./usage/usage-ledger.js";
 
 /** What handlers that evaluate work with. */
@@ -9,4 +11,8 @@ export interface Evaluation {
   readonly hub: WatchHub;
   readonly clock: Clock;
   readonly usage: UsageLedger;
+  /** Counts what is answered. Default: nothing does. */
+  readonly served?: ServedCounts;
+  /** Knows who has a stream of changes open. Default: nobody does. */
+  readonly clients?: ClientRegistry;
 }

@@ -11,14 +11,16 @@ import { refuseRole, resolveEnvironment } from "./access/permit.js";
 import { BulkAnswers, refuseFlagKeys, responseTooLarge, unknownFlag } from "./bulk-question.js";
 import { toContext } from "./context.js";
 import { decodeQuestion } from "./decode-question.js";
-import { BulkAnswer, EncodedResponse, toResponse } from "./encoded-answer.js";
+import { BulkAnswer, type EncodedAnswer, EncodedResponse, toResponse } from "./encoded-answer.js";
 import { environmentNotFound, flagNotFound, invalidArgument } from "./environment.js";
+import { evaluateAt, isOfPast } from "./evaluation-at.js";
 import type { Evaluation } from "./evaluation-parts.js";
 import type { Call, Encoded, ServiceHandlers } from "./handlers.js";
 import { answerOf } from "./kept-answers.js";
 import { isRefusal, type OrRefusal } from "./refusal.js";
 import type { Head } from "./state/head.js";
 import { reportUsageHandler } from "./usage/report-usage.js";
+import type { ServedCounts } from "./usage/served-counts.js";
 import { watchHandler } from "./watch.js";
 import { watchEvaluationsHandler } from "./watch-evaluations.js";
 
@@ -54,17 +56,20 @@ function toQuestion(
   return isRefusal(context) ? context : { snapshot, context };
 }
 
-function evaluate({ head, clock }: Evaluation): Handlers["evaluate"] {
+function evaluate(evaluation: Evaluation): Handlers["evaluate"] {
+  const { head, clock, served } = evaluation;
+  const ofPast = evaluateAt(evaluation);
   const fromMessage: Handlers["evaluate"] = (request, call) => {
+    if (isOfPast(request)) return ofPast(request, call);
     const question = toQuestion(head, request, call);
     if (isRefusal(question)) return question;
     const flag = findFlag(question.snapshot, request.flagKey);
     if (isRefusal(flag)) return flag;
-    if (!request.explain) return answer(flag, question, clock);
+    if (!request.explain) return answer(flag, question, clock, served);
     // A trace tells of the rules.
     const denied = refuseRole(call, Role.READER);
     if (denied !== undefined) return denied;
-    return explainedAnswer(flag, question, clock, request.context?.privateAttributes);
+    return explainedAnswer(flag, question, clock, served, request.context?.privateAttributes);
   };
   // Most requests are plain, and making messages of them costs more than to answer them.
   const direct: Handlers["evaluate"]["direct"] = (bytes, call) => {
@@ -75,7 +80,7 @@ function evaluate({ head, clock }: Evaluation): Handlers["evaluate"] {
     const snapshot = head.snapshot(environment);
     if (snapshot === undefined) return environmentNotFound(environment);
     const flag = findFlag(snapshot, plain.flagKey);
-    return isRefusal(flag) ? flag : answer(flag, { snapshot, context: plain.context }, clock);
+    return isRefusal(flag) ? flag : answer(flag, { snapshot, context: plain.context }, clock, served);
   };
   return Object.assign(fromMessage, { direct });
 }
@@ -86,8 +91,15 @@ function findFlag(snapshot: Snapshot, key: string): OrRefusal<CompiledFlag> {
   return key === "" ? invalidArgument([{ field: "flag_key", description: "is required" }]) : flagNotFound(key);
 }
 
-function answer(flag: CompiledFlag, { snapshot, context }: Question, clock: Clock): Encoded<EvaluateResponse> {
-  return answerOf(flag.select(context, flag.usesNow ? clock.now() : 0), snapshot);
+function answer(
+  flag: CompiledFlag,
+  { snapshot, context }: Question,
+  clock: Clock,
+  served: ServedCounts | undefined,
+): Encoded<EvaluateResponse> {
+  const outcome = flag.select(context, flag.usesNow ? clock.now() : 0);
+  served?.add(outcome, snapshot);
+  return answerOf(outcome, snapshot);
 }
 
 /** An answer with the trace of how it came about, made for this call. */
@@ -95,15 +107,18 @@ function explainedAnswer(
   flag: CompiledFlag,
   { snapshot, context }: Question,
   clock: Clock,
+  served: ServedCounts | undefined,
   privateAttributes: readonly string[] | undefined,
 ): EvaluateResponse {
   const now = clock.now();
-  const response = toResponse(flag.select(context, now), snapshot.position.revision);
+  const outcome = flag.select(context, now);
+  served?.add(outcome, snapshot);
+  const response = toResponse(outcome, snapshot.position.revision);
   response.trace = explain(flag, context, now, { privateAttributes });
   return response;
 }
 
-function bulkEvaluate({ head, clock }: Evaluation): Handlers["bulkEvaluate"] {
+function bulkEvaluate({ head, clock, served }: Evaluation): Handlers["bulkEvaluate"] {
   return (request, call) => {
     const question = toQuestion(head, request, call);
     if (isRefusal(question)) return question;
@@ -113,16 +128,17 @@ function bulkEvaluate({ head, clock }: Evaluation): Handlers["bulkEvaluate"] {
     if (refusal !== undefined) return refusal;
     const now = clock.now();
     const answers = new BulkAnswers();
+    const answerTo = (flag: CompiledFlag): EncodedAnswer => {
+      const outcome = flag.select(context, now);
+      served?.add(outcome, snapshot);
+      return answerOf(outcome, snapshot);
+    };
     if (flagKeys.length === 0) {
-      for (const flag of snapshot.flags()) {
-        if (!answers.add(answerOf(flag.select(context, now), snapshot))) return responseTooLarge;
-      }
+      for (const flag of snapshot.flags()) if (!answers.add(answerTo(flag))) return responseTooLarge;
     }
     for (const key of flagKeys) {
       const flag = snapshot.flag(key);
-      const answer = flag
-        ? answerOf(flag.select(context, now), snapshot)
-        : new EncodedResponse(unknownFlag(key, snapshot));
+      const answer = flag ? answerTo(flag) : new EncodedResponse(unknownFlag(key, snapshot));
       if (!answers.add(answer)) return responseTooLarge;
     }
     return new BulkAnswer(answers.parts, snapshot.position.revision);

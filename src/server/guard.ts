@@ -2,10 +2,11 @@ import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import type { Gate } from "./access/gate.js";
 import { GuardedCursor } from "./access/guarded-cursor.js";
+import { guardAnswers, guardRequests, type IsAdmitted } from "./access/guarded-stream.js";
 import { concernsEverywhere, requiredRole } from "./access/permissions.js";
 import { refuseEverywhere, refuseRole } from "./access/permit.js";
 import { serveCursor } from "./cursor-stream.js";
-import type { Call, CursorHandler, DirectHandler, Handler, ServedService } from "./handlers.js";
+import type { AnswerStream, Call, CursorHandler, DirectHandler, Handler, ServedService } from "./handlers.js";
 import { isRefusal, type Refusal } from "./refusal.js";
 import { refuseUnencodable } from "./validate/encodable.js";
 
@@ -30,8 +31,11 @@ function guardHandler(method: DescMethod, handler: Handler<DescMethod>, gate: Ga
   const refuse: Refuse = (call) => {
     const identity = gate.identify(call);
     if (isRefusal(identity)) return identity;
+    // A handler may be asked after a direct one: it is one call all the same.
+    const isNew = call.identity === undefined;
     call.identity = identity;
-    return refuseRole(call, needed) ?? (isEverywhere ? refuseEverywhere(call) : undefined);
+    const refusal = isNew ? gate.refuseCall(identity) : undefined;
+    return refusal ?? refuseRole(call, needed) ?? (isEverywhere ? refuseEverywhere(call) : undefined);
   };
   const { direct, open } = handler as Shortcuts;
   if (open !== undefined) {
@@ -40,15 +44,12 @@ function guardHandler(method: DescMethod, handler: Handler<DescMethod>, gate: Ga
       return refuse(call) ?? GuardedCursor.open(gate, call, open, request, onNews);
     }) as unknown as Handler<DescMethod>;
   }
+  if (method.methodKind !== "unary") return guardStream(method, handler as unknown as Streaming, refuse, gate);
   const answer = handler as (request: unknown, call: Call) => unknown;
-  // Streamed requests are looked at as they come; reads keep nothing, and are many.
-  const mayWrite = method.methodKind === "unary" && method.idempotency !== NO_SIDE_EFFECTS;
-  const streams = method.methodKind === "server_streaming" || method.methodKind === "bidi_streaming";
-  const guarded = (request: unknown, call: Call) => {
-    const refusal = refuse(call) ?? (mayWrite ? refuseUnencodable(request) : undefined);
-    if (refusal === undefined) return answer(request, call);
-    return streams ? only(refusal) : refusal;
-  };
+  // Reads keep nothing, and are many.
+  const mayWrite = method.idempotency !== NO_SIDE_EFFECTS;
+  const guarded = (request: unknown, call: Call) =>
+    refuse(call) ?? (mayWrite ? refuseUnencodable(request) : undefined) ?? answer(request, call);
   // What may write is always looked at as a message.
   if (mayWrite || direct === undefined) return guarded as Handler<DescMethod>;
   const guardedDirect: DirectHandler<Message> = (bytes, call) => refuse(call) ?? direct(bytes, call);
@@ -59,6 +60,29 @@ function guardHandler(method: DescMethod, handler: Handler<DescMethod>, gate: Ga
 interface Shortcuts {
   readonly direct?: DirectHandler<Message>;
   readonly open?: CursorHandler<Message, Message>;
+}
+
+/** The handler of a stream that is no cursor: its answer, or many. */
+type Streaming = (input: AsyncIterable<Message>, call: Call) => unknown;
+
+/** Such streams may take long, and end too when their caller would not be let in any more. */
+function guardStream({ methodKind }: DescMethod, handler: Streaming, refuse: Refuse, gate: Gate): Handler<DescMethod> {
+  const isAdmittedOf =
+    ({ identity }: Call): IsAdmitted =>
+    () =>
+      identity !== undefined && gate.admits(identity);
+  const guarded: Streaming =
+    methodKind === "client_streaming"
+      ? (requests, call) => {
+          const answer = (admitted: AsyncIterable<Message>) => handler(admitted, call) as Promise<unknown>;
+          return refuse(call) ?? guardRequests(requests, isAdmittedOf(call), answer);
+        }
+      : (input, call) => {
+          const refusal = refuse(call);
+          if (refusal !== undefined) return only(refusal);
+          return guardAnswers(handler(input, call) as AnswerStream<Message>, isAdmittedOf(call));
+        };
+  return guarded as unknown as Handler<DescMethod>;
 }
 
 async function* only(refusal: Refusal): AsyncGenerator<Refusal> {

@@ -1,6 +1,7 @@
 import type { DescMethod, DescService, Message, MessageShape } from "@bufbuild/protobuf";
 import type { Identity } from "./access/identity.js";
 import type { OrRefusal } from "./refusal.js";
+import type { ClientCertificate } from "./tls/client-certificate.js";
 
 /** What a handler may know of its call, whatever the transport. */
 export interface Call {
@@ -10,6 +11,8 @@ export interface Call {
   header(name: string): string | undefined;
   /** The client's address. */
   readonly peer: string;
+  /** What the client has shown over TLS; undefined for nothing, or where it was not asked. */
+  readonly certificate?: ClientCertificate | undefined;
   /** What the client calls itself, for the log. Set by a handler that learns of it, to a text of bounded length. */
   clientName?: string | undefined;
   /** Who calls. Set before any handler is called. */

@@ -1,4 +1,8 @@
+export { type CallerLimits, defaultCallerLimits } from "./access/caller-limits.js";
+export type { ClientRole } from "./access/client-roles.js";
 export { createTokenIn } from "./access/create-token-in.js";
+export type { ClientListing, ClientQuery, ConnectedClient, ListConnectedClients } from "./clients/client-directory.js";
+export { joinListings } from "./clients/client-registry.js";
 export { corsOriginProblem } from "./http/cors-origin.js";
 export { type JoinedSource, joinSources } from "./join-sources.js";
 export {
@@ -8,9 +12,14 @@ export {
   type ServerAddress,
   type SocketSource,
 } from "./listener.js";
+export type { MetricFamily, ProcessReport } from "./metrics/metric-report.js";
+export { processMetrics } from "./metrics/process-metrics.js";
 export { type FlagwireServer, openServer, type ServerOptions, type ServerStats } from "./open-server.js";
+export type { KeyMaterial, KeyMaterialSource } from "./tls/key-material.js";
+export { TlsFiles, TlsFilesProblem, type TlsPaths } from "./tls/tls-files.js";
 export type { TransportLimits } from "./transport.js";
 export { createMemoryUsageLedger, type UsageLedgerLimits } from "./usage/memory-usage-ledger.js";
+export { type KeptUsageLedger, openUsageLedger, type UsageLedgerOptions } from "./usage/open-usage-ledger.js";
 export type {
   RecordedUsage,
   Reporter,

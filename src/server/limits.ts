@@ -9,6 +9,7 @@ export const contractLimits = {
   rules: 256,
   matchValues: 100_000,
   shares: 256,
+  rampSteps: 50,
   segmentKeys: 1_000_000,
   conditionNodes: 4_096,
   contextDepth: 32,

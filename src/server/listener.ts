@@ -5,11 +5,14 @@ import { createGrpcServer, type GrpcServer } from "./grpc/grpc-server.js";
 import type { ServedService } from "./handlers.js";
 import { createHealthService, type HealthState } from "./health.js";
 import { createHttpServer, type HttpServer } from "./http/http-server.js";
+import { CallMeters } from "./metrics/call-meters.js";
 import { peekProtocol } from "./preface.js";
 import { createReflectionServices } from "./reflection.js";
+import type { KeyMaterialSource } from "./tls/key-material.js";
+import { TlsTerminator } from "./tls/tls-terminator.js";
 import { defaultTransportLimits, type TransportLimits, type TransportOptions } from "./transport.js";
 
-/** Where connections come from: a port, or a process that has one. Gives sockets with clear text. */
+/** Where connections come from: a port, or a process that has one. Gives sockets as they were accepted. */
 export interface SocketSource {
   /** Begins. Gives the address that clients connect to, or why there is none. */
   open(onConnection: (socket: Socket) => void): Promise<ServerAddress | ListenProblem>;
@@ -40,8 +43,12 @@ export interface ListenerOptions {
   readonly corsOrigins?: readonly string[];
   /** See TransportOptions. */
   readonly createRoutes?: NonNullable<TransportOptions["createRoutes"]>;
+  /** Where calls are counted. Default: where nobody looks. */
+  readonly meters?: CallMeters;
   /** Default: TCP, at `host` and `port`. */
   readonly source?: SocketSource;
+  /** What to speak TLS with. Default: clear text. */
+  readonly tls?: KeyMaterialSource | undefined;
 }
 
 /** One port that speaks gRPC, and Connect, gRPC-Web and JSON over HTTP/1.1. */
@@ -82,11 +89,12 @@ export async function openListener(options: ListenerOptions): Promise<Listener |
   const onStalled = () => {
     stalledClients += 1;
   };
-  const transport = { ...options, limits, services, onStalled };
+  const meters = options.meters ?? new CallMeters(options.clock);
+  const transport = { ...options, limits, services, meters, onStalled };
   const grpc = createGrpcServer(transport);
   const http = createHttpServer(transport);
   const undecided = new Set<Socket>();
-  const accept = (socket: Socket): void => {
+  const decide = (socket: Socket): void => {
     undecided.add(socket);
     socket.once("close", () => undecided.delete(socket));
     peekProtocol(socket, { clock: options.clock, timeoutMs: limits.prefaceTimeoutMs }, (protocol) => {
@@ -94,18 +102,26 @@ export async function openListener(options: ListenerOptions): Promise<Listener |
       (protocol === "http2" ? grpc : http).serve(socket);
     });
   };
+  const { log, tls: material } = options;
+  const handshakeTimeoutMs = limits.prefaceTimeoutMs;
+  const tls = material && new TlsTerminator({ material, handshakeTimeoutMs, log, onSecure: decide });
   const source = options.source ?? createTcpSource(options);
-  const address = await source.open(accept);
+  const address = await source.open(tls === undefined ? decide : (socket) => tls.accept(socket));
   if (address instanceof ListenProblem) {
+    tls?.close();
     grpc.destroy();
     http.drain();
     return address;
   }
-  const stop = createStop({ source, grpc, http, undecided, health: options.health, clock: options.clock });
+  const stop = createStop({ source, tls, grpc, http, undecided, health: options.health, clock: options.clock });
   return {
     address,
     stats: () => ({
-      connections: { grpc: grpc.connections, http: http.connections, undecided: undecided.size },
+      connections: {
+        grpc: grpc.connections,
+        http: http.connections,
+        undecided: undecided.size + (tls?.handshakes ?? 0),
+      },
       stalledClients,
     }),
     stop,
@@ -165,6 +181,7 @@ function toListenProblem(error: NodeJS.ErrnoException, host: string, port: numbe
 
 interface Parts {
   readonly source: SocketSource;
+  readonly tls: TlsTerminator | undefined;
   readonly grpc: GrpcServer;
   readonly http: HttpServer;
   readonly undecided: ReadonlySet<Socket>;
@@ -172,12 +189,13 @@ interface Parts {
   readonly clock: Clock;
 }
 
-function createStop({ source, grpc, http, undecided, health, clock }: Parts): Listener["stop"] {
+function createStop({ source, tls, grpc, http, undecided, health, clock }: Parts): Listener["stop"] {
   let stopped: Promise<void> | undefined;
   const drain = async (): Promise<void> => {
     const closed = source.close();
     health.set("not-serving");
     health.end();
+    tls?.close();
     for (const socket of undecided) socket.destroy();
     http.drain();
     await Promise.all([closed, grpc.drain()]);

@@ -7,11 +7,15 @@ import { GoodbyeReason } from "../../gen/flagwire/v1/watch_pb.js";
 import { type Clock, type Random, systemClock, systemRandom } from "../base/index.js";
 import { type Store, type StoreFailure, StoreUnavailable } from "../store/index.js";
 import { createWatchHub, type WatchHub, type WatchLimits } from "../watch/index.js";
+import type { CallerLimits } from "./access/caller-limits.js";
+import type { ClientRole } from "./access/client-roles.js";
 import { createGate } from "./access/gate.js";
 import { adminHandlers } from "./admin/admin-handlers.js";
 import { putEnvironment } from "./admin/records.js";
 import { stamp } from "./admin/stamp.js";
 import { Writer } from "./admin/writer.js";
+import type { ClientListing, ClientQuery, ListConnectedClients } from "./clients/client-directory.js";
+import { ClientRegistry } from "./clients/client-registry.js";
 import { DEFAULT_ENVIRONMENT } from "./environment.js";
 import { evaluationHandlers } from "./evaluation.js";
 import { flagdEvaluationServices } from "./flagd/evaluation-services.js";
@@ -27,10 +31,21 @@ import {
   type ServerAddress,
   type SocketSource,
 } from "./listener.js";
+import { CallMeters } from "./metrics/call-meters.js";
+import type { ProcessReport } from "./metrics/metric-report.js";
+import { createMetricsRoute } from "./metrics/metrics-route.js";
+import { processMetrics } from "./metrics/process-metrics.js";
+import { ServerMetrics } from "./metrics/server-metrics.js";
+import { StoreMeter } from "./metrics/store-meter.js";
+import { UsageMeter } from "./metrics/usage-meter.js";
 import { createOfrepRoutes } from "./ofrep/ofrep-routes.js";
+import { openRampRunner } from "./ramps/ramp-runner.js";
 import { Head } from "./state/head.js";
-import type { TransportLimits, TransportOptions } from "./transport.js";
+import type { KeyMaterialSource } from "./tls/key-material.js";
+import type { HttpRoutes, TransportLimits, TransportOptions } from "./transport.js";
 import { createMemoryUsageLedger } from "./usage/memory-usage-ledger.js";
+import { openUsageLedger } from "./usage/open-usage-ledger.js";
+import { ServedCounts } from "./usage/served-counts.js";
 import type { UsageLedger } from "./usage/usage-ledger.js";
 import { completeWebOptions, type WebOptions } from "./web-options.js";
 
@@ -52,12 +67,26 @@ export interface ServerOptions {
   readonly watch?: Partial<WatchLimits>;
   /** Whether callers from other machines may do everything as long as there is no token. Default false. */
   readonly allowAnonymous?: boolean;
+  /** What to speak TLS with. Default: clear text. */
+  readonly tls?: KeyMaterialSource | undefined;
+  /** What holders of certificates may do, by names on them; with these nobody comes in with nothing. Default none. */
+  readonly clientRoles?: readonly ClientRole[];
+  /** Default: see CallerLimits. */
+  readonly callers?: Partial<CallerLimits> | undefined;
   /** A token that does everything and is kept nowhere: what the service presents to itself. Default none. */
   readonly ownToken?: string | undefined;
   /** Default: see WebOptions. */
   readonly web?: Partial<WebOptions>;
-  /** Where reports of usage are added up. Default: in this process's memory. */
+  /** Where usage is added up. Default: beside the log of the store, or in memory where that is not this process's own. */
   readonly usage?: UsageLedger;
+  /** Tells who is connected, of all processes that serve the store. Default: only of this one. */
+  readonly listClients?: ListConnectedClients;
+  /** Where the data are, for what is free there. Default: not known. */
+  readonly dataDirectory?: string;
+  /** What runs, for the metrics. Default `unknown`. */
+  readonly version?: string;
+  /** What all processes of the service count, this one included. Default: this one only. */
+  readonly gatherMetrics?: () => Promise<readonly ProcessReport[]>;
   /**
    * Done once calls are answered but before the server reports that it serves, such as an import of the first flags. If it
    * rejects, opening stops the server and rejects too. Default: nothing.
@@ -77,6 +106,10 @@ export interface FlagwireServer extends AsyncDisposable {
   /** Resolves if the store fails or cannot be followed: it reports NOT_SERVING by then; stop it and exit. */
   readonly failed: Promise<StoreFailure>;
   stats(): ServerStats;
+  /** What this process counts. */
+  metrics(worker: string | undefined): Promise<ProcessReport>;
+  /** Who has a stream of changes open in this process. */
+  listClients(query: ClientQuery): ClientListing;
   /** Ends so many streams early, so that their clients open others. */
   recycle(count: number): void;
   /**
@@ -105,30 +138,55 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
   const random = options.random ?? systemRandom;
   const hub = createWatchHub({ ...options.watch, clock, random });
   const health = createHealthState();
-  const head = await openHead(store, hub, clock);
+  const commits = new StoreMeter(clock);
+  const reports = new UsageMeter();
+  const calls = new CallMeters(clock);
+  const head = await openHead(commits.wrap(store), hub, clock);
   const writer = new Writer(head, clock);
-  const usage = options.usage ?? createMemoryUsageLedger(clock);
-  const { allowAnonymous = false, ownToken } = options;
-  const gate = createGate({ head, clock, host: options.listen.host, allowAnonymous, ownToken });
-  const evaluation = { head, hub, clock, usage };
+  const kept = options.usage === undefined && store.side ? openUsageLedger({ side: store.side, clock }) : undefined;
+  const usage = options.usage ?? kept ?? createMemoryUsageLedger(clock);
+  const served = new ServedCounts({ head, usage, clock });
+  const clients = new ClientRegistry(clock);
+  const { allowAnonymous = false, clientRoles = [], ownToken, tls } = options;
+  const gate = createGate({
+    head,
+    clock,
+    host: options.listen.host,
+    allowAnonymous,
+    clientRoles,
+    ownToken,
+    limits: options.callers ?? {},
+  });
+  const evaluation = { head, hub, clock, usage: reports.wrap(usage), served, clients };
+  const listClients = options.listClients ?? (async (query) => clients.list(query));
   const services = [
     serveService(EvaluationService, evaluationHandlers(evaluation)),
-    serveService(AdminService, adminHandlers({ head, writer }, usage)),
+    serveService(AdminService, adminHandlers({ head, writer }, usage, listClients)),
     ...flagdEvaluationServices(evaluation),
     ...flagdSyncService(evaluation, log),
   ].map((service) => guardService(service, gate));
   const { listen, limits = {}, source } = options;
   const from = source === undefined ? {} : { source };
   const { corsOrigins, ofrepRequestsPerSecond: requestsPerSecond } = web;
-  const createRoutes = (transport: TransportOptions) =>
-    createOfrepRoutes({ head, gate, clock, random, requestsPerSecond }, transport);
-  const http = { corsOrigins, createRoutes };
-  const listener = await openListener({ ...listen, ...from, services, health, log, clock, limits, ...http });
+  const { dataDirectory, version = "unknown" } = options;
+  const measured = { head, hub, clock, calls, commits, usage: reports, dataDirectory, version };
+  const metrics = new ServerMetrics({ ...measured, node: process.versions.node });
+  const gather = options.gatherMetrics ?? (async () => [await server.metrics(undefined)]);
+  const createRoutes = (transport: TransportOptions): HttpRoutes => {
+    const answerOfrep = createOfrepRoutes({ head, gate, served, clock, random, requestsPerSecond }, transport);
+    const answerMetrics = createMetricsRoute({ gate, calls, gather }, transport);
+    return (request, response) => answerOfrep(request, response) || answerMetrics(request, response);
+  };
+  const http = { corsOrigins, createRoutes, meters: calls };
+  const listener = await openListener({ ...listen, ...from, tls, services, health, log, clock, limits, ...http });
   if (listener instanceof ListenProblem) {
+    await kept?.close();
     await head.close();
     return listener;
   }
-  const server = new RunningServer(listener, head, hub, health);
+  const server = new RunningServer(listener, head, hub, health, clients, metrics);
+  server.closeLast(served);
+  if (kept !== undefined) server.closeLast(kept);
   try {
     await options.prepare?.(listener.address);
   } catch (error) {
@@ -136,6 +194,8 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
     throw error;
   }
   server.announce();
+  const runner = openRampRunner({ head, writer, clock, log });
+  server.onStop(() => runner.stop());
   return server;
 }
 
@@ -154,12 +214,16 @@ class RunningServer implements FlagwireServer {
   readonly failed: Promise<StoreFailure>;
   #stopped: Promise<void> | undefined;
   #hasFailed = false;
+  readonly #onStop: (() => void)[] = [];
+  readonly #lastParts: { close(): Promise<void> }[] = [];
 
   constructor(
     readonly listener: Listener,
     readonly head: Head,
     readonly hub: WatchHub,
     readonly health: HealthState,
+    readonly clients: ClientRegistry,
+    readonly counted: ServerMetrics,
   ) {
     this.failed = Promise.race([head.store.failed, head.failed]).then((failure) => {
       this.#hasFailed = true;
@@ -171,6 +235,20 @@ class RunningServer implements FlagwireServer {
   /** Reports that it serves; not if it has failed while it was made ready. */
   announce(): void {
     if (!this.#hasFailed) this.health.set("serving");
+  }
+
+  /** Calls `action` when it begins to drain. */
+  onStop(action: () => void): void {
+    this.#onStop.push(action);
+  }
+
+  /** Closes something once no call is answered any more, after what was given before. */
+  closeLast(part: { close(): Promise<void> }): void {
+    this.#lastParts.push(part);
+  }
+
+  listClients(query: ClientQuery): ClientListing {
+    return this.clients.list(query);
   }
 
   get address() {
@@ -193,6 +271,11 @@ class RunningServer implements FlagwireServer {
     return { ...this.listener.stats(), watchers: this.hub.counts().watchers };
   }
 
+  async metrics(worker: string | undefined): Promise<ProcessReport> {
+    const own = await this.counted.families(this.listener.stats());
+    return { worker, families: [...own, ...(await processMetrics())] };
+  }
+
   recycle(count: number): void {
     this.hub.recycle(count);
   }
@@ -208,9 +291,11 @@ class RunningServer implements FlagwireServer {
 
   async #drain(deadlineMs: number): Promise<void> {
     this.health.set("not-serving");
+    for (const action of this.#onStop) action();
     this.hub.goodbye(GoodbyeReason.SHUTDOWN, RECONNECT_AFTER_MS);
     this.head.announcements.end();
     await this.listener.stop(deadlineMs);
+    for (const part of this.#lastParts) await part.close();
     await this.head.close();
   }
 }

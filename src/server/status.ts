@@ -3,6 +3,7 @@ import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import type { Logger } from "pino";
 import { BadRequestSchema, ErrorInfoSchema, RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { type FieldViolation, isRefusal, Refusal, type RefusalCode } from "./refusal.js";
+import { type NamedCall, requestIdOf } from "./request-id.js";
 
 /** The numbers of gRPC's status codes, which Connect shares. */
 const STATUS_NUMBERS: Readonly<Record<RefusalCode, number>> = {
@@ -103,11 +104,12 @@ function badRequest(violations: readonly FieldViolation[]): MessageShape<typeof 
 
 /**
  * The answer to something thrown. A thrown refusal stands for itself; anything else is logged and answered as
- * INTERNAL without its text, which may hold what is not the client's to know.
+ * INTERNAL without its text, which may hold what is not the client's to know. `call` is whose it is, where that is known.
  */
-export function refusalOfThrown(thrown: unknown, method: string, log: Logger): Refusal {
+export function refusalOfThrown(thrown: unknown, method: string, log: Logger, call?: NamedCall): Refusal {
   if (isRefusal(thrown)) return thrown;
-  log.error({ err: thrown, method }, "handler failed");
+  const named = call === undefined ? {} : { requestId: requestIdOf(call) };
+  log.error({ err: thrown, method, ...named }, "handler failed");
   return new Refusal("INTERNAL", "INTERNAL", "internal error; the server's log has the cause");
 }
 

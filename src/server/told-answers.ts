@@ -1,4 +1,4 @@
-import type { CompiledFlag, Context, Outcome, Snapshot } from "../engine/index.js";
+import type { CompiledFlag, Context, CountedOutcome, Outcome, Snapshot } from "../engine/index.js";
 import { isSameOutcome } from "./same-outcome.js";
 import { stepsBetween } from "./snapshot-steps.js";
 
@@ -6,7 +6,7 @@ import { stepsBetween } from "./snapshot-steps.js";
 export interface Answer {
   readonly flagKey: string;
   /** Undefined: there is no such flag. */
-  readonly outcome: Outcome | undefined;
+  readonly outcome: CountedOutcome | undefined;
 }
 
 /** What one stream is to be told. */

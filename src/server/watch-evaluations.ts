@@ -23,6 +23,7 @@ import { answerOf } from "./kept-answers.js";
 import { isRefusal, type OrRefusal, Refusal } from "./refusal.js";
 import { HeadCursor } from "./state/head-cursor.js";
 import { AllAnswers, type Answer, type AnswerStep, NamedAnswers, type ToldAnswers } from "./told-answers.js";
+import type { ServedCounts } from "./usage/served-counts.js";
 
 /** How long a stream is silent at least, and how much longer at most, so that streams do not speak all at once: under 15 s. */
 const SILENCE_MS = 10_000;
@@ -34,7 +35,7 @@ type Message = WatchEvaluationsResponse | Encoded<WatchEvaluationsResponse>;
 
 /** The handler of EvaluationService.WatchEvaluations. */
 export function watchEvaluationsHandler(
-  { head, clock }: Pick<Evaluation, "head" | "clock">,
+  { head, clock, served }: Pick<Evaluation, "head" | "clock" | "served">,
   random: Random = systemRandom,
 ): ServiceHandlers<typeof EvaluationService>["watchEvaluations"] {
   return serveCursor((request, call, onNews) => {
@@ -47,7 +48,7 @@ export function watchEvaluationsHandler(
     const { announcements } = head;
     const silenceMs = SILENCE_MS + SILENCE_JITTER_MS * random();
     const cursor = new HeadCursor({ announcements, clock, read, silenceMs }, onNews);
-    return new EvaluationStream({ cursor, told, clock, random });
+    return new EvaluationStream({ cursor, told, clock, random, served });
   });
 }
 
@@ -74,6 +75,7 @@ interface StreamParts {
   readonly told: ToldAnswers;
   readonly clock: Clock;
   readonly random: Random;
+  readonly served: ServedCounts | undefined;
 }
 
 /**
@@ -114,14 +116,17 @@ class EvaluationStream implements AnswerCursor<WatchEvaluationsResponse> {
 
   /** Undefined where no answer is another. */
   #follow(now: Snapshot): OrRefusal<Message> | undefined {
-    const { told, clock } = this.#parts;
+    const { told, clock, served } = this.#parts;
     const step: AnswerStep = { before: this.#snapshot, now, nowMs: clock.now() };
     this.#snapshot = now;
     const full = step.before === undefined;
     const { answers, removed } = told.follow(step);
     if (!full && answers.length === 0 && removed.length === 0) return undefined;
     const encoded = new BulkAnswers();
-    for (const answer of answers) if (!encoded.add(encode(answer, now))) return responseTooLarge;
+    for (const answer of answers) {
+      if (!encoded.add(encode(answer, now))) return responseTooLarge;
+      if (answer.outcome !== undefined) served?.add(answer.outcome, now);
+    }
     return new EncodedUpdate({ full, answers: encoded.parts, removed, revision: now.position.revision });
   }
 

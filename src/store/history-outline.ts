@@ -1,4 +1,6 @@
+import { fromBinary } from "@bufbuild/protobuf";
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { type Timestamp, TimestampSchema, timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   type Change,
   ChangeSchema,
@@ -16,9 +18,15 @@ export function outlineOf({ key, environment, before, after }: Change): ChangeOu
 
 /** The outline of an entry that is decoded already. */
 export function outlineOfEntry(entry: HistoryEntry): HistoryOutline {
-  return { revision: entry.revision, changes: () => entry.changes.map(outlineOf), entry: () => entry };
+  return {
+    revision: entry.revision,
+    timeMs: () => toMs(entry.time),
+    changes: () => entry.changes.map(outlineOf),
+    entry: () => entry,
+  };
 }
 
+const TIME_FIELD = HistoryEntrySchema.field.time.number;
 const CHANGES_FIELD = HistoryEntrySchema.field.changes.number;
 const CHANGE = ChangeSchema.field;
 const KINDS = new Map(RecordSchema.fields.map(({ number, localName }) => [number, localName as RecordKind]));
@@ -34,6 +42,23 @@ export function* readOutlines(entry: Uint8Array): Generator<ChangeOutline, void,
     if (field === CHANGES_FIELD && wireType === WireType.LengthDelimited) yield readChange(reader);
     else reader.skip(wireType, field);
   }
+}
+
+/** The time of an encoded HistoryEntry, which comes before its changes. Throws for bytes that are no entry, as far as it looks. */
+export function readTimeMs(entry: Uint8Array): number {
+  const reader = new BinaryReader(entry);
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag();
+    if (field === TIME_FIELD && wireType === WireType.LengthDelimited) {
+      return toMs(fromBinary(TimestampSchema, reader.bytes()));
+    }
+    reader.skip(wireType, field);
+  }
+  return toMs(undefined);
+}
+
+function toMs(time: Timestamp | undefined): number {
+  return time === undefined ? 0 : timestampMs(time);
 }
 
 function readChange(reader: BinaryReader): ChangeOutline {

@@ -9,6 +9,7 @@ export { type MemoryStoreOptions, openMemoryStore } from "./open-memory-store.js
 export type { PackedTransaction } from "./packed-transaction.js";
 export * from "./record.js";
 export { type RestoreOptions, type RestoreReport, restoreStore } from "./restore-store.js";
+export type { SideChange, SideEntry, SideTable } from "./side-table.js";
 export * from "./store.js";
 export type { BoundsOptions } from "./store-options.js";
 export { createStoreOwner, type StoreOwner } from "./store-owner.js";

@@ -28,6 +28,9 @@ const DATABASES = {
   deletions: "deletions",
 } as const satisfies { readonly [K in TableName]: string };
 
+/** See Tables.side. What was written before there was one has none. */
+const SIDE_DATABASE = "side";
+
 const BINARY = { encoding: "binary", keyEncoding: "binary" } as const;
 
 /**
@@ -80,7 +83,7 @@ async function openTables(path: string, options: LmdbTablesOptions): Promise<OrS
       root = undefined;
       root = open<Uint8Array, Uint8Array>({ path, ...LMDB_OPTIONS, readOnly: options.readOnly });
     }
-    const opened = openDatabases(path, root, options);
+    const opened = await openDatabases(path, root, options);
     if (opened instanceof StoreProblem) await root.close();
     return opened;
   } catch (cause) {
@@ -89,16 +92,16 @@ async function openTables(path: string, options: LmdbTablesOptions): Promise<OrS
   }
 }
 
-function openDatabases(
+async function openDatabases(
   path: string,
   root: Root,
   { readOnly, gate = new WriteGate() }: LmdbTablesOptions,
-): OrStoreProblem<OpenedTables> {
+): Promise<OrStoreProblem<OpenedTables>> {
   const format = readFormat(root);
   if (format !== undefined && format !== FORMAT_VERSION) {
     return otherFormat(path, `data of format ${format}`, `format ${FORMAT_VERSION}`);
   }
-  const known: readonly string[] = Object.values(DATABASES);
+  const known: readonly string[] = [...Object.values(DATABASES), SIDE_DATABASE];
   for (const key of root.getKeys()) {
     // LMDB ends the names of its databases with a NUL.
     const name = fromTextKey(key).replace(/\0$/, "");
@@ -112,7 +115,9 @@ function openDatabases(
     if (!database) return damaged(path, `its table "${table}" is missing`);
     tables[table] = new LmdbTable(database);
   }
-  return { tables: new LmdbTables(path, root, tables, gate), created: format === undefined };
+  // Makes it where it is missing, which is a write as any other.
+  const side = readOnly ? undefined : await gate.write(async () => new LmdbTable(root.openDB(SIDE_DATABASE, BINARY)));
+  return { tables: new LmdbTables(path, root, { tables, side }, gate), created: format === undefined };
 }
 
 function readFormat(root: Root): string | undefined {
@@ -129,6 +134,11 @@ function noStore(path: string): StoreProblem {
 
 type LmdbDatabase = Database<Uint8Array, Uint8Array>;
 
+interface OpenedDatabases {
+  readonly tables: { readonly [K in TableName]: LmdbTable };
+  readonly side: LmdbTable | undefined;
+}
+
 class LmdbTables implements Tables {
   readonly meta: Table;
   readonly records: Table;
@@ -136,6 +146,7 @@ class LmdbTables implements Tables {
   readonly idempotency: Table;
   readonly idempotencyOrder: Table;
   readonly deletions: Table;
+  readonly side: Table | undefined;
   readonly #tables: { readonly [K in TableName]: LmdbTable };
   readonly #path: string;
   readonly #root: Root;
@@ -143,9 +154,10 @@ class LmdbTables implements Tables {
   /** The newest that a write has seen. */
   #lastTransactionId = 0;
 
-  constructor(path: string, root: Root, tables: { readonly [K in TableName]: LmdbTable }, gate: WriteGate) {
+  constructor(path: string, root: Root, { tables, side }: OpenedDatabases, gate: WriteGate) {
     this.#gate = gate;
     this.#tables = tables;
+    this.side = side;
     this.#path = path;
     this.#root = root;
     this.meta = tables.meta;

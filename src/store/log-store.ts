@@ -3,6 +3,7 @@ import { type Clock, invariant } from "../base/index.js";
 import { type CommitPlan, checkTransaction, planCommit } from "./commit-plan.js";
 import { encodeUnchanged, putUnchanged } from "./idempotency-keys.js";
 import { type Acknowledged, LiveLog, type WindowBounds } from "./live-log.js";
+import { OwnedSideTable } from "./side-table.js";
 import type {
   CommitResult,
   HistoryEdges,
@@ -15,7 +16,7 @@ import type {
   Transaction,
 } from "./store.js";
 import { StoreUnavailable } from "./store.js";
-import { decodeHistoryEntry, decodeOutlines, META, StoreData } from "./store-data.js";
+import { decodeHistoryEntry, decodeOutlines, decodeTimeMs, META, StoreData } from "./store-data.js";
 import { messageOf } from "./store-problem.js";
 import type { Tables } from "./tables.js";
 import { encodeCommit, type HistoryBounds, writeCommit } from "./write-commit.js";
@@ -50,6 +51,7 @@ type Outcome =
 export class LogStore implements Store {
   readonly epoch: string;
   readonly failed: Promise<StoreFailure>;
+  readonly side: OwnedSideTable | undefined;
   readonly #options: LogStoreOptions;
   readonly #data: StoreData;
   readonly #log: LiveLog;
@@ -87,6 +89,13 @@ export class LogStore implements Store {
       resolveFailed = resolve;
     });
     this.#resolveFailed = resolveFailed;
+    if (options.readOnly || tables.side === undefined) return;
+    const { minFreeBytes } = options;
+    const isWritable = () => !this.#closing && !this.#failure;
+    const checkReadable = () => this.#checkReadable();
+    // A disk that fails has failed for the log as well.
+    const failed = (cause: unknown) => void this.#fail(cause);
+    this.side = new OwnedSideTable({ tables, minFreeBytes, checkReadable, isWritable, failed }, tables.side);
   }
 
   async load(): Promise<StoreState> {
@@ -242,6 +251,7 @@ export class LogStore implements Store {
     return (
       bytes && {
         revision,
+        timeMs: () => readHistory(() => decodeTimeMs(revision, bytes)),
         changes: () => readHistory(() => decodeOutlines(revision, bytes)),
         entry: (maxSegmentBytes) => readHistory(() => decodeHistoryEntry(revision, bytes, maxSegmentBytes)),
       }
@@ -254,6 +264,7 @@ export class LogStore implements Store {
 
   async #close(): Promise<void> {
     await Promise.all(this.#accepted);
+    await this.side?.settled();
     this.#log.close();
     this.#closed = true;
     try {

@@ -15,6 +15,7 @@ export function createMemoryTables(): Tables {
     idempotency,
     idempotencyOrder,
     deletions,
+    side: new MemoryTable(),
     // Nothing to roll back: whoever calls does all that may throw before the first put.
     transact: async (action) => action(),
     refresh: () => undefined,

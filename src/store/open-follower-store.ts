@@ -47,6 +47,7 @@ export async function openFollowerStore(options: FollowerStoreOptions): Promise<
 
 class FollowerStore implements Store {
   readonly failed: Promise<StoreFailure>;
+  readonly side = undefined;
   readonly #replica: LogStore;
   readonly #owner: StoreOwner;
   readonly #unfollow: () => void;

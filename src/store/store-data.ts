@@ -2,7 +2,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import type { HistoryEntry, Record } from "../../gen/flagwire/v1/history_pb.js";
 import { HistoryEntrySchema, RecordSchema } from "../../gen/flagwire/v1/history_pb.js";
 import type { StateView } from "./commit-plan.js";
-import { readOutlines } from "./history-outline.js";
+import { readOutlines, readTimeMs } from "./history-outline.js";
 import { fromRevisionKey, fromTextKey, toIdempotencyKey, toRevisionKey, toTextKey } from "./keys.js";
 import { omitLargeKeys } from "./omit-large-keys.js";
 import { type RecordId, recordId } from "./record.js";
@@ -142,6 +142,11 @@ export function decodeHistoryEntry(revision: bigint, bytes: Uint8Array, maxSegme
 /** As far as outlines need it. Throws if `bytes` are no entry. */
 export function decodeOutlines(revision: bigint, bytes: Uint8Array): ChangeOutline[] {
   return decode(`history entry ${revision}`, () => [...readOutlines(bytes)]);
+}
+
+/** When an entry was committed, in epoch milliseconds. Throws if `bytes` are no entry. */
+export function decodeTimeMs(revision: bigint, bytes: Uint8Array): number {
+  return decode(`history entry ${revision}`, () => readTimeMs(bytes));
 }
 
 export function encodeIdempotentWrite({ write, unchanged }: KeptWrite): Uint8Array {

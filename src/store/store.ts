@@ -1,5 +1,6 @@
 import type { HistoryEntry, Record } from "../../gen/flagwire/v1/history_pb.js";
 import type { RecordId, RecordKind } from "./record.js";
+import type { SideTable } from "./side-table.js";
 
 /**
  * The durable, ordered home of everything (see "Store" in docs/ARCHITECTURE.md). Small enough for an embedded and for a
@@ -36,6 +37,8 @@ export interface Store extends AsyncDisposable {
    * Rejects with `StoreUnavailable` once closed.
    */
   findIdempotent(key: string): Promise<IdempotentWrite | undefined>;
+  /** What is kept beside the log. Undefined where this process does not own the data. */
+  readonly side: SideTable | undefined;
   /**
    * Resolves when the store can no longer promise anything, such as after a failed sync. It acknowledges nothing from then
    * on: stop serving, exit.
@@ -120,6 +123,8 @@ export interface HistoryEdges {
 /** A kept transaction, decoded only as far as it is asked for. Throws `StoreUnavailable` for what cannot be decoded. */
 export interface HistoryOutline {
   readonly revision: bigint;
+  /** When it was committed, in milliseconds since 1970-01-01T00:00:00Z. */
+  timeMs(): number;
   changes(): Iterable<ChangeOutline>;
   /**
    * All of it. Shared: do not change it. A segment of more than `maxSegmentBytes` may come without its keys, with

@@ -17,6 +17,8 @@ export interface Tables {
   readonly idempotencyOrder: Table;
   /** Id of a record that is absent to the kept revision that deleted it. */
   readonly deletions: Table;
+  /** See SideTable. No part of the store: not among TABLE_NAMES. Absent where the tables are only read. */
+  readonly side?: Table | undefined;
   /**
    * Runs `action` when all transactions asked for earlier have run, and resolves with its result after everything that it
    * and they put is durable. Inside, reads see the puts of earlier transactions even before those are durable. If `action`

@@ -60,6 +60,8 @@ export interface WatchHub {
    */
   recycle(count: number): void;
   counts(): WatchCounts;
+  /** How many streams are open, by environment. */
+  watchersByEnvironment(): Iterable<readonly [environment: string, watchers: number]>;
 }
 
 export function createWatchHub(options: WatchHubOptions): WatchHub {
@@ -110,5 +112,7 @@ export function createWatchHub(options: WatchHubOptions): WatchHub {
       waves.start(new Set(picked));
     },
     counts: () => ({ environments: feeds.size, ...tally }),
+    watchersByEnvironment: () =>
+      Array.from(feeds, ([environment, { watchers }]) => [environment, watchers.size] as const),
   };
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { Role } from "../../gen/flagwire/v1/access_pb.js";
 import { parseServeOptions } from "../../src/cli/parse-serve-options.js";
 import type { GivenServeOptions } from "../../src/cli/serve-options.js";
 
@@ -14,6 +15,9 @@ describe("options of serve", () => {
       workers: 1,
       flagdPorts: undefined,
       web: { corsOrigins: [], ofrepRequestsPerSecond: 0 },
+      tls: undefined,
+      clientRoles: [],
+      callers: { callsPerSecond: 0, streams: 10_000 },
     });
   });
 
@@ -25,6 +29,12 @@ describe("options of serve", () => {
     FLAGWIRE_FLAGD_PORTS: "3,4",
     FLAGWIRE_CORS_ORIGINS: "https://a.test",
     FLAGWIRE_OFREP_RATE_LIMIT: "5",
+    FLAGWIRE_TOKEN_RATE_LIMIT: "6",
+    FLAGWIRE_TOKEN_STREAMS: "7",
+    FLAGWIRE_TLS_CERT: "server.pem",
+    FLAGWIRE_TLS_KEY: "server.key",
+    FLAGWIRE_TLS_CLIENT_CA: "ca.pem",
+    FLAGWIRE_TLS_CLIENT_ROLES: "ops=admin",
   };
   const fromVariables = {
     listen: { host: "localhost", port: 1 },
@@ -34,6 +44,9 @@ describe("options of serve", () => {
     workers: 2,
     flagdPorts: { sync: 3, ofrep: 4 },
     web: { corsOrigins: ["https://a.test"], ofrepRequestsPerSecond: 5 },
+    tls: { cert: "server.pem", key: "server.key", clientCa: "ca.pem" },
+    clientRoles: [{ name: "ops", role: Role.ADMIN, environments: [] }],
+    callers: { callsPerSecond: 6, streams: 7 },
   };
 
   it("come from the environment where they are not given", () => {
@@ -137,5 +150,43 @@ describe("the limit of OFREP requests", () => {
     expect(() => parse({ ofrepRateLimit: text })).toThrow(
       `--ofrep-rate-limit ${JSON.stringify(text)} is not a whole number of requests a second`,
     );
+  });
+});
+
+describe("options of TLS", () => {
+  const keys = { tlsCert: "a.pem", tlsKey: "a.key" };
+
+  it.each([
+    [{ tlsCert: "a" }, "--tls-cert needs --tls-key too"],
+    [{ tlsKey: "a" }, "--tls-key needs --tls-cert too"],
+    [{ tlsClientCa: "a", tlsClientRoles: "a=admin" }, "--tls-client-ca needs --tls-cert and --tls-key too"],
+    [{ ...keys, tlsClientCa: "a" }, "--tls-client-ca needs --tls-client-roles too"],
+    [{ ...keys, tlsClientRoles: "a=admin" }, "--tls-client-roles needs --tls-client-ca too"],
+  ])("are of use together only: %j", (given, complaint) => {
+    expect(() => parse(given)).toThrow(complaint);
+  });
+
+  const rolesOf = (text: string) => parse({ ...keys, tlsClientCa: "ca", tlsClientRoles: text }).clientRoles;
+
+  it("give names a role, and environments that commas part", () => {
+    expect(rolesOf("ops=admin, a=reader@production,staging,spiffe://a@b/c=d=editor@qa")).toEqual([
+      { name: "ops", role: Role.ADMIN, environments: [] },
+      { name: "a", role: Role.READER, environments: ["production", "staging"] },
+      { name: "spiffe://a@b/c=d", role: Role.EDITOR, environments: ["qa"] },
+    ]);
+  });
+
+  it.each([
+    "",
+    "ops",
+    "ops=",
+    "=admin",
+    "ops=boss",
+    "ops=admin@",
+    "ops=admin,staging",
+    "a=reader@b@c",
+    "a=reader,a=admin",
+  ])("refuse the roles %j", (text) => {
+    expect(() => rolesOf(text || " ")).toThrow("--tls-client-roles");
   });
 });

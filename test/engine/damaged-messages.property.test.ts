@@ -72,6 +72,20 @@ const full = flag(
     default: serveRollout({ shares: [{ variant: "off", weight: 1 }] }),
     changedAt: MOMENT,
     changedBy: "ann",
+    ramps: [
+      {
+        ruleId: "first",
+        variant: "a",
+        fromVariant: "c",
+        steps: [{ weight: 1_000, duration: { seconds: 60n, nanos: 5 } }, { weight: 100_000 }],
+        currentStep: 1,
+        nextStepAt: MOMENT,
+        pausedWith: { seconds: 30n, nanos: 5 },
+        serveBefore: serve("c"),
+        startedAt: MOMENT,
+        startedBy: "ann",
+      },
+    ],
   },
   {
     type: FlagType.STRING,

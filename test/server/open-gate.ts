@@ -20,6 +20,8 @@ export const openGate: Gate = {
       : new Refusal("UNAUTHENTICATED", "TOKEN_UNKNOWN", "the token is not known to this server"),
   identifyTicket: () => anybody,
   ticketFor: () => undefined,
+  refuseCall: () => undefined,
+  openStream: () => () => undefined,
   onChange: () => () => undefined,
   admits: () => true,
 };

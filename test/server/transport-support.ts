@@ -24,6 +24,7 @@ import { guardService } from "../../src/server/guard.js";
 import { type AnswerStream, type Call, type ServedService, serveService } from "../../src/server/handlers.js";
 import { createHealthState, type HealthState } from "../../src/server/health.js";
 import { type Listener, ListenProblem, openListener } from "../../src/server/listener.js";
+import type { CallMeters } from "../../src/server/metrics/call-meters.js";
 import { type OrRefusal, Refusal } from "../../src/server/refusal.js";
 import type { TransportLimits } from "../../src/server/transport.js";
 import { openGate } from "./open-gate.js";
@@ -60,6 +61,7 @@ export async function openTestServer(
     readonly clock?: Clock;
     readonly host?: string;
     readonly answeredBy?: "stream" | "grpc-js";
+    readonly meters?: CallMeters;
   } = {},
 ): Promise<TestServer> {
   const seen: Seen = { cleanups: [], aborts: [], produced: new Map(), imports: [], peers: [], kept: [] };
@@ -75,6 +77,7 @@ export async function openTestServer(
     clock: options.clock ?? systemClock,
     limits: options.limits ?? {},
     answeredBy: options.answeredBy ?? "stream",
+    ...(options.meters === undefined ? {} : { meters: options.meters }),
   });
   if (listener instanceof ListenProblem) throw new Error(listener.message);
   return { listener, health, url: `http://127.0.0.1:${listener.address.port}`, seen, log };

@@ -193,7 +193,9 @@ describe("listing usage", () => {
 
   it("is what `flagwire usage` shows", async () => {
     const run = (...args: string[]) => runFlagwire(["usage", ...args, "--address", server.address]);
-    expect((await run()).stderr).toMatch(/no mirror of production has reported anything since .*T.*Z/);
+    expect((await run()).stderr).toMatch(
+      /nothing of production was evaluated since .*T.*Z; no mirror of production has reported anything/,
+    );
     await report([
       ["a", "on", 1234],
       ["a", "", 2],
@@ -216,10 +218,12 @@ describe("listing usage", () => {
 describe("a ledger in memory", () => {
   const clock = new VirtualClock(START_MS);
   const all: UsageQuery = { environment: "production", flagKey: undefined, after: undefined, limit: 1_000 };
-  const from = (reportId: string, more: Partial<UsageReport> = {}): UsageReport => ({
+  const from = (
+    reportId: string,
+    { clientName = "web", ...more }: Partial<UsageReport> & { clientName?: string } = {},
+  ) => ({
     environment: "production",
-    clientName: "web",
-    reportId,
+    reporter: { clientName, reportId },
     endMs: START_MS,
     counts: [{ flagKey: "a", variant: "on", revision: 1n, count: 1 }],
     ...more,

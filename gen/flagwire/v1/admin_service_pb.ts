@@ -2078,7 +2078,7 @@ export type ListUsageResponse = Message<"flagwire.v1.ListUsageResponse"> & {
   nextPageToken: string;
 
   /**
-   * Since when reports are counted: the server's start.
+   * Since when evaluations are counted in this data directory.
    *
    * @generated from field: google.protobuf.Timestamp counted_since = 3;
    */
@@ -2101,7 +2101,7 @@ export const ListUsageResponseSchema: GenMessage<ListUsageResponse> = /*@__PURE_
   messageDesc(file_flagwire_v1_admin_service, 50);
 
 /**
- * How often mirrors answered a variant.
+ * How often a variant was answered.
  *
  * @generated from message flagwire.v1.VariantUsage
  */
@@ -3501,8 +3501,10 @@ export const AdminService: GenService<{
   /**
    * Makes flags, settings and segments as they were at a revision: all, those of one
    * flag, or those of one environment. Itself a revision, with a history of its own.
-   * Tokens and environments stay. NOT_FOUND (REVISION_NOT_FOUND), FAILED_PRECONDITION
-   * (HISTORY_COMPACTED; or what the result would break, by field).
+   * Tokens and environments stay, what is killed stays killed and nothing is killed
+   * anew, ramps do not come back; environments that did not exist then are left as they
+   * are. NOT_FOUND (REVISION_NOT_FOUND), FAILED_PRECONDITION (HISTORY_COMPACTED;
+   * ROLLBACK_REFUSED where the result would not fit any more, by field).
    *
    * @generated from rpc flagwire.v1.AdminService.Rollback
    */
@@ -3553,7 +3555,9 @@ export const AdminService: GenService<{
     output: typeof AbortRampResponseSchema;
   },
   /**
-   * Flags that somebody should clean up, sorted by key, with the reasons.
+   * Flags that somebody should clean up, sorted by key, with the reasons. That nobody
+   * evaluates a flag is said only where usage has been counted for that long. More than
+   * 3 MiB are RESOURCE_EXHAUSTED (RESPONSE_TOO_LARGE).
    *
    * @generated from rpc flagwire.v1.AdminService.ListStaleFlags
    */
@@ -3573,8 +3577,8 @@ export const AdminService: GenService<{
     output: typeof ListClientsResponseSchema;
   },
   /**
-   * How often mirrors answered each variant of the flags, as they report it, since the
-   * server started. What the server itself answers is not in it.
+   * How often each variant of the flags was answered, by mirrors as they report it and by
+   * the server itself.
    *
    * @generated from rpc flagwire.v1.AdminService.ListUsage
    */

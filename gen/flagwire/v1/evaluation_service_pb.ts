@@ -109,7 +109,7 @@ export type EvaluateRequest = Message<"flagwire.v1.EvaluateRequest"> & {
 
   /**
    * The same, at the newest revision that had been committed by then, with `$now` at
-   * that time. Not together with `at_revision`.
+   * that time. Not together with `at_revision`; not in the future.
    *
    * @generated from field: google.protobuf.Timestamp at_time = 6;
    */

@@ -186,14 +186,15 @@ export type Ramp = Message<"flagwire.v1.Ramp"> & {
   currentStep: number;
 
   /**
-   * When the next step is due. Absent while it is paused.
+   * When the next step is due. Absent while somebody has paused it.
    *
    * @generated from field: google.protobuf.Timestamp next_step_at = 6;
    */
   nextStepAt?: Timestamp | undefined;
 
   /**
-   * What was left of the current step when it was paused. Absent: it is not paused.
+   * What was left of the current step when it was paused, or when its flag was killed or
+   * turned off. With `next_step_at`: it goes on by itself once the flag serves.
    *
    * @generated from field: google.protobuf.Duration paused_with = 7;
    */

@@ -14,12 +14,14 @@ export function describeChanges(entry: HistoryEntry, key?: string): string {
   return [...shown, ...(further > 0 ? [`${further} more`] : [])].join(", ");
 }
 
-function isOfFlag(change: Change, key: string): boolean {
+/** Whether a change is of a flag, its settings or its key. */
+export function isOfFlag(change: Change, key: string): boolean {
   const kind = (change.after ?? change.before)?.kind.case;
   return change.key === key && kind !== "segment" && kind !== "environment";
 }
 
-function describeChange(change: Change): string {
+/** Such as `turned on new-checkout in production`. */
+export function describeChange(change: Change): string {
   const verb = change.before === undefined ? "created" : change.after === undefined ? "deleted" : "changed";
   const kind = (change.after ?? change.before)?.kind.case;
   switch (kind) {

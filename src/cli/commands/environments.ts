@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import {
   CreateEnvironmentResponseSchema,
+  DeleteEnvironmentResponseSchema,
   ListEnvironmentsResponseSchema,
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import type { CommandRunner } from "../command-runner.js";
@@ -22,7 +23,7 @@ const createFields: FieldOptions = {
 };
 
 export function addEnvironmentsCommands(program: Command, run: CommandRunner): void {
-  const environments = program.command("environments").description("list and create environments");
+  const environments = program.command("environments").description("list, create and delete environments");
   environments.command("list").description("all environments").action(run(listEnvironments));
   const create = environments
     .command("create <name>")
@@ -34,6 +35,9 @@ export function addEnvironmentsCommands(program: Command, run: CommandRunner): v
       parseNonEmpty("--copy-from"),
     );
   addWriteOptions(create).action(run(createEnvironment, createFields));
+  addWriteOptions(
+    environments.command("delete <name>").description("delete an environment with its settings and segments"),
+  ).action(run(deleteEnvironment, { name: "NAME" }));
 }
 
 async function listEnvironments(session: Session): Promise<void> {
@@ -58,4 +62,15 @@ async function createEnvironment(session: Session, name: string, options: Create
     return session.output.document(toDocument(CreateEnvironmentResponseSchema, response));
   }
   await session.output.line(`created the environment ${name} ${revisionNote(response.revision, options)}`);
+}
+
+async function deleteEnvironment(session: Session, name: string, options: WriteOptions): Promise<void> {
+  const remote = session.remote();
+  const request = { name, ...toWriteFields(session, options) };
+  const response = await remote.call((call) => remote.admin.deleteEnvironment(request, call));
+  if (session.output.json) {
+    return session.output.document(toDocument(DeleteEnvironmentResponseSchema, response));
+  }
+  const done = options.dryRun ? "would delete" : "deleted";
+  await session.output.line(`${done} the environment ${name} ${revisionNote(response.revision, options)}`);
 }

@@ -5,6 +5,7 @@ import type { CommandRunner } from "../command-runner.js";
 import { ExitCode, usageFailure } from "../failure.js";
 import { readContext, toContextMessage } from "../parse-context.js";
 import type { Session } from "../session.js";
+import { type PastMoment, parseMoment } from "./past-moment.js";
 import { withSimilarKeys } from "./similar-keys.js";
 
 interface EvalOptions {
@@ -12,6 +13,7 @@ interface EvalOptions {
   readonly targetingKey?: string;
   readonly explain?: boolean;
   readonly private?: string;
+  readonly at?: PastMoment;
 }
 
 export function addEvalCommand(program: Command, run: CommandRunner): void {
@@ -22,13 +24,15 @@ export function addEvalCommand(program: Command, run: CommandRunner): void {
     .option("--targeting-key <key>", "the targeting key; beats the context's")
     .option("--explain", "tell how the answer came about, as a tree")
     .option("--private <names>", "attributes whose values an explanation leaves out, such as targetingKey,email")
-    .action(run(evaluate))
+    .option("--at <revision|time>", "answer as it was at a revision, or at an RFC 3339 time", parseMoment)
+    .action(run(evaluate, { at_revision: "--at", at_time: "--at" }))
     .addHelpText(
       "after",
       `
 Examples:
   flagwire eval new-checkout --context '{"targetingKey":"user-1","country":"NO"}'
   flagwire eval new-checkout --targeting-key user-1 --explain
+  flagwire eval new-checkout --targeting-key user-1 --at 2026-11-20T14:05:00Z --explain
   flagwire eval new-checkout --targeting-key user-1 --json`,
     );
 }
@@ -42,10 +46,11 @@ async function evaluate(session: Session, key: string, options: EvalOptions): Pr
     flagKey: key,
     context: { ...context, privateAttributes },
     explain: options.explain === true,
+    ...options.at,
   };
-  const response = await withSimilarKeys(session, key, () =>
-    remote.call((call) => remote.evaluation.evaluate(request, call)),
-  );
+  const ask = () => remote.call((call) => remote.evaluation.evaluate(request, call));
+  // Keys of flags that there are now say nothing of those that there were.
+  const response = await (options.at === undefined ? withSimilarKeys(session, key, ask) : ask());
   const answer = fromResponse(response);
   const { output } = session;
   if (output.json) await output.document(answer);

@@ -6,6 +6,7 @@ import { printable } from "../../base/index.js";
 import { toPercent } from "../parse-rollout.js";
 import { toPlainValue } from "../response-document.js";
 import { counted } from "../text.js";
+import { describeRamp } from "./describe-ramp.js";
 
 /** `boolean`, `string`, … */
 export function typeName(type: FlagType): string {
@@ -78,7 +79,8 @@ export function describeValue(value: Value | undefined): string {
 function describeTargeting(targeting: Targeting): string {
   const killed = targeting.killed;
   const why = killed === undefined ? "" : ` by ${killed.killedBy}: ${killed.reason}`;
-  return `${stateOf(targeting)}${why}; serves ${servesOf(targeting)}`;
+  const ramps = targeting.ramps.map((ramp) => `; ${describeRamp(ramp)}`).join("");
+  return `${stateOf(targeting)}${why}; serves ${servesOf(targeting)}${ramps}`;
 }
 
 function variantOrDefault(variant: string): string {

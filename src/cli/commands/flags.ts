@@ -1,9 +1,7 @@
-import { create } from "@bufbuild/protobuf";
 import { type Command, Option } from "commander";
 import {
   DeleteFlagResponseSchema,
   GetFlagResponseSchema,
-  type ListFlagsResponse,
   ListFlagsResponseSchema,
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import type { CommandRunner } from "../command-runner.js";
@@ -11,12 +9,14 @@ import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
 import { toTable } from "../text.js";
 import { addWriteOptions, parseNonEmpty, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
+import { fetchFlags } from "./fetch-flags.js";
 import { describeFlag, kindName, servesOf, stateOf, typeName } from "./flag-summary.js";
 import { createFields, createFlag, parseExpiry } from "./flags-create.js";
+import { addSetCommand } from "./flags-set.js";
 import { withSimilarKeys } from "./similar-keys.js";
 
 export function addFlagsCommands(program: Command, run: CommandRunner): void {
-  const flags = program.command("flags").description("list, get, create and delete flags");
+  const flags = program.command("flags").description("list, get, create, change and delete flags");
   flags
     .command("list")
     .description("all flags, with their settings in the environment")
@@ -24,6 +24,7 @@ export function addFlagsCommands(program: Command, run: CommandRunner): void {
     .action(run(listFlags));
   flags.command("get <key>").description("one flag, with its settings everywhere").action(run(getFlag));
   addCreateCommand(flags, run);
+  addSetCommand(flags, run);
   addWriteOptions(flags.command("delete <key>").description("delete a flag; its key stays reserved")).action(
     run(deleteFlag),
   );
@@ -66,7 +67,7 @@ function collect(value: string, before: readonly string[] = []): readonly string
 }
 
 async function listFlags(session: Session, options: { readonly tag?: string }): Promise<void> {
-  const all = await fetchFlags(session, options.tag ?? "");
+  const all = await fetchFlags(session, options.tag);
   if (session.output.json) {
     const { nextPageToken: _, ...document } = toDocument(ListFlagsResponseSchema, all);
     return session.output.document(document);
@@ -84,22 +85,6 @@ async function listFlags(session: Session, options: { readonly tag?: string }): 
     return;
   }
   await session.output.raw(toTable(["KEY", "TYPE", "KIND", "STATE", "SERVES", "OWNER"], rows));
-}
-
-/** All pages as one answer; its revision is the last page's. */
-async function fetchFlags(session: Session, tag: string): Promise<ListFlagsResponse> {
-  const remote = session.remote();
-  const all = create(ListFlagsResponseSchema);
-  let pageToken = "";
-  do {
-    const request = { environment: session.options.environment, pageSize: 1000, pageToken, tag };
-    const page = await remote.call((options) => remote.admin.listFlags(request, options));
-    for (const flag of page.flags) all.flags.push(flag);
-    for (const targeting of page.targetings) all.targetings.push(targeting);
-    all.revision = page.revision;
-    pageToken = page.nextPageToken;
-  } while (pageToken !== "");
-  return all;
 }
 
 async function getFlag(session: Session, key: string): Promise<void> {

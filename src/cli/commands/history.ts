@@ -8,8 +8,11 @@ import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
 import { toTable } from "../text.js";
 import { parseCount } from "../write-options.js";
-import { describeChanges } from "./change-summary.js";
+import { describeDifferences } from "./change-details.js";
+import { describeChanges, isOfFlag } from "./change-summary.js";
 import { similarIfAbsent } from "./similar-keys.js";
+
+const maximumDetails = 5;
 
 interface HistoryOptions {
   readonly limit: number;
@@ -25,7 +28,8 @@ export function addHistoryCommand(program: Command, run: CommandRunner): void {
     .addHelpText(
       "after",
       `
-KEY is a flag's. What changed of segments and environments is shown without one.
+KEY is a flag's. What changed of segments and environments is shown without one. "flagwire show REVISION" tells all of
+one entry, and "flagwire rollback REVISION" goes back.
 
 Examples:
   flagwire history
@@ -53,7 +57,15 @@ async function showHistory(session: Session, key: string | undefined, options: H
     describeChanges(entry, key),
     entry.comment,
   ]);
-  await session.output.raw(toTable(["REVISION", "TIME", "AUTHOR", "CHANGES", "COMMENT"], rows));
+  const [header, ...lines] = toTable(["REVISION", "TIME", "AUTHOR", "CHANGES", "COMMENT"], rows).trimEnd().split("\n");
+  const blocks = entries.map((entry, index) => [lines[index] ?? "", ...detailsOf(entry, key)]);
+  for (const line of [header ?? "", ...blocks.flat()]) await session.output.line(line);
+}
+
+/** What is different, in a few lines below the entry's own. */
+function detailsOf({ changes }: HistoryEntry, key: string | undefined): readonly string[] {
+  const asked = key === undefined ? changes : changes.filter((change) => isOfFlag(change, key));
+  return describeDifferences(asked, { maxLines: maximumDetails, isShort: true }).map((line) => `    ${line}`);
 }
 
 async function describeNothing(session: Session, key: string | undefined): Promise<string> {
@@ -81,6 +93,6 @@ async function fetchHistory(session: Session, flagKey: string, limit: number) {
 }
 
 /** An entry has all its fields in a document, also where they are empty. */
-function toEntryDocument(entry: HistoryEntry): JsonObject {
+export function toEntryDocument(entry: HistoryEntry): JsonObject {
   return { time: null, ...toDocument(HistoryEntrySchema, entry) };
 }

@@ -1,8 +1,10 @@
 import type { Command } from "commander";
 import { defaultAddress } from "../address.js";
 import type { CommandRunner } from "../command-runner.js";
+import { findSwitches } from "../config/find-switches.js";
+import { settingShapesOf } from "../config/setting-shape.js";
 import { defaultDataDirectory } from "../data-directory.js";
-import type { ExitCode } from "../failure.js";
+import { ExitCode } from "../failure.js";
 import { defaultFlagdPorts, type GivenServeOptions } from "../serve-options.js";
 import type { Session } from "../session.js";
 
@@ -25,23 +27,49 @@ export function addServeCommand(program: Command, run: CommandRunner): void {
       "--ofrep-rate-limit <n>",
       "OFREP requests a second from each client address, in each process; 0: any number (default 0)",
     )
+    .option("--token-rate-limit <n>", "calls a second with each token, in each process; 0: any number (default 0)")
+    .option("--token-streams <n>", "streams at a time with each token, in each process; 0: any number (default 10000)")
+    .option("--tls-cert <file>", "speak TLS with this certificate, in PEM; read again when it changes")
+    .option("--tls-key <file>", "the certificate's private key, in PEM")
+    .option("--tls-client-ca <file>", "ask clients for certificates that these authorities, in PEM, have signed")
+    .option(
+      "--tls-client-roles <list>",
+      "what their holders may do: name=role[@environment,environment], parted by commas",
+    )
     .option(
       "--allow-anonymous",
       "serve off loopback although no tokens exist: whoever can connect may change everything",
     )
+    .option("--config <file>", "a file of settings in YAML or JSON, with these options' names as its keys")
+    .option("--print-config", "print every setting in force and where it comes from, as such a file, and end")
     .addHelpText(
       "after",
       `
-Each option with a value can come from the environment too, such as --flagd-ports from
-FLAGWIRE_FLAGD_PORTS, where "true" stands for the option without a value.`,
+Each option can come from the environment too, such as --flagd-ports from
+FLAGWIRE_FLAGD_PORTS, where "true" stands for the option without a value. An
+option goes before its variable, and both go before the file.`,
     )
     .action(run(serveCommand));
 }
 
-async function serveCommand(session: Session, given: GivenServeOptions): Promise<ExitCode> {
-  // Loads the server and the store's engine, which no other command needs.
+interface Given extends GivenServeOptions {
+  readonly config?: string;
+  readonly printConfig?: boolean;
+}
+
+async function serveCommand(session: Session, given: Given, command: Command): Promise<ExitCode> {
+  const shapes = settingShapesOf(command);
+  // These load YAML, the server and the store's engine, which no other command needs.
+  const { readConfigFile } = await import("../config/read-config-file.js");
+  const file = await readConfigFile(session, given.config, shapes);
   const { parseServeOptions } = await import("../parse-serve-options.js");
-  const options = parseServeOptions(given, session.io.env);
+  const switches = findSwitches(shapes, session.io.env, file);
+  const options = parseServeOptions({ ...switches, ...given }, session.io.env, file);
+  if (given.printConfig) {
+    const { printConfig } = await import("../config/print-config.js");
+    await printConfig(session.output, { shapes, given: { ...given }, env: session.io.env, file });
+    return ExitCode.done;
+  }
   const { serve } = await import("../serve.js");
   return serve(session, options);
 }

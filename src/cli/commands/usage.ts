@@ -14,13 +14,14 @@ export function addUsageCommand(program: Command, run: CommandRunner): void {
   program
     .command("usage")
     .argument("[key]", "only of this flag")
-    .description("how often mirrors answered each variant, as they report it, since the server started")
+    .description("how often each variant was answered, by mirrors and by the server, and when last")
     .action(run(showUsage))
     .addHelpText(
       "after",
       `
-A mirror reports about every minute. A variant that was never reported is not
-listed; without a variant stands what callers' own defaults answered.
+A mirror reports about every minute, and the server counts what it answers
+itself. A variant that was never answered is not listed; without a variant
+stands what callers' own defaults answered. Counts outlast restarts.
 
 Examples:
   flagwire usage
@@ -70,13 +71,16 @@ function describeReports(
   environment: string,
   key?: string,
 ): string {
-  const since = `since ${toText(countedSince)}, when the server started`;
-  if (reporters.length === 0) return `no mirror of ${environment} has reported anything ${since}`;
+  const since = `since ${toText(countedSince)}`;
   const named = reporters
     .slice(0, maximumReportersNamed)
     .map(({ clientName, lastReportTime }) => `${clientName || "a client without a name"} at ${toText(lastReportTime)}`);
-  const what = usages.length > 0 || key === undefined ? "counted" : `nothing of ${key} was reported`;
-  return `${what} ${since}; the last reports: ${named.join(", ")}`;
+  const mirrors =
+    reporters.length === 0
+      ? `no mirror of ${environment} has reported anything`
+      : `the last reports: ${named.join(", ")}`;
+  const what = usages.length > 0 ? "counted" : `nothing of ${key ?? environment} was evaluated`;
+  return `${what} ${since}; ${mirrors}`;
 }
 
 function toText(time: Timestamp | undefined): string {

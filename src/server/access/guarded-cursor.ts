@@ -4,7 +4,7 @@ import { isRefusal, type OrRefusal, Refusal } from "../refusal.js";
 import type { Gate } from "./gate.js";
 import type { Identity } from "./identity.js";
 
-const noLongerAdmitted = new Refusal(
+export const noLongerAdmitted = new Refusal(
   "UNAUTHENTICATED",
   "TOKEN_UNKNOWN",
   "the token that the stream was opened with has expired or was revoked",
@@ -16,6 +16,7 @@ export class GuardedCursor<O> implements AnswerCursor<O> {
   readonly #identity: Identity;
   readonly #cursor: AnswerCursor<O>;
   readonly #onNews: () => void;
+  readonly #leave: () => void;
   readonly #unsubscribe: () => void;
   #isAsked = false;
   #isDenied = false;
@@ -27,16 +28,23 @@ export class GuardedCursor<O> implements AnswerCursor<O> {
     request: I,
     onNews: () => void,
   ): OrRefusal<AnswerCursor<O>> {
-    let guarded: GuardedCursor<O> | undefined;
-    const cursor = open(request, call, () => guarded?.wake());
-    if (isRefusal(cursor)) return cursor;
     const { identity } = call;
     invariant(identity !== undefined, "a stream was opened by nobody");
-    guarded = new GuardedCursor(gate, identity, cursor, onNews);
-    return guarded;
+    const leave = gate.openStream(identity);
+    if (isRefusal(leave)) return leave;
+    let guarded: GuardedCursor<O> | undefined;
+    try {
+      const cursor = open(request, call, () => guarded?.wake());
+      if (isRefusal(cursor)) return cursor;
+      guarded = new GuardedCursor(gate, identity, cursor, onNews, leave);
+      return guarded;
+    } finally {
+      if (guarded === undefined) leave();
+    }
   }
 
-  private constructor(gate: Gate, identity: Identity, cursor: AnswerCursor<O>, onNews: () => void) {
+  private constructor(gate: Gate, identity: Identity, cursor: AnswerCursor<O>, onNews: () => void, leave: () => void) {
+    this.#leave = leave;
     this.#gate = gate;
     this.#identity = identity;
     this.#cursor = cursor;
@@ -63,6 +71,7 @@ export class GuardedCursor<O> implements AnswerCursor<O> {
   }
 
   close(): void {
+    this.#leave();
     this.#unsubscribe();
     this.#cursor.close();
   }

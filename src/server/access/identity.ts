@@ -4,6 +4,8 @@ import { Role } from "../../../gen/flagwire/v1/access_pb.js";
 export interface Identity {
   /** The token's id; undefined for a caller who needs none. */
   readonly tokenId: string | undefined;
+  /** The name on the client's certificate that gives the role, where that is how it came in. */
+  readonly certificateName?: string | undefined;
   /** For history. */
   readonly name: string;
   readonly role: Role;

@@ -1,4 +1,5 @@
 import type { AdminService } from "../../../gen/flagwire/v1/admin_service_pb.js";
+import type { ListConnectedClients } from "../clients/client-directory.js";
 import { listClientsHandler } from "../clients/list-clients.js";
 import type { ServiceHandlers } from "../handlers.js";
 import { listUsageHandler } from "../usage/list-usage.js";
@@ -18,8 +19,14 @@ import { staleFlagsHandler } from "./stale-flags.js";
 import { targetingHandlers } from "./targetings.js";
 import { tokenHandlers } from "./tokens.js";
 
+const noClients: ListConnectedClients = async () => ({ clients: [], totalCount: 0 });
+
 /** The handlers of AdminService, whatever the transport. */
-export function adminHandlers(admin: Admin, usage: UsageLedger): ServiceHandlers<typeof AdminService> {
+export function adminHandlers(
+  admin: Admin,
+  usage: UsageLedger,
+  listClients: ListConnectedClients = noClients,
+): ServiceHandlers<typeof AdminService> {
   return {
     ...flagHandlers(admin),
     ...targetingHandlers(admin),
@@ -34,7 +41,7 @@ export function adminHandlers(admin: Admin, usage: UsageLedger): ServiceHandlers
     rollback: rollbackHandler(admin),
     ...rampHandlers(admin),
     listStaleFlags: staleFlagsHandler(admin, usage),
-    listClients: listClientsHandler(admin.head),
+    listClients: listClientsHandler(admin.head, listClients),
     listUsage: listUsageHandler({ head: admin.head, usage }),
   };
 }

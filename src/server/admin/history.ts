@@ -1,18 +1,13 @@
-import { create, toBinary } from "@bufbuild/protobuf";
+import { create } from "@bufbuild/protobuf";
 import {
   type AdminService,
   type ListHistoryRequest,
   type ListHistoryResponse,
   ListHistoryResponseSchema,
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
-import {
-  type Change,
-  ChangeSchema,
-  type HistoryEntry,
-  HistoryEntrySchema,
-} from "../../../gen/flagwire/v1/history_pb.js";
+import { type HistoryEntry, HistoryEntrySchema } from "../../../gen/flagwire/v1/history_pb.js";
 import { type ChangeOutline, type HistoryOutline, outlineOf } from "../../store/index.js";
-import { isUnlimited, maySee, resolveEnvironment } from "../access/permit.js";
+import { maySeeAll, maySeeChange, resolveEnvironment } from "../access/permit.js";
 import { invalidArgument } from "../environment.js";
 import type { Call, ServiceHandlers } from "../handlers.js";
 import { contractLimits } from "../limits.js";
@@ -20,7 +15,8 @@ import { isRefusal, type OrRefusal, Refusal } from "../refusal.js";
 import type { Admin } from "./admin.js";
 import { answerStore } from "./answer-store.js";
 import { ByteBudget, pageSizeOf } from "./page.js";
-import { shownChange } from "./shown-segment.js";
+import { shownEntry } from "./shown-entry.js";
+import { runSteps, type Steps } from "./steps.js";
 
 type Handlers = ServiceHandlers<typeof AdminService>;
 
@@ -48,7 +44,7 @@ interface Page {
 }
 
 async function listHistory(
-  { head }: Admin,
+  { head, writer }: Admin,
   request: ListHistoryRequest,
   { size, before, call }: Page,
 ): Promise<OrRefusal<ListHistoryResponse>> {
@@ -64,7 +60,7 @@ async function listHistory(
     const isFull = entries.length === size || scanned++ === MAX_SCANNED;
     const shown =
       !isFull && concerns(outline, request, call)
-        ? shorten(outline.entry(contractLimits.listedSegmentBytes), request, call)
+        ? await runSteps<HistoryEntry, never>(shorten(outline, request, call), writer.turns, () => undefined)
         : undefined;
     if (isFull || (shown !== undefined && !budget.take(HistoryEntrySchema, shown))) {
       nextPageToken = String(outline.revision + 1n);
@@ -83,9 +79,9 @@ function parsePageToken(token: string): OrRefusal<bigint | undefined> {
 }
 
 function concerns(outline: HistoryOutline, { flagKey, environment }: ListHistoryRequest, caller: Caller): boolean {
-  if (flagKey === "" && environment === "" && isUnlimited(caller)) return true;
+  if (flagKey === "" && environment === "" && maySeeAll(caller)) return true;
   for (const change of outline.changes()) {
-    if (maySee(caller, change.environment) && isAskedFor(change, { flagKey, environment })) return true;
+    if (maySeeChange(caller, change) && isAskedFor(change, { flagKey, environment })) return true;
   }
   return false;
 }
@@ -104,23 +100,12 @@ function isOfFlag({ kind }: ChangeOutline): boolean {
   return kind === "flag" || kind === "reservedKey" || kind === "targeting";
 }
 
-/**
- * An entry with as many of its changes as an answer has room for, those that were asked for first. One change alone may be
- * too large, though segments with many keys are shown without them.
- */
-function shorten(entry: HistoryEntry, request: ListHistoryRequest, caller: Caller): HistoryEntry {
-  let left: number = contractLimits.messageBytes;
-  const fits = (change: Change) => {
-    const size = toBinary(ChangeSchema, change).length;
-    if (size > left) return false;
-    left -= size;
-    return true;
-  };
-  const isAsked = (change: Change) => isAskedFor(outlineOf(change), request);
-  const seen = entry.changes.filter(({ environment }) => maySee(caller, environment));
-  const shown = seen.map(shownChange);
-  const asked = shown.filter((change) => isAsked(change) && fits(change));
-  const others = shown.filter((change) => !isAsked(change) && fits(change));
-  const changes = [...asked, ...others];
-  return create(HistoryEntrySchema, { ...entry, changes, omittedChanges: shown.length - changes.length });
+/** An entry with as much of it as an answer about many has room for, and what was asked for first. */
+function shorten(outline: HistoryOutline, request: ListHistoryRequest, caller: Caller): Steps<HistoryEntry> {
+  return shownEntry(outline.entry(contractLimits.listedSegmentBytes), {
+    maxBytes: contractLimits.messageBytes,
+    maxComparedBytes: contractLimits.listedSegmentBytes,
+    maySee: (change) => maySeeChange(caller, outlineOf(change)),
+    isAsked: (change) => isAskedFor(outlineOf(change), request),
+  });
 }

@@ -7,6 +7,7 @@ import type { FlagFile } from "../../../gen/flagwire/v1/history_pb.js";
 import { type Segment, SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
 import { type Targeting, TargetingSchema } from "../../../gen/flagwire/v1/targeting_pb.js";
 import { type RecordChange, type RecordId, reservedKeyId, targetingId } from "../../store/index.js";
+import { keepRamps } from "../ramps/keep-ramps.js";
 import type { Catalog } from "../state/catalog.js";
 import { initialTargeting, withRuleIds } from "./initial-targeting.js";
 import { putEnvironment, putFlag, putSegment, putTargeting, remove } from "./records.js";
@@ -114,10 +115,11 @@ class Draft {
       named.killed.killedAt ??= timestampFromMs(this.settings.timeMs);
     }
     const change = putTargeting(withRuleIds(named));
+    const kept = keepRamps(change, this.catalog.record(change.id), this.settings.timeMs);
     if (this.#changes.has(change.id)) {
       this.#refuse(named.flagKey, "targeting.flag_key", `has two targetings for ${named.environment} in the file`);
     } else {
-      this.#put(change);
+      this.#put(kept);
     }
   }
 

@@ -195,7 +195,8 @@ function matchingFlags(catalog: Catalog, { flagKeys, tag }: FlagSelection): stri
   return catalog.flagKeys().filter((key) => named.has(key) || (tag !== "" && catalog.flag(key)?.tags.includes(tag)));
 }
 
-function currentTargeting(catalog: Catalog, environment: string, flagKey: string): OrRefusal<Targeting> {
+/** The settings of a flag in an environment, as they are or would begin. */
+export function currentTargeting(catalog: Catalog, environment: string, flagKey: string): OrRefusal<Targeting> {
   if (catalog.environment(environment) === undefined) return environmentNotFound(environment);
   const flag = catalog.flag(flagKey);
   if (flag === undefined) return flagNotFound(flagKey);

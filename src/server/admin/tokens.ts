@@ -11,7 +11,7 @@ import {
 import { tokenId } from "../../store/index.js";
 import { createBearer, digestSecret, toBearerText } from "../access/token-secret.js";
 import { environmentNotFound, invalidArgument } from "../environment.js";
-import type { ServiceHandlers } from "../handlers.js";
+import type { Call, ServiceHandlers } from "../handlers.js";
 import { contractLimits } from "../limits.js";
 import { Refusal } from "../refusal.js";
 import type { Catalog } from "../state/catalog.js";
@@ -43,13 +43,14 @@ function createToken(admin: Admin): Handlers["createToken"] {
       id: bearer.id,
       name,
       role,
-      environments: [...environments],
+      environments: [...new Set(environments)],
       ...(expiresAt && { expiresAt }),
     });
     const stored = create(StoredTokenSchema, { token, secretSha256: digestSecret(bearer.secret) });
     return writeFor(admin, CreateTokenRequestSchema, request, call, {
       draft: (catalog) =>
-        checkToken(token, catalog, admin.writer.clock.now()) ?? {
+        checkToken(token, catalog, admin.writer.clock.now()) ??
+        refuseLockOut(token, catalog, call) ?? {
           changes: [putToken(stored)],
           reads: "all",
           brokenReason: "TOKEN_INVALID",
@@ -71,7 +72,7 @@ function createToken(admin: Admin): Handlers["createToken"] {
 function checkToken(token: Token, catalog: Catalog, nowMs: number): Refusal | undefined {
   const violations = new Violations();
   if (token.name.trim() === "") violations.add("token.name", "is required");
-  violations.text("token.name", token.name, 128);
+  else violations.label("token.name", token.name);
   if (token.role === Role.UNSPECIFIED || Role[token.role] === undefined) {
     violations.add("token.role", "is required: evaluator, reader, operator, editor or admin");
   }
@@ -98,6 +99,13 @@ function checkToken(token: Token, catalog: Catalog, nowMs: number): Refusal | un
   return undefined;
 }
 
+/** Whoever needs no token now would need one from the first on, and nobody could make another. */
+function refuseLockOut({ role }: Token, catalog: Catalog, { identity }: Call): Refusal | undefined {
+  const isAnonymous =
+    identity !== undefined && identity.tokenId === undefined && identity.certificateName === undefined;
+  return isAnonymous && role !== Role.ADMIN && catalog.tokenIds().length === 0 ? firstNotAdmin : undefined;
+}
+
 function revokeToken(admin: Admin): Handlers["revokeToken"] {
   return (request, call) =>
     writeFor(admin, RevokeTokenRequestSchema, request, call, {
@@ -110,9 +118,12 @@ function revokeToken(admin: Admin): Handlers["revokeToken"] {
     });
 }
 
+/** Those that have expired count among the others: as long as there are any, nobody comes in without one. */
 function isLastAdmin(id: string, catalog: Catalog, nowMs: number): boolean {
-  const others = allTokens(catalog).filter((token) => token.id !== id && !isExpired(token, nowMs));
-  return others.length > 0 && !others.some(({ role }) => role === Role.ADMIN);
+  const isLiveAdmin = (token: Token) => token.role === Role.ADMIN && !isExpired(token, nowMs);
+  const tokens = allTokens(catalog);
+  const [first, ...more] = tokens.filter(isLiveAdmin);
+  return tokens.length > 1 && first?.id === id && more.length === 0;
 }
 
 /** Copies, without what is kept of their secrets. */
@@ -142,6 +153,12 @@ const lastAdmin = new Refusal(
   "FAILED_PRECONDITION",
   "LAST_ADMIN_TOKEN",
   "this is the last admin token, and without one nobody could manage the others; create another one first, or revoke the others",
+);
+
+const firstNotAdmin = new Refusal(
+  "FAILED_PRECONDITION",
+  "FIRST_TOKEN_NOT_ADMIN",
+  "from the first token on every call needs one, and only an admin's can create others: create an admin's first",
 );
 
 function nameTaken(name: string): Refusal {

@@ -10,6 +10,7 @@ import {
   recordRevision,
 } from "../../store/index.js";
 import { invalidArgument } from "../environment.js";
+import { keepRamps } from "../ramps/keep-ramps.js";
 import { isRefusal, type OrRefusal, Refusal } from "../refusal.js";
 import type { Catalog } from "../state/catalog.js";
 import type { Head } from "../state/head.js";
@@ -35,6 +36,8 @@ export interface Draft {
    * or it was checked when it was made.
    */
   readonly unchecked?: true;
+  /** Whether it may change ramps. Otherwise they stay as they are, as far as what else is changed lets them. */
+  readonly setsRamps?: true;
 }
 
 /** One write. */
@@ -155,7 +158,8 @@ export class Writer {
     if (stale !== undefined) return stale;
     const context = { catalog, author: write.author, timeMs: this.clock.now() };
     const changes: RecordChange[] = [];
-    for (const change of draft.changes) {
+    for (const wanted of draft.changes) {
+      const change = draft.setsRamps ? wanted : keepRamps(wanted, catalog.record(wanted.id), context.timeMs);
       if (differs(catalog.record(change.id), change.after)) changes.push(stamp(change, context));
       yield;
     }

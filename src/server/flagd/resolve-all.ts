@@ -33,7 +33,7 @@ const responseTooLarge = new Refusal(
  * left out, as flagd does, so that clients use the caller's default.
  */
 export function resolveAllHandler(
-  { head, clock }: Evaluation,
+  { head, clock, served }: Evaluation,
   { output }: DescMethod,
 ): UnaryHandler<ResolveAllRequest, Message> {
   const { flags: field } = output.field;
@@ -49,6 +49,7 @@ export function resolveAllHandler(
     let sizeBytes = 0;
     for (const flag of snapshot.flags()) {
       const outcome = flag.select(context, now);
+      served?.add(outcome, snapshot);
       if (outcome.value === undefined && outcome.errorCode === undefined) continue;
       const answer = answers.of(outcome);
       if (isRefusal(answer)) return answer;

@@ -25,7 +25,7 @@ export interface ResolveRequest extends Message {
 
 /** The handler of ResolveBoolean, ResolveString and so on: they differ in their value only. */
 export function resolveFlagHandler(
-  { head, clock }: Evaluation,
+  { head, clock, served }: Evaluation,
   method: DescMethod,
   form: ValueForm,
   protocol: FlagdProtocol,
@@ -37,7 +37,9 @@ export function resolveFlagHandler(
     const { snapshot, context } = question;
     const flag = snapshot.flag(request.flagKey);
     if (flag === undefined) return refuseFlag(request.flagKey, "FLAG_NOT_FOUND", "there is no such flag");
-    return answers.of(flag.select(context, flag.usesNow ? clock.now() : 0));
+    const outcome = flag.select(context, flag.usesNow ? clock.now() : 0);
+    served?.add(outcome, snapshot);
+    return answers.of(outcome);
   };
 }
 

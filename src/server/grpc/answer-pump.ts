@@ -3,8 +3,11 @@ import type { ServerDuplexStream, ServerWritableStream } from "@grpc/grpc-js";
 import type { StopTimer } from "../../base/index.js";
 import type { BidiFunction, BoundMethod, ServerStreamFunction } from "../bound-method.js";
 import type { AnswerStream, Encoded } from "../handlers.js";
+import type { CallMeter } from "../metrics/call-meter.js";
+import { codeOf } from "../metrics/status-codes.js";
 import { isRefusal, type OrRefusal, type Refusal } from "../refusal.js";
-import { refusalOfThrown } from "../status.js";
+import { requestIdOf } from "../request-id.js";
+import { cancelledByClient, refusalOfThrown } from "../status.js";
 import { type Decoded, encodeAnswer, Undecodable } from "./codec.js";
 import { GrpcCall, type GrpcHost } from "./grpc-call.js";
 import { toGrpcStatus } from "./grpc-status.js";
@@ -16,20 +19,23 @@ type Item = OrRefusal<Message | Encoded<Message>>;
 
 /** grpc-js's handler of a server-streaming method. */
 export function serverStreamHandler(bound: BoundMethod, handle: ServerStreamFunction, host: GrpcHost) {
+  const meter = host.meters.of(bound.method, "grpc");
   return (surface: WritableCall): void => {
     const { request } = surface;
     const call = new GrpcCall(surface);
-    if (request instanceof Undecodable) endWith(surface, request.refusal);
-    else pumpAnswers(() => handle(request, call), surface, call, bound, host);
+    const count = startCount(meter, host);
+    if (request instanceof Undecodable) endWith(surface, request.refusal, call, count);
+    else pumpAnswers(() => handle(request, call), surface, call, bound, host, count);
   };
 }
 
 /** grpc-js's handler of a bidirectional method. */
 export function bidiHandler(bound: BoundMethod, handle: BidiFunction, host: GrpcHost) {
+  const meter = host.meters.of(bound.method, "grpc");
   return (surface: DuplexCall): void => {
     const call = new GrpcCall(surface);
     const requests = new RequestStream(surface, call, host);
-    pumpAnswers(() => handle(requests, call), surface, call, bound, host);
+    pumpAnswers(() => handle(requests, call), surface, call, bound, host, startCount(meter, host));
   };
 }
 
@@ -39,18 +45,34 @@ function pumpAnswers(
   call: GrpcCall,
   bound: BoundMethod,
   host: GrpcHost,
+  count: CountEnd,
 ): void {
   try {
-    new AnswerPump(open()[Symbol.asyncIterator](), surface, call, bound, host).start();
+    new AnswerPump(open()[Symbol.asyncIterator](), surface, call, bound, host, count).start();
   } catch (thrown) {
     call.finish();
-    endWith(surface, refusalOfThrown(thrown, bound.name, host.log));
+    endWith(surface, refusalOfThrown(thrown, bound.name, host.log, call), call, count);
   }
 }
 
+/** Counts what a stream ended with: nothing for OK. Only the first counts. */
+type CountEnd = (refusal: Refusal | undefined) => void;
+
+function startCount(meter: CallMeter, { meters }: GrpcHost): CountEnd {
+  const startedMs = meter.start();
+  let isCounted = false;
+  return (refusal) => {
+    if (isCounted) return;
+    isCounted = true;
+    if (refusal !== undefined) meters.refused(refusal);
+    meter.end(startedMs, codeOf(refusal));
+  };
+}
+
 /** Ends a stream with a status, after what was written before. grpc-js takes both from an `error` event. */
-function endWith(surface: WritableCall | DuplexCall, refusal: Refusal): void {
-  surface.emit("error", toGrpcStatus(refusal));
+function endWith(surface: WritableCall | DuplexCall, refusal: Refusal, call: GrpcCall, count: CountEnd): void {
+  count(refusal);
+  surface.emit("error", toGrpcStatus(refusal, call));
 }
 
 /**
@@ -73,13 +95,17 @@ class AnswerPump {
     readonly call: GrpcCall,
     readonly bound: BoundMethod,
     readonly host: GrpcHost,
+    readonly count: CountEnd,
   ) {
     // Asked for now: a session that was destroyed has no peer.
     this.#peer = call.peer;
   }
 
   start(): void {
-    this.call.onAbort(() => this.#end());
+    this.call.onAbort((reason) => {
+      this.count(reason);
+      this.#end();
+    });
     this.call.followClient(this.host.clock);
     this.#pull();
   }
@@ -92,34 +118,38 @@ class AnswerPump {
   readonly #onResult = (result: IteratorResult<Item, unknown>): void => {
     if (this.#ended) return;
     if (result.done === true) {
+      this.count(undefined);
       this.#end();
       this.surface.end();
       return;
     }
     const { value } = result;
-    const outcome = isRefusal(value) ? value : encodeAnswer(this.bound, value, this.host.log);
+    const outcome = isRefusal(value) ? value : encodeAnswer(this.bound, value, this.host.log, this.call);
     if (isRefusal(outcome)) this.#refuse(outcome);
     else this.#write(outcome);
   };
 
   readonly #onThrown = (thrown: unknown): void => {
-    if (!this.#ended) this.#refuse(refusalOfThrown(thrown, this.bound.name, this.host.log));
+    if (!this.#ended) this.#refuse(refusalOfThrown(thrown, this.bound.name, this.host.log, this.call));
   };
 
   #refuse(refusal: Refusal): void {
     this.#end();
-    endWith(this.surface, refusal);
+    endWith(this.surface, refusal, this.call, this.count);
   }
 
   readonly #onTaken = (error?: Error | null): void => {
-    if (error) this.#end();
-    else this.#pull();
+    if (error) {
+      this.count(cancelledByClient);
+      this.#end();
+    } else this.#pull();
   };
 
   #write(bytes: Buffer): void {
     const { clock, limits, cutOff } = this.host;
     this.#stopTimer = clock.after(limits.stallTimeoutMs, () => {
-      cutOff({ peer: this.#peer, clientName: this.call.clientName }, this.bound.name);
+      const { clientName } = this.call;
+      cutOff({ peer: this.#peer, clientName, requestId: requestIdOf(this.call) }, this.bound.name);
     });
     this.surface.write(bytes, this.#onTaken);
   }
@@ -130,7 +160,11 @@ class AnswerPump {
     this.#stopTimer?.();
     this.call.finish();
     this.answers.return?.().then(undefined, (thrown: unknown) => {
-      this.host.log.warn({ err: thrown, method: this.bound.name }, "handler failed while it was cleaning up");
+      const requestId = requestIdOf(this.call);
+      this.host.log.warn(
+        { err: thrown, method: this.bound.name, requestId },
+        "handler failed while it was cleaning up",
+      );
     });
   }
 }

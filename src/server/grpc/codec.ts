@@ -5,6 +5,7 @@ import { toFrame } from "../../base/index.js";
 import type { BoundMethod } from "../bound-method.js";
 import { type Encoded, isEncoded } from "../handlers.js";
 import type { OrRefusal, Refusal } from "../refusal.js";
+import type { NamedCall } from "../request-id.js";
 import { refusalOfThrown, undecodable } from "../status.js";
 
 /**
@@ -45,23 +46,33 @@ export function decode(schema: DescMessage, bytes: Uint8Array): Decoded {
  * The binary form of an answer; of one that is encoded already, those bytes: grpc-js copies, so they may be shared.
  * INTERNAL, and a line in the log, for what is no message of its type.
  */
-export function encodeAnswer(bound: BoundMethod, answer: Message | Encoded<Message>, log: Logger): OrRefusal<Buffer> {
+export function encodeAnswer(
+  bound: BoundMethod,
+  answer: Message | Encoded<Message>,
+  log: Logger,
+  call: NamedCall,
+): OrRefusal<Buffer> {
   try {
     const bytes = toBytes(bound, answer);
     // grpc-js calls Buffer's own copy().
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   } catch (thrown) {
-    return refusalOfThrown(thrown, bound.name, log);
+    return refusalOfThrown(thrown, bound.name, log, call);
   }
 }
 
 /** The same in a frame. It may be shared, so it is for reading only. */
-export function encodeFrame(bound: BoundMethod, answer: Message | Encoded<Message>, log: Logger): OrRefusal<Buffer> {
+export function encodeFrame(
+  bound: BoundMethod,
+  answer: Message | Encoded<Message>,
+  log: Logger,
+  call: NamedCall,
+): OrRefusal<Buffer> {
   try {
     const kept = isEncoded(answer) ? answer.frame : undefined;
     return kept ?? toFrame(toBytes(bound, answer));
   } catch (thrown) {
-    return refusalOfThrown(thrown, bound.name, log);
+    return refusalOfThrown(thrown, bound.name, log, call);
   }
 }
 

@@ -4,13 +4,25 @@ import type { StopTimer } from "../../base/index.js";
 import type { BoundMethod } from "../bound-method.js";
 import { CallScope } from "../call-scope.js";
 import type { AnswerCursor, Call, CursorHandler } from "../handlers.js";
+import type { CallMeter } from "../metrics/call-meter.js";
+import { codeOf } from "../metrics/status-codes.js";
 import { isRefusal, type Refusal } from "../refusal.js";
+import { givenRequestId, REQUEST_ID_HEADER, requestIdOf } from "../request-id.js";
 import { cancelledByClient, deadlineExceeded, refusalOfThrown } from "../status.js";
+import type { ClientCertificate } from "../tls/client-certificate.js";
 import { decode, encodeFrame, Undecodable } from "./codec.js";
 import type { DeadlineQueue, DueCall } from "./deadline-queue.js";
 import type { GrpcHost } from "./grpc-call.js";
 import { toStatusHeaders } from "./grpc-status.js";
-import { HEADERS_ONLY, OK_TRAILERS, peerOf, RESPONSE_HEADERS, readTimeout, WITH_TRAILERS } from "./raw-stream.js";
+import {
+  certificateOf,
+  HEADERS_ONLY,
+  OK_TRAILERS,
+  peerOf,
+  RESPONSE_HEADERS,
+  readTimeout,
+  WITH_TRAILERS,
+} from "./raw-stream.js";
 import { RequestFrame } from "./request-frame.js";
 import { readHeader } from "./request-header.js";
 import type { StreamSweep, WritingStream } from "./stream-sweep.js";
@@ -21,6 +33,7 @@ export interface CursorMethod {
   readonly bound: BoundMethod;
   readonly open: CursorHandler<Message, Message>;
   readonly host: GrpcHost;
+  readonly meter: CallMeter;
   readonly deadlines: DeadlineQueue;
   readonly sweep: StreamSweep;
 }
@@ -88,6 +101,7 @@ class CursorCall extends CallScope implements Call, DueCall, WritingStream {
   #cursor: AnswerCursor<Message> | undefined;
   #isRequestEnded = false;
   #isEnded = false;
+  #isCounted = false;
   #stopDeadline: StopTimer | undefined;
   #stopReading: StopTimer | undefined;
   /** The client's, on the clock's time, in milliseconds. */
@@ -103,6 +117,7 @@ class CursorCall extends CallScope implements Call, DueCall, WritingStream {
     this.#stream = stream;
     this.#headers = headers;
     this.#frame = new RequestFrame(Math.min(method.host.limits.maxMessageBytes, MAX_REQUEST_BYTES));
+    method.meter.start();
   }
 
   header(name: string): string | undefined {
@@ -111,6 +126,10 @@ class CursorCall extends CallScope implements Call, DueCall, WritingStream {
 
   get peer(): string {
     return peerOf(this.#stream);
+  }
+
+  get certificate(): ClientCertificate | undefined {
+    return certificateOf(this.#stream);
   }
 
   start(): void {
@@ -156,11 +175,14 @@ class CursorCall extends CallScope implements Call, DueCall, WritingStream {
     sweep.delete(this);
     this.#letGo();
     this.#isEnded = true;
-    this.abort(this.#deadlineMs <= host.clock.now() ? deadlineExceeded : cancelledByClient);
+    const reason = this.#deadlineMs <= host.clock.now() ? deadlineExceeded : cancelledByClient;
+    this.#count(reason);
+    this.abort(reason);
   }
 
   stalled(): void {
     const { bound, host } = this.#method;
+    requestIdOf(this);
     host.cutOff(this, bound.name);
   }
 
@@ -175,10 +197,11 @@ class CursorCall extends CallScope implements Call, DueCall, WritingStream {
         return;
       }
       this.#cursor = cursor;
+      this.requestId ??= givenRequestId(this);
       const { authorization } = this.#headers;
       this.#headers = authorization === undefined ? NO_HEADERS : { authorization };
     } catch (thrown) {
-      this.#end(refusalOfThrown(thrown, bound.name, host.log));
+      this.#end(refusalOfThrown(thrown, bound.name, host.log, this));
       return;
     }
     sweep.add(this);
@@ -194,7 +217,7 @@ class CursorCall extends CallScope implements Call, DueCall, WritingStream {
       if (this.#cursor.ended) this.#end(undefined);
       return;
     }
-    const frame = isRefusal(answer) ? answer : encodeFrame(bound, answer, host.log);
+    const frame = isRefusal(answer) ? answer : encodeFrame(bound, answer, host.log, this);
     if (isRefusal(frame)) {
       this.#end(frame);
       return;
@@ -208,7 +231,7 @@ class CursorCall extends CallScope implements Call, DueCall, WritingStream {
     try {
       return cursor.next();
     } catch (thrown) {
-      return refusalOfThrown(thrown, this.#method.bound.name, this.#method.host.log);
+      return refusalOfThrown(thrown, this.#method.bound.name, this.#method.host.log, this);
     }
   }
 
@@ -234,6 +257,7 @@ class CursorCall extends CallScope implements Call, DueCall, WritingStream {
   #end(refusal: Refusal | undefined): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
+    this.#count(refusal);
     this.#letGo();
     this.finish();
     const stream = this.#stream;
@@ -242,7 +266,8 @@ class CursorCall extends CallScope implements Call, DueCall, WritingStream {
     // The client is to take the end too.
     this.writingSinceMs ??= sweep.nowMs();
     sweep.add(this);
-    const status = refusal === undefined ? OK_TRAILERS : toStatusHeaders(refusal);
+    const status =
+      refusal === undefined ? OK_TRAILERS : { ...toStatusHeaders(refusal), [REQUEST_ID_HEADER]: requestIdOf(this) };
     if (refusal !== undefined && !stream.headersSent) {
       stream.respond({ ...RESPONSE_HEADERS, ...status }, HEADERS_ONLY);
     } else {
@@ -252,6 +277,15 @@ class CursorCall extends CallScope implements Call, DueCall, WritingStream {
     }
     // When two turns have passed, for those who are still sending.
     if (!this.#isRequestEnded) this.#method.deadlines.add(this);
+  }
+
+  /** Counts the end, whichever comes first. */
+  #count(refusal: Refusal | undefined): void {
+    if (this.#isCounted) return;
+    this.#isCounted = true;
+    const { host, meter } = this.#method;
+    if (refusal !== undefined) host.meters.refused(refusal);
+    meter.end(0, codeOf(refusal));
   }
 
   /** The client is to send no more. It gets its status all the same: HTTP/2 has this for answers that come early. */

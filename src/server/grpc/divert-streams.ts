@@ -45,6 +45,10 @@ export function divertStreams<T>(server: Server, { prepare, pick, answer }: Stre
     prepare(headers);
     const picked = pick(headers);
     if (picked === undefined) {
+      // grpc-js answers a wrong content type before it looks whether anybody is there, and that throws where nobody is.
+      if (stream.destroyed) return;
+      // It also leaves such a stream without a listener; the error of a connection that breaks would end the process.
+      stream.on("error", ignore);
       listener.call(http2, stream, headers, flags, rawHeaders);
       return;
     }
@@ -53,3 +57,5 @@ export function divertStreams<T>(server: Server, { prepare, pick, answer }: Stre
   });
   return true;
 }
+
+function ignore(): void {}

@@ -1,10 +1,13 @@
+import type { PeerCertificate } from "node:tls";
 import type { Deadline, Metadata } from "@grpc/grpc-js";
 import type { Logger } from "pino";
 import type { Clock } from "../../base/index.js";
 import { CallScope } from "../call-scope.js";
 import type { Call } from "../handlers.js";
+import type { CallMeters } from "../metrics/call-meters.js";
 import type { Client } from "../report-stalled.js";
 import { cancelledByClient, deadlineExceeded } from "../status.js";
+import { type ClientCertificate, toClientCertificate } from "../tls/client-certificate.js";
 import type { TransportLimits } from "../transport.js";
 
 /** What grpc-js's four kinds of calls have in common. */
@@ -12,6 +15,8 @@ export interface SurfaceCall {
   readonly metadata: Metadata;
   getPeer(): string;
   getDeadline(): Deadline;
+  /** Empty without a certificate that was verified. */
+  getAuthContext(): { readonly sslPeerCertificate?: PeerCertificate | undefined };
   once(event: "cancelled", listener: () => void): unknown;
 }
 
@@ -20,6 +25,7 @@ export interface GrpcHost {
   readonly limits: TransportLimits;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly meters: CallMeters;
   /** Destroys the connection of a client that does not read. */
   cutOff(client: Client, method: string): void;
   /** Counts and logs a client that did not read and was cut off. */
@@ -38,6 +44,11 @@ export class GrpcCall extends CallScope implements Call {
 
   get peer(): string {
     return this.#surface.getPeer();
+  }
+
+  get certificate(): ClientCertificate | undefined {
+    const { sslPeerCertificate } = this.#surface.getAuthContext();
+    return sslPeerCertificate && toClientCertificate(sslPeerCertificate);
   }
 
   header(name: string): string | undefined {

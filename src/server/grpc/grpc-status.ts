@@ -4,6 +4,7 @@ import { anyPack } from "@bufbuild/protobuf/wkt";
 import { Metadata, type StatusObject } from "@grpc/grpc-js";
 import { StatusSchema } from "../../../gen/google/rpc/status_pb.js";
 import type { Refusal } from "../refusal.js";
+import { type NamedCall, REQUEST_ID_HEADER, requestIdOf } from "../request-id.js";
 import { type DetailBounds, toStatusDetails, toStatusMessage, toStatusNumber } from "../status.js";
 
 const DETAILS_KEY = "grpc-status-details-bin";
@@ -13,11 +14,12 @@ const DETAILS_KEY = "grpc-status-details-bin";
 const MAX_BLOCK_BYTES = 7_168;
 
 /** A refusal as the status that grpc-js sends. Violations that do not fit are counted in the ErrorInfo. */
-export function toGrpcStatus(refusal: Refusal): StatusObject {
+export function toGrpcStatus(refusal: Refusal, call: NamedCall): StatusObject {
   const code = toStatusNumber(refusal.code);
   const message = toStatusMessage(refusal);
   const metadata = new Metadata();
   metadata.set(DETAILS_KEY, encodeDetails(refusal, code, message));
+  metadata.set(REQUEST_ID_HEADER, requestIdOf(call));
   return { code, details: message, metadata };
 }
 

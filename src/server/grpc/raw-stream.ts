@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import { Refusal } from "../refusal.js";
+import { type ClientCertificate, clientCertificateOf } from "../tls/client-certificate.js";
 import { parseTimeout } from "./timeout.js";
 
 // What all calls share that are answered on their HTTP/2 streams.
@@ -18,6 +19,11 @@ export const HEADERS_ONLY = { endStream: true, sendDate: false };
 export function peerOf({ session }: ServerHttp2Stream): string {
   const socket = session?.socket;
   return socket?.remoteAddress === undefined ? "unknown" : `${socket.remoteAddress}:${socket.remotePort}`;
+}
+
+/** What the client has shown over TLS. */
+export function certificateOf({ session }: ServerHttp2Stream): ClientCertificate | undefined {
+  return clientCertificateOf(session?.socket);
 }
 
 /** The time that the client gives the call, in milliseconds: for ever, if it says nothing. */

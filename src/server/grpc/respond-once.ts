@@ -1,6 +1,9 @@
 import type { sendUnaryData } from "@grpc/grpc-js";
 import type { Answer, BoundMethod, ClientStreamFunction, UnaryFunction } from "../bound-method.js";
+import type { CallMeter } from "../metrics/call-meter.js";
+import { codeOf } from "../metrics/status-codes.js";
 import { isRefusal } from "../refusal.js";
+import { requestIdOf } from "../request-id.js";
 import { type Decoded, encodeAnswer, Undecodable } from "./codec.js";
 import { GrpcCall, type GrpcHost, type SurfaceCall } from "./grpc-call.js";
 import { toGrpcStatus } from "./grpc-status.js";
@@ -13,10 +16,11 @@ type ReadableCall = ConstructorParameters<typeof RequestStream>[0];
 
 /** grpc-js's handler of a unary method, for the calls that `RawStreams` does not take. */
 export function unaryHandler(bound: BoundMethod, handle: UnaryFunction, host: GrpcHost) {
+  const meter = host.meters.of(bound.method, "grpc");
   return (surface: UnaryCall, send: Send): void => {
     const { request } = surface;
     const call = new GrpcCall(surface);
-    const single = new SingleAnswer(call, sendAnswer(surface, call, send, bound, host), bound.name, host);
+    const single = new SingleAnswer(call, sendAnswer(surface, call, send, bound, host, meter), bound.name, host);
     if (request instanceof Undecodable) single.give(request.refusal);
     else single.take(() => handle(request, call), host.limits.unaryTimeoutMs);
   };
@@ -24,19 +28,30 @@ export function unaryHandler(bound: BoundMethod, handle: UnaryFunction, host: Gr
 
 /** grpc-js's handler of a client-streaming method. Bounded by how long the client may pause, not as a whole. */
 export function clientStreamHandler(bound: BoundMethod, handle: ClientStreamFunction, host: GrpcHost) {
+  const meter = host.meters.of(bound.method, "grpc");
   return (surface: ReadableCall, send: Send): void => {
     const call = new GrpcCall(surface);
     const requests = new RequestStream(surface, call, host, host.limits.stallTimeoutMs);
-    const single = new SingleAnswer(call, sendAnswer(surface, call, send, bound, host), bound.name, host);
+    const single = new SingleAnswer(call, sendAnswer(surface, call, send, bound, host, meter), bound.name, host);
     single.take(() => handle(requests, call));
   };
 }
 
-function sendAnswer(surface: SurfaceCall, call: GrpcCall, send: Send, bound: BoundMethod, host: GrpcHost) {
+function sendAnswer(
+  surface: SurfaceCall,
+  call: GrpcCall,
+  send: Send,
+  bound: BoundMethod,
+  host: GrpcHost,
+  meter: CallMeter,
+) {
+  const startedMs = meter.start();
   return (answer: Answer): void => {
-    const outcome = isRefusal(answer) ? answer : encodeAnswer(bound, answer, host.log);
+    const outcome = isRefusal(answer) ? answer : encodeAnswer(bound, answer, host.log, call);
+    meter.end(startedMs, codeOf(outcome));
     if (isRefusal(outcome)) {
-      send(toGrpcStatus(outcome));
+      host.meters.refused(outcome);
+      send(toGrpcStatus(outcome, call));
       return;
     }
     watch(surface, call, bound, host);
@@ -45,8 +60,10 @@ function sendAnswer(surface: SurfaceCall, call: GrpcCall, send: Send, bound: Bou
 }
 
 /** Cuts off a client that does not take its answer, be it small: a window may be too. `cancelled` is also what grpc-js says once it was sent. */
-function watch(surface: SurfaceCall, { peer }: GrpcCall, bound: BoundMethod, host: GrpcHost): void {
+function watch(surface: SurfaceCall, call: GrpcCall, bound: BoundMethod, host: GrpcHost): void {
   const { clock, limits, cutOff } = host;
-  const stop = clock.after(limits.stallTimeoutMs, () => cutOff({ peer }, bound.name));
+  // Asked for now: a session that was destroyed has no peer.
+  const { peer } = call;
+  const stop = clock.after(limits.stallTimeoutMs, () => cutOff({ peer, requestId: requestIdOf(call) }, bound.name));
   surface.once("cancelled", stop);
 }

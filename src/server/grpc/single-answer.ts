@@ -1,11 +1,13 @@
 import type { Clock, StopTimer } from "../../base/index.js";
 import type { Answer } from "../bound-method.js";
 import type { CallScope } from "../call-scope.js";
+import type { NamedCall } from "../request-id.js";
 import { deadlineExceeded, refusalOfThrown } from "../status.js";
 import type { GrpcHost } from "./grpc-call.js";
 
 /** A call that can be told when its client goes away. */
-export interface FollowedCall extends CallScope {
+export interface FollowedCall extends CallScope, NamedCall {
+  requestId: string | undefined;
   /** From now on, aborts with the client, or at its deadline. */
   followClient(clock: Clock): void;
 }
@@ -60,6 +62,6 @@ export class SingleAnswer {
 
   #fail(thrown: unknown): void {
     // What a handler throws because its call was aborted is of no interest.
-    if (!this.#given) this.give(refusalOfThrown(thrown, this.method, this.host.log));
+    if (!this.#given) this.give(refusalOfThrown(thrown, this.method, this.host.log, this.call));
   }
 }

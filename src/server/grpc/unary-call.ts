@@ -3,13 +3,25 @@ import type { Clock, StopTimer } from "../../base/index.js";
 import type { Answer, BoundMethod } from "../bound-method.js";
 import { CallScope } from "../call-scope.js";
 import type { Call } from "../handlers.js";
+import type { CallMeter } from "../metrics/call-meter.js";
+import { OK_CODE } from "../metrics/status-codes.js";
 import { isRefusal } from "../refusal.js";
-import { cancelledByClient, deadlineExceeded, refusalOfThrown } from "../status.js";
+import { REQUEST_ID_HEADER, requestIdOf } from "../request-id.js";
+import { cancelledByClient, deadlineExceeded, refusalOfThrown, toStatusNumber } from "../status.js";
+import type { ClientCertificate } from "../tls/client-certificate.js";
 import { decode, encodeFrame, Undecodable } from "./codec.js";
 import type { DeadlineQueue, DueCall } from "./deadline-queue.js";
 import type { GrpcHost } from "./grpc-call.js";
 import { toStatusHeaders } from "./grpc-status.js";
-import { HEADERS_ONLY, OK_TRAILERS, peerOf, RESPONSE_HEADERS, readTimeout, WITH_TRAILERS } from "./raw-stream.js";
+import {
+  certificateOf,
+  HEADERS_ONLY,
+  OK_TRAILERS,
+  peerOf,
+  RESPONSE_HEADERS,
+  readTimeout,
+  WITH_TRAILERS,
+} from "./raw-stream.js";
 import { RequestFrame } from "./request-frame.js";
 import { readHeader } from "./request-header.js";
 import { type FollowedCall, SingleAnswer } from "./single-answer.js";
@@ -19,6 +31,7 @@ export interface UnaryMethod {
   readonly kind: "unary";
   readonly bound: BoundMethod & { readonly kind: "unary" };
   readonly host: GrpcHost;
+  readonly meter: CallMeter;
   readonly deadlines: DeadlineQueue;
 }
 
@@ -67,6 +80,7 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
   readonly #method: UnaryMethod;
   readonly #stream: ServerHttp2Stream;
   readonly #headers: IncomingHttpHeaders;
+  readonly #startedMs: number;
   /** While the request is read. */
   #frame: RequestFrame | undefined;
   #isRequestEnded = false;
@@ -82,6 +96,7 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
     this.#stream = stream;
     this.#headers = headers;
     this.#frame = new RequestFrame(method.host.limits.maxMessageBytes);
+    this.#startedMs = method.meter.start();
   }
 
   header(name: string): string | undefined {
@@ -90,6 +105,10 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
 
   get peer(): string {
     return peerOf(this.#stream);
+  }
+
+  get certificate(): ClientCertificate | undefined {
+    return certificateOf(this.#stream);
   }
 
   start(): void {
@@ -108,11 +127,19 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
 
   startTimer(): void {
     this.#isQueued = false;
-    if (this.#stream.destroyed) return;
-    if (!this.#isAnswered) this.#limitState();
+    if (this.#stream.destroyed) this.#lost();
+    else if (!this.#isAnswered) {
+      this.#stream.once("close", () => this.#lost());
+      this.#limitState();
+    }
     // The client is to send no more. It gets its answer all the same: HTTP/2 has this for answers that come early.
     else if (!this.#isRequestEnded) this.#stream.close(constants.NGHTTP2_NO_ERROR);
     else this.#limitSending();
+  }
+
+  /** The client has gone before it had asked for anything. */
+  #lost(): void {
+    if (!this.#isRequestEnded) this.#give(cancelledByClient);
   }
 
   /** Takes the next part of the request. What comes after an answer is read and dropped, so that the stream can end. */
@@ -124,7 +151,7 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
   /** The client has sent all, or has reset the stream: then nobody waits for an answer. */
   endRequest(): void {
     this.#isRequestEnded = true;
-    const message = this.#stream.closed ? undefined : this.#frame?.end();
+    const message = this.#stream.closed ? cancelledByClient : this.#frame?.end();
     this.#frame = undefined;
     if (message === undefined) return;
     if (isRefusal(message)) this.#give(message);
@@ -144,7 +171,7 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
       if (!(answer instanceof Promise)) this.#give(answer);
       else this.#follow(answer);
     } catch (thrown) {
-      this.#give(refusalOfThrown(thrown, bound.name, host.log));
+      this.#give(refusalOfThrown(thrown, bound.name, host.log, this));
     }
   }
 
@@ -170,12 +197,17 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
     this.#stopTimer?.();
     this.finish();
     this.#enqueue();
-    const { bound, host } = this.#method;
-    const outcome = isRefusal(answer) ? answer : encodeFrame(bound, answer, host.log);
+    const { bound, host, meter } = this.#method;
+    const outcome = isRefusal(answer) ? answer : encodeFrame(bound, answer, host.log, this);
     const stream = this.#stream;
+    if (isRefusal(outcome)) {
+      host.meters.refused(outcome);
+      meter.end(this.#startedMs, toStatusNumber(outcome.code));
+    } else meter.end(this.#startedMs, OK_CODE);
     if (stream.destroyed || stream.closed) return;
     if (isRefusal(outcome)) {
-      stream.respond({ ...RESPONSE_HEADERS, ...toStatusHeaders(outcome) }, HEADERS_ONLY);
+      const headers = { ...RESPONSE_HEADERS, ...toStatusHeaders(outcome), [REQUEST_ID_HEADER]: requestIdOf(this) };
+      stream.respond(headers, HEADERS_ONLY);
       return;
     }
     stream.on("wantTrailers", onWantTrailers);
@@ -199,7 +231,7 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
     const { bound, host } = this.#method;
     const { peer } = this;
     this.#startTimer(host.limits.stallTimeoutMs, () => {
-      host.reportStalled({ peer }, bound.name);
+      host.reportStalled({ peer, requestId: requestIdOf(this) }, bound.name);
       this.#stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
     });
   }

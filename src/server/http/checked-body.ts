@@ -22,7 +22,7 @@ export function checkBody(
   const body = request.body as AsyncIterable<Uint8Array>;
   switch (request.header.get("content-type")) {
     case "application/proto":
-      if (request.header.has("content-encoding")) return request;
+      if ((request.header.get("content-encoding") ?? "identity") !== "identity") return request;
       return { ...request, body: checkWhole(body, input, maxBytes) };
     case "application/connect+proto":
     case "application/grpc-web":

@@ -22,13 +22,21 @@ export class ConnectAnswers implements AsyncIterableIterator<Message, undefined>
   readonly #call: ConnectCall;
   /** Maps a refusal, or anything thrown, to Connect's error. */
   readonly #toError: (thrown: unknown) => ConnectError;
+  /** Called when the stream has ended without an error. */
+  readonly #onEnded: () => void;
   #state: State = { kind: "open" };
   #waiter: Waiter | undefined;
 
-  constructor(answers: AsyncIterator<Item>, call: ConnectCall, toError: (thrown: unknown) => ConnectError) {
+  constructor(
+    answers: AsyncIterator<Item>,
+    call: ConnectCall,
+    toError: (thrown: unknown) => ConnectError,
+    onEnded: () => void,
+  ) {
     this.#answers = answers;
     this.#call = call;
     this.#toError = toError;
+    this.#onEnded = onEnded;
     call.onAbort((reason) => this.#fail(reason));
   }
 
@@ -84,6 +92,7 @@ export class ConnectAnswers implements AsyncIterableIterator<Message, undefined>
     this.#waiter = undefined;
     if (this.#state.kind !== "open") return waiter;
     this.#state = state;
+    if (state.kind === "ended") this.#onEnded();
     this.#call.finish();
     this.#answers.return?.().then(undefined, () => {
       // The stream is over; what a cleanup throws changes nothing for the client.

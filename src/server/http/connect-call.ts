@@ -1,16 +1,22 @@
 import { Code, ConnectError, createContextKey, type HandlerContext } from "@connectrpc/connect";
 import { CallScope } from "../call-scope.js";
 import type { Call } from "../handlers.js";
+import { requestIdOf } from "../request-id.js";
 import { cancelledByClient, deadlineExceeded } from "../status.js";
+import type { ClientCertificate } from "../tls/client-certificate.js";
 
 /** One HTTP request and its answer, as far as Connect cannot tell. */
 export interface Exchange {
   /** The client's address. */
   readonly peer: string;
+  /** See Call. */
+  readonly certificate?: ClientCertificate | undefined;
   /** Whether the handler gave an answer: an error after that is one of encoding it. */
   answered: boolean;
   /** See Call. */
   clientName?: string | undefined;
+  /** Of the call, once somebody has asked for it. */
+  requestId?: string | undefined;
 }
 
 export const exchangeKey = createContextKey<Exchange>({ peer: "unknown", answered: false });
@@ -32,12 +38,23 @@ export class ConnectCall extends CallScope implements Call {
     return this.#context.values.get(exchangeKey).peer;
   }
 
+  get certificate(): ClientCertificate | undefined {
+    return this.#context.values.get(exchangeKey).certificate;
+  }
+
   get clientName(): string | undefined {
     return this.#context.values.get(exchangeKey).clientName;
   }
 
   set clientName(name: string | undefined) {
     this.#context.values.get(exchangeKey).clientName = name;
+  }
+
+  /** Its id, which from now on everything that is logged of the exchange has too. */
+  name(): string {
+    const exchange = this.#context.values.get(exchangeKey);
+    this.requestId = exchange.requestId ??= requestIdOf(this);
+    return this.requestId;
   }
 
   answered(): void {

@@ -2,7 +2,10 @@ import type { Message } from "@bufbuild/protobuf";
 import { ConnectError, type HandlerContext } from "@connectrpc/connect";
 import type { Answer, BoundMethod } from "../bound-method.js";
 import { type AnswerStream, isEncoded } from "../handlers.js";
+import type { MeteredProtocol } from "../metrics/call-meter.js";
+import { OK_CODE } from "../metrics/status-codes.js";
 import { isRefusal, type Refusal } from "../refusal.js";
+import { REQUEST_ID_HEADER } from "../request-id.js";
 import { deadlineExceeded, refusalOfThrown } from "../status.js";
 import type { TransportOptions } from "../transport.js";
 import { ConnectAnswers } from "./connect-answers.js";
@@ -15,9 +18,9 @@ export type ConnectHandler = (input: never, context: HandlerContext) => unknown;
 /** Wraps a handler for Connect: refusals and throws become Connect's errors. */
 export function toConnectHandler(bound: BoundMethod, options: TransportOptions): ConnectHandler {
   const single = (context: HandlerContext, open: (call: ConnectCall) => Answer | Promise<Answer>, timeoutMs?: number) =>
-    answerOnce(new ConnectCall(context), open, bound.name, options, timeoutMs);
+    answerOnce(new ConnectCall(context), open, bound.name, options, countCall(bound, context, options), timeoutMs);
   const many = (context: HandlerContext, open: (call: ConnectCall) => AnswerStream<Message>) =>
-    answerMany(new ConnectCall(context), open, bound.name, options);
+    answerMany(new ConnectCall(context), open, bound.name, options, countCall(bound, context, options));
   switch (bound.kind) {
     case "unary":
       return (request: Message, context) =>
@@ -31,12 +34,29 @@ export function toConnectHandler(bound: BoundMethod, options: TransportOptions):
   }
 }
 
+/** Counts what a call ended with: nothing for an answer. Only the first counts. */
+type CountEnd = (error: ConnectError | undefined) => void;
+
+function countCall(bound: BoundMethod, { protocolName }: HandlerContext, { meters }: TransportOptions): CountEnd {
+  const meter = meters.of(bound.method, PROTOCOLS.get(protocolName) ?? "connect");
+  const startedMs = meter.start();
+  let isCounted = false;
+  return (error) => {
+    if (isCounted) return;
+    isCounted = true;
+    meter.end(startedMs, error?.code ?? OK_CODE);
+  };
+}
+
+const PROTOCOLS: ReadonlyMap<string, MeteredProtocol> = new Map([["grpc-web", "grpc-web"]]);
+
 /** The handler's answer, or an error if the client's leaving or the time limit comes before it. */
 async function answerOnce(
   call: ConnectCall,
   open: (call: ConnectCall) => Answer | Promise<Answer>,
   method: string,
   options: TransportOptions,
+  count: CountEnd,
   timeoutMs?: number,
 ): Promise<Message> {
   const aborted = new Promise<Refusal>((resolve) => call.onAbort(resolve));
@@ -47,9 +67,12 @@ async function answerOnce(
     if (isRefusal(answer)) throw answer;
     const message = isEncoded(answer) ? answer.message : answer;
     call.answered();
+    count(undefined);
     return message;
   } catch (thrown) {
-    throw toError(thrown, method, options);
+    const error = toError(thrown, method, call, options);
+    count(error);
+    throw error;
   } finally {
     stopTimer?.();
     call.finish();
@@ -61,18 +84,28 @@ function answerMany(
   open: (call: ConnectCall) => AnswerStream<Message>,
   method: string,
   options: TransportOptions,
+  count: CountEnd,
 ): AsyncIterable<Message> {
-  const fail = (thrown: unknown) => toError(thrown, method, options);
+  const fail = (thrown: unknown): ConnectError => {
+    const error = toError(thrown, method, call, options);
+    count(error);
+    return error;
+  };
   try {
-    return new ConnectAnswers(open(call)[Symbol.asyncIterator](), call, fail);
+    return new ConnectAnswers(open(call)[Symbol.asyncIterator](), call, fail, () => count(undefined));
   } catch (thrown) {
     call.finish();
     throw fail(thrown);
   }
 }
 
-function toError(thrown: unknown, method: string, options: TransportOptions): ConnectError {
+function toError(thrown: unknown, method: string, call: ConnectCall, options: TransportOptions): ConnectError {
   // Connect's own, from a request stream that a handler reads: it says what is wrong with the request.
   if (thrown instanceof ConnectError) return thrown;
-  return toConnectError(refusalOfThrown(thrown, method, options.log));
+  const requestId = call.name();
+  const refusal = refusalOfThrown(thrown, method, options.log, call);
+  options.meters.refused(refusal);
+  const error = toConnectError(refusal);
+  error.metadata.set(REQUEST_ID_HEADER, requestId);
+  return error;
 }

@@ -5,6 +5,8 @@ import type { UniversalHandler, UniversalServerRequest, UniversalServerResponse 
 import { compressionBrotli, compressionGzip, universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import { bindMethods } from "../bound-method.js";
 import { reportStalled } from "../report-stalled.js";
+import { REQUEST_ID_HEADER, requestIdOf } from "../request-id.js";
+import { clientCertificateOf } from "../tls/client-certificate.js";
 import type { TransportOptions } from "../transport.js";
 import { checkBody } from "./checked-body.js";
 import { type Exchange, exchangeKey } from "./connect-call.js";
@@ -67,20 +69,27 @@ function answer(
   const { limits, log, clock } = options;
   const peer = `${request.socket.remoteAddress}:${request.socket.remotePort}`;
   const method = handler.requestPath.slice(1);
-  const exchange: Exchange = { peer, answered: false };
+  const exchange: Exchange = { peer, certificate: clientCertificateOf(request.socket), answered: false };
   const universal = toUniversal(request, response, exchange);
   if (universal === undefined) {
     send(request, response, json(400, "invalid_argument", "the request's host is missing or malformed"));
     return;
   }
+  const requestId = (): string => {
+    const header = (name: string): string | undefined => request.headers[name]?.toString();
+    exchange.requestId ??= requestIdOf({ header, requestId: undefined });
+    return exchange.requestId;
+  };
   const onStalled = () => {
+    requestId();
     reportStalled(exchange, method, options);
     request.socket.destroy();
   };
   const write = async (from: UniversalServerResponse): Promise<void> => {
     if (exchange.answered && from.status !== 200) {
       // Connect's error would quote the message, and nobody would log it.
-      log.error({ method }, "the handler's answer cannot be encoded");
+      response.setHeader(REQUEST_ID_HEADER, requestId());
+      log.error({ method, requestId: requestId() }, "the handler's answer cannot be encoded");
       send(request, response, json(500, "internal", "internal error; the server's log has the cause"));
       return;
     }
@@ -94,7 +103,9 @@ function answer(
   handler(checkBody(universal, handler.method.input, limits.maxMessageBytes))
     .then(write)
     .catch((thrown: unknown) => {
-      if (ConnectError.from(thrown).code !== Code.Aborted) log.error({ err: thrown, method }, "answer failed");
+      if (ConnectError.from(thrown).code !== Code.Aborted) {
+        log.error({ err: thrown, method, requestId: requestId() }, "answer failed");
+      }
       response.destroy();
     });
 }

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { responseClosed } from "../metrics/metered-response.js";
 import type { TransportLimits, TransportOptions } from "../transport.js";
 import { createConnectHandlers } from "./connect-router.js";
 import { createCors } from "./cors.js";
@@ -25,9 +26,12 @@ export function createHttpServer(options: TransportOptions): HttpServer {
   const answerCors = createCors(options.corsOrigins ?? []);
   const answerRoute = options.createRoutes?.(options) ?? (() => false);
   let draining = false;
-  const onClose = () => {
+  const { meters } = options;
+  function onClose(this: ServerResponse): void {
+    if (this.headersSent) meters.httpResponded(this.statusCode);
+    responseClosed(this);
     if (draining) setImmediate(() => server.closeIdleConnections());
-  };
+  }
   const server = createServer(toServerOptions(options.limits), (request: IncomingMessage, response: ServerResponse) => {
     if (draining) response.setHeader("connection", "close");
     response.on("close", onClose);

@@ -19,7 +19,8 @@ This port speaks gRPC, gRPC-Web, Connect and JSON. Try:
   curl -H 'content-type: application/json' -d '{"flagKey":"KEY"}' \\
     http://<this address>/flagwire.v1.EvaluationService/Evaluate
 
-/healthz answers 200 while the process is sound, /readyz while it serves.
+/healthz answers 200 while the process is sound, /readyz while it serves; /metrics
+is for Prometheus.
 `;
 
 /** Answers what is not a call: the root, the probes, and 404 for the rest. */

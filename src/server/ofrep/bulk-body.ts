@@ -2,6 +2,7 @@ import type { Clock } from "../../base/index.js";
 import type { Context, Snapshot } from "../../engine/index.js";
 import { contractLimits } from "../limits.js";
 import { type OrRefusal, Refusal } from "../refusal.js";
+import type { ServedCounts } from "../usage/served-counts.js";
 import { textOf } from "./outcome-text.js";
 import { EVENTS_PATH } from "./target.js";
 
@@ -22,13 +23,16 @@ export function bulkBody(
   snapshot: Snapshot,
   context: Context,
   clock: Clock,
+  served: ServedCounts | undefined,
   ticket: string | undefined,
 ): OrRefusal<Buffer> {
   const now = clock.now();
   const texts: string[] = [];
   let sizeBytes = 0;
   for (const flag of snapshot.flags()) {
-    const text = textOf(flag.select(context, now));
+    const outcome = flag.select(context, now);
+    served?.add(outcome, snapshot);
+    const text = textOf(outcome);
     sizeBytes += text.sizeBytes;
     if (sizeBytes > contractLimits.bulkBytes) return tooLarge;
     texts.push(text.json);

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { CallScope } from "../call-scope.js";
 import type { Call } from "../handlers.js";
+import { type ClientCertificate, clientCertificateOf } from "../tls/client-certificate.js";
 
 /** A request of OFREP. */
 export class OfrepCall extends CallScope implements Call {
@@ -14,6 +15,10 @@ export class OfrepCall extends CallScope implements Call {
   get peer(): string {
     const { remoteAddress, remotePort } = this.#request.socket;
     return `${remoteAddress}:${remotePort}`;
+  }
+
+  get certificate(): ClientCertificate | undefined {
+    return clientCertificateOf(this.#request.socket);
   }
 
   /** A key in `X-API-Key` is a bearer token under another name. */

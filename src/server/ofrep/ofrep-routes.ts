@@ -5,12 +5,16 @@ import type { Gate } from "../access/gate.js";
 import type { Identity } from "../access/identity.js";
 import { resolveEnvironment } from "../access/permit.js";
 import { environmentNotFound, flagNotFound, invalidArgument } from "../environment.js";
+import { nameResponse } from "../http/name-response.js";
+import type { CallMeter } from "../metrics/call-meter.js";
+import { meterResponse } from "../metrics/metered-response.js";
 import { isRefusal, type OrRefusal, type Refusal } from "../refusal.js";
 import { reportStalled } from "../report-stalled.js";
 import { selectedEnvironment } from "../selected-environment.js";
 import type { Head } from "../state/head.js";
 import { refusalOfThrown } from "../status.js";
 import type { HttpRoutes, TransportOptions } from "../transport.js";
+import type { ServedCounts } from "../usage/served-counts.js";
 import { bulkBody } from "./bulk-body.js";
 import { hasEntityTag, toEntityTag } from "./entity-tag.js";
 import { EventStream } from "./event-stream.js";
@@ -28,6 +32,8 @@ import { untilRevision } from "./until-revision.js";
 export interface OfrepParts {
   readonly head: Head;
   readonly gate: Gate;
+  /** See Evaluation. */
+  readonly served?: ServedCounts;
   readonly clock: Clock;
   readonly random: Random;
   /** See WebOptions.ofrepRequestsPerSecond. */
@@ -55,6 +61,7 @@ class OfrepRoutes {
   readonly #transport: TransportOptions;
   readonly #rates: RequestRates | undefined;
   readonly #configs: FlagConfigs;
+  readonly #meters: Readonly<Record<OfrepTarget["kind"], CallMeter>>;
 
   constructor(parts: OfrepParts, transport: TransportOptions) {
     const { head, clock, requestsPerSecond } = parts;
@@ -62,6 +69,8 @@ class OfrepRoutes {
     this.#transport = transport;
     this.#rates = requestsPerSecond > 0 ? new RequestRates({ perSecond: requestsPerSecond, clock }) : undefined;
     this.#configs = new FlagConfigs(head, clock);
+    const meter = (method: string) => transport.meters.named("ofrep.v1", method, "ofrep", method === "events");
+    this.#meters = { flag: meter("flag"), all: meter("all"), events: meter("events") };
   }
 
   answer(target: OfrepTarget, request: IncomingMessage, response: ServerResponse): void {
@@ -70,6 +79,7 @@ class OfrepRoutes {
       sendMethodNotAllowed(request, response, method);
       return;
     }
+    meterResponse(response, this.#meters[target.kind]);
     const waitMs = this.#rates?.take(request.socket.remoteAddress ?? "") ?? 0;
     if (waitMs > 0) {
       const seconds = Math.ceil(waitMs / 1_000);
@@ -79,13 +89,21 @@ class OfrepRoutes {
     const call = new OfrepCall(request);
     const identity = this.#identify(call, target);
     if (isRefusal(identity)) {
+      this.#transport.meters.refused(identity);
       sendRefusal(response, identity, target);
       return;
     }
     call.identity = identity;
+    const refusal = this.#parts.gate.refuseCall(identity);
+    if (refusal !== undefined) {
+      sendRefusal(response, refusal, target);
+      return;
+    }
     const environment = environmentOf(call, target);
-    if (isRefusal(environment)) sendRefusal(response, environment, target);
-    else if (target.kind === "events") this.#openEvents(target, environment, call, request, response);
+    if (isRefusal(environment)) {
+      this.#transport.meters.refused(environment);
+      sendRefusal(response, environment, target);
+    } else if (target.kind === "events") this.#openEvents(target, environment, call, request, response);
     else this.#readQuestion(target, environment, call, request, response);
   }
 
@@ -139,15 +157,18 @@ class OfrepRoutes {
     body: Buffer,
     response: ServerResponse,
   ): void {
-    const { head, clock } = this.#parts;
+    const { head, clock, served } = this.#parts;
     const { key } = target;
     const context = readContext(body);
     const snapshot = head.snapshot(environment);
     const flag = key === undefined ? undefined : snapshot?.flag(key);
     if (isRefusal(context)) sendRefusal(response, context, target);
-    else if (flag === undefined) sendRefusal(response, refuseFlag(key, environment, snapshot), target);
+    else if (snapshot === undefined || flag === undefined)
+      sendRefusal(response, refuseFlag(key, environment, snapshot), target);
     else {
-      const { status, json, sizeBytes } = textOf(flag.select(context, flag.usesNow ? clock.now() : 0));
+      const outcome = flag.select(context, flag.usesNow ? clock.now() : 0);
+      served?.add(outcome, snapshot);
+      const { status, json, sizeBytes } = textOf(outcome);
       sendJson(response, status, json, sizeBytes);
     }
   }
@@ -160,7 +181,7 @@ class OfrepRoutes {
     request: IncomingMessage,
     response: ServerResponse,
   ): void {
-    const { head, clock, gate } = this.#parts;
+    const { head, clock, gate, served } = this.#parts;
     const ticket = call.identity && gate.ticketFor(call.identity, EVENTS_PURPOSE, environment);
     const context = readContext(body);
     if (isRefusal(context)) {
@@ -168,7 +189,7 @@ class OfrepRoutes {
       return;
     }
     const snapshot = head.snapshot(environment);
-    const answers = snapshot && bulkBody(snapshot, context, clock, ticket);
+    const answers = snapshot && bulkBody(snapshot, context, clock, served, ticket);
     if (answers === undefined || isRefusal(answers)) {
       sendRefusal(response, answers ?? environmentNotFound(environment), target);
       return;
@@ -197,9 +218,15 @@ class OfrepRoutes {
       sendRefusal(response, environmentNotFound(environment), target);
       return;
     }
+    const leave = identity === undefined ? undefined : gate.openStream(identity);
+    if (isRefusal(leave)) {
+      sendRefusal(response, leave, target);
+      return;
+    }
+    if (leave !== undefined) response.once("close", leave);
     const { stallTimeoutMs } = this.#transport.limits;
     const lastEventId = call.header("last-event-id");
-    const onStalled = (): void => this.#cutOff(call, "OFREP events", request);
+    const onStalled = (): void => this.#cutOff(call, "OFREP events", request, response);
     const configs = this.#configs;
     const access = { isAdmitted: () => identity !== undefined && gate.admits(identity), onChange: gate.onChange };
     new EventStream({ configs, environment, lastEventId, access, clock, random, stallTimeoutMs, onStalled }, response);
@@ -208,24 +235,29 @@ class OfrepRoutes {
   /** Bounds how long the client may take for an answer that was sent. Most are gone at once. */
   #boundWriting(call: OfrepCall, request: IncomingMessage, response: ServerResponse): void {
     if (response.writableLength === 0) return;
-    const onStalled = (): void => this.#cutOff(call, "OFREP", request);
+    const onStalled = (): void => this.#cutOff(call, "OFREP", request, response);
     response.once("close", this.#parts.clock.after(this.#transport.limits.stallTimeoutMs, onStalled));
   }
 
-  #cutOff(call: OfrepCall, method: string, { socket }: IncomingMessage): void {
-    reportStalled(call, method, this.#transport);
+  #cutOff(call: OfrepCall, method: string, { socket }: IncomingMessage, response: ServerResponse): void {
+    reportStalled({ peer: call.peer, requestId: nameResponse(response) }, method, this.#transport);
     socket.destroy();
   }
 
   #fail(thrown: unknown, target: OfrepTarget, response: ServerResponse): void {
-    const refusal = refusalOfThrown(thrown, "OFREP", this.#transport.log);
+    const named = { header: () => undefined, requestId: nameResponse(response) };
+    const refusal = refusalOfThrown(thrown, "OFREP", this.#transport.log, named);
     if (response.headersSent) response.destroy();
     else sendRefusal(response, refusal, target);
   }
 }
 
 /** By header, as flagd's services, or in the query `environment`, for clients that cannot send headers. */
-function environmentOf(call: OfrepCall, { query }: OfrepTarget): OrRefusal<string> {
+function environmentOf(call: OfrepCall, { kind, query }: OfrepTarget): OrRefusal<string> {
+  // A ticket is for the environment beside it alone.
+  if (kind === "events" && queryParameter(query, "ticket") !== undefined) {
+    return resolveEnvironment(queryParameter(query, "environment") ?? "", call);
+  }
   const selected = selectedEnvironment(call);
   if (selected !== undefined) return selected;
   return resolveEnvironment(queryParameter(query, "environment") ?? "", call);

@@ -1,49 +1,18 @@
-import type { Clock } from "../../base/index.js";
+import { RateBuckets, type RateBucketsOptions } from "../access/rate-buckets.js";
 
-export interface RequestRatesOptions {
-  /** Above 0. As many, one at least, may come at once. */
-  readonly perSecond: number;
-  readonly clock: Clock;
-  /** How many clients are remembered; those that asked last. Default 10,000. */
-  readonly maxClients?: number;
-}
+export type RequestRatesOptions = RateBucketsOptions;
 
-/**
- * A bucket of tokens for each client, kept as one number: when it would be full again. A client that is forgotten begins with
- * a full one.
- */
+/** How often clients may ask, by their addresses. */
 export class RequestRates {
-  readonly #fullAtMs = new Map<string, number>();
-  readonly #intervalMs: number;
-  readonly #burstMs: number;
-  readonly #clock: Clock;
-  readonly #maxClients: number;
+  readonly #buckets: RateBuckets;
 
-  constructor({ perSecond, clock, maxClients = 10_000 }: RequestRatesOptions) {
-    this.#intervalMs = 1_000 / perSecond;
-    this.#burstMs = Math.max(1_000, this.#intervalMs);
-    this.#clock = clock;
-    this.#maxClients = maxClients;
+  constructor(options: RequestRatesOptions) {
+    this.#buckets = new RateBuckets(options);
   }
 
   /** Takes a request of a client, by its address. Gives how long it must wait, in milliseconds: 0 if it need not. */
   take(address: string): number {
-    const client = toClient(address);
-    const nowMs = this.#clock.monotonicMs();
-    const fullAtMs = Math.max(nowMs, this.#fullAtMs.get(client) ?? 0) + this.#intervalMs;
-    const waitMs = fullAtMs - nowMs - this.#burstMs;
-    // Thousandths of a token are what adding up rounds.
-    if (waitMs > this.#intervalMs / 1_000) return waitMs;
-    this.#remember(client, fullAtMs);
-    return 0;
-  }
-
-  #remember(client: string, fullAtMs: number): void {
-    this.#fullAtMs.delete(client);
-    this.#fullAtMs.set(client, fullAtMs);
-    if (this.#fullAtMs.size <= this.#maxClients) return;
-    const [oldest] = this.#fullAtMs.keys();
-    if (oldest !== undefined) this.#fullAtMs.delete(oldest);
+    return this.#buckets.take(toClient(address));
   }
 }
 

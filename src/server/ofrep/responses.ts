@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { nameResponse } from "../http/name-response.js";
 import type { Refusal, RefusalCode } from "../refusal.js";
 import { toStatusMessage } from "../status.js";
 import type { OfrepTarget } from "./target.js";
@@ -15,6 +16,11 @@ const WITHOUT_CODE: ReadonlySet<number> = new Set([401, 403, 500]);
 /** Answers a request with a refusal. What is unknown but a flag is 400: clients take 404 for a flag. */
 export function sendRefusal(response: ServerResponse, refusal: Refusal, target: OfrepTarget): void {
   const errorDetails = toStatusMessage(refusal);
+  const { retryAfterMs } = refusal.details;
+  if (refusal.code === "RESOURCE_EXHAUSTED" && retryAfterMs !== undefined) {
+    sendProblem(response, 429, errorDetails, { "retry-after": String(Math.ceil(retryAfterMs / 1_000)) });
+    return;
+  }
   if (target.kind === "events") {
     sendProblem(response, refusal.code === "NOT_FOUND" ? 404 : (STATUSES[refusal.code] ?? 400), errorDetails);
     return;
@@ -53,6 +59,7 @@ export function sendJson(
   // An array is what Node writes without a copy.
   const headers = ["content-type", "application/json", "content-length", String(sizeBytes), ...ALWAYS];
   if (etag !== undefined) headers.push("etag", etag);
+  if (status >= 400) nameResponse(response);
   response.writeHead(status, headers);
   response.end(json);
 }

@@ -15,6 +15,7 @@ import type { WatchHub } from "../../watch/index.js";
 import { Announcements } from "./announcements.js";
 import { Catalog, type Move } from "./catalog.js";
 import { readPast } from "./prime.js";
+import { Ramping } from "./ramping.js";
 import { allItems, changedItems } from "./watch-items.js";
 
 /**
@@ -34,6 +35,7 @@ export class Head {
   readonly announcements = new Announcements();
   /** Made after tokens have changed, in a later turn. */
   readonly accessChanges = new Announcements();
+  readonly ramping = new Ramping();
   #resolveFailed: (failure: StoreFailure) => void = () => undefined;
   /** Resolves if the store cannot be followed any longer: what is answered then stands still, so stop serving. */
   readonly failed: Promise<StoreFailure> = new Promise((resolve) => {
@@ -49,6 +51,7 @@ export class Head {
     this.#records = new Map(records);
     this.#catalog = Catalog.of(this.#records);
     this.#revision = revision;
+    this.ramping.reset(this.#records);
   }
 
   /** Loads the store's state, then follows it. */
@@ -111,6 +114,7 @@ export class Head {
     this.#catalog = Catalog.of(this.#records);
     this.#revision = revision;
     this.accessChanges.announce();
+    this.ramping.reset(this.#records);
     this.#removeMissing();
     for (const name of this.#catalog.environmentNames()) this.#reset(name);
     this.#wake();
@@ -132,6 +136,7 @@ export class Head {
       if (id === undefined) continue;
       if (after === undefined) this.#records.delete(id);
       else this.#records.set(id, after);
+      this.ramping.note(id, after);
       moves.push({ id, exists: after !== undefined });
     }
     this.#catalog = this.#catalog.following(moves);

@@ -2,6 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { type Flag, FlagSchema } from "../../../gen/flagwire/v1/flag_pb.js";
 import type { Record } from "../../../gen/flagwire/v1/history_pb.js";
 import { type Segment, SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
+import { type Targeting, TargetingSchema } from "../../../gen/flagwire/v1/targeting_pb.js";
 import { type FlagState, FlagStateSchema, type WatchItem, WatchItemSchema } from "../../../gen/flagwire/v1/watch_pb.js";
 import type { Catalog } from "./catalog.js";
 
@@ -74,7 +75,15 @@ function flagItem(catalog: Catalog, environment: string, key: string): WatchItem
 
 function flagState(catalog: Catalog, environment: string, flag: Flag): FlagState {
   const targeting = catalog.targeting(environment, flag.key);
-  return create(FlagStateSchema, { flag: forEvaluation(flag), ...(targeting && { targeting }) });
+  return create(FlagStateSchema, {
+    flag: forEvaluation(flag),
+    ...(targeting && { targeting: withoutRamps(targeting) }),
+  });
+}
+
+/** What the server will do later, and who wanted it, is nothing that mirrors need. */
+function withoutRamps(targeting: Targeting): Targeting {
+  return targeting.ramps.length === 0 ? targeting : create(TargetingSchema, { ...targeting, ramps: [] });
 }
 
 /** A flag without what only people read: mirrors neither need it nor should hold it. */

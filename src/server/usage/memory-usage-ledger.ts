@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/index.js";
 import { RecentMap } from "./recent-map.js";
+import { type KeptReportId, type KeptUsage, noJournal, type UsageJournal } from "./usage-journal.js";
 import type {
   RecordedUsage,
   Reporter,
@@ -10,7 +11,7 @@ import type {
   VariantCount,
 } from "./usage-ledger.js";
 
-/** Bounds of a ledger in memory. */
+/** Bounds of a ledger. */
 export interface UsageLedgerLimits {
   /** Variants of flags with a count, in all environments. Default 200,000. Beyond it the longest unused are dropped. */
   readonly usages: number;
@@ -31,19 +32,19 @@ const DEFAULT_LIMITS: UsageLedgerLimits = {
 
 /** A ledger of this process, from now on and until it ends. */
 export function createMemoryUsageLedger(clock: Clock, limits: Partial<UsageLedgerLimits> = {}): UsageLedger {
-  return new MemoryUsageLedger(clock, { ...DEFAULT_LIMITS, ...limits });
+  return new MemoryUsageLedger(clock, limits, clock.now());
 }
 
-interface Usage extends RecordedUsage {
-  readonly environment: string;
-}
-
-class MemoryUsageLedger implements UsageLedger {
+/** A ledger in memory, which tells a journal what has changed. */
+export class MemoryUsageLedger implements UsageLedger {
   readonly #clock: Clock;
   readonly #limits: UsageLedgerLimits;
   readonly #sinceMs: number;
-  readonly #usages: RecentMap<Usage>;
-  readonly #reportIds: RecentMap<true>;
+  readonly #journal: UsageJournal;
+  readonly #usages: RecentMap<KeptUsage>;
+  /** With the number of each. */
+  readonly #reportIds: RecentMap<number>;
+  #lastReport = 0;
   readonly #reporters: RecentMap<RecentMap<Reporter>>;
   /**
    * Where the usages of an environment stand, in order; made when listed, and dropped when one comes or goes, so that nothing is
@@ -51,22 +52,19 @@ class MemoryUsageLedger implements UsageLedger {
    */
   readonly #orders = new Map<string, readonly UsagePlace[]>();
 
-  constructor(clock: Clock, limits: UsageLedgerLimits) {
+  constructor(clock: Clock, limits: Partial<UsageLedgerLimits>, sinceMs: number, journal: UsageJournal = noJournal) {
     this.#clock = clock;
-    this.#limits = limits;
-    this.#sinceMs = clock.now();
-    this.#usages = new RecentMap(limits.usages);
-    this.#reportIds = new RecentMap(limits.reportIds);
-    this.#reporters = new RecentMap(limits.environments);
+    this.#limits = { ...DEFAULT_LIMITS, ...limits };
+    this.#sinceMs = sinceMs;
+    this.#journal = journal;
+    this.#usages = new RecentMap(this.#limits.usages);
+    this.#reportIds = new RecentMap(this.#limits.reportIds);
+    this.#reporters = new RecentMap(this.#limits.environments);
   }
 
-  async record(report: UsageReport) {
-    const { environment, reportId } = report;
-    const id = JSON.stringify([environment, reportId]);
-    const alreadyCounted = this.#reportIds.get(id) !== undefined;
-    this.#reportIds.set(id, true);
-    this.#meet(report, alreadyCounted);
-    if (!alreadyCounted) for (const count of report.counts) this.#add(environment, count, report.endMs);
+  async record({ environment, reporter, endMs, counts }: UsageReport) {
+    const alreadyCounted = reporter !== undefined && this.#meet(environment, reporter);
+    if (!alreadyCounted) for (const count of counts) this.#add(environment, count, endMs);
     return { alreadyCounted };
   }
 
@@ -84,10 +82,41 @@ class MemoryUsageLedger implements UsageLedger {
     return { sinceMs: this.#sinceMs, usages, reporters };
   }
 
+  /** Sets a usage, as it is; what is set later is taken for used later. */
+  put(usage: KeptUsage): void {
+    const id = idOf(usage.environment, usage);
+    const isNew = this.#usages.get(id) === undefined;
+    const dropped = this.#usages.set(id, usage);
+    this.#journal.usage(id, usage);
+    if (isNew) this.#orders.delete(usage.environment);
+    if (dropped === undefined) return;
+    this.#journal.usage(dropped[0], undefined);
+    this.#orders.delete(dropped[1].environment);
+  }
+
+  /** Sets when a client was heard of last; what is set later is taken for later. */
+  putReporter(environment: string, reporter: Reporter): void {
+    const known = this.#reporters.get(environment) ?? new RecentMap<Reporter>(this.#limits.reporters);
+    const dropped = known.set(reporter.clientName, reporter);
+    const droppedEnvironment = this.#reporters.set(environment, known);
+    this.#journal.reporter(environment, reporter.clientName, reporter);
+    if (dropped !== undefined) this.#journal.reporter(environment, dropped[0], undefined);
+    if (droppedEnvironment === undefined) return;
+    const [gone, reporters] = droppedEnvironment;
+    for (const { clientName } of reporters.newestFirst()) this.#journal.reporter(gone, clientName, undefined);
+  }
+
+  /** Remembers a report, after those with lower numbers. */
+  putReportId({ id, number }: KeptReportId): void {
+    this.#lastReport = number;
+    const dropped = this.#reportIds.set(id, number);
+    this.#journal.reportId(number, id);
+    if (dropped !== undefined) this.#journal.reportId(dropped[1], undefined);
+  }
+
   #add(environment: string, { flagKey, variant, revision, count }: VariantCount, endMs: number): void {
-    const id = idOf(environment, { flagKey, variant });
-    const before = this.#usages.get(id);
-    const dropped = this.#usages.set(id, {
+    const before = this.#usages.get(idOf(environment, { flagKey, variant }));
+    this.put({
       environment,
       flagKey,
       variant,
@@ -96,8 +125,6 @@ class MemoryUsageLedger implements UsageLedger {
       revision: before === undefined || revision > before.revision ? revision : before.revision,
       lastUsedMs: Math.max(before?.lastUsedMs ?? endMs, endMs),
     });
-    if (before === undefined) this.#orders.delete(environment);
-    if (dropped !== undefined) this.#orders.delete(environmentOf(dropped));
   }
 
   #order(environment: string): readonly UsagePlace[] {
@@ -112,22 +139,21 @@ class MemoryUsageLedger implements UsageLedger {
     return places;
   }
 
-  #meet({ environment, clientName }: UsageReport, alreadyCounted: boolean): void {
-    const known = this.#reporters.get(environment) ?? new RecentMap<Reporter>(this.#limits.reporters);
-    const reportCount = (known.get(clientName)?.reportCount ?? 0) + (alreadyCounted ? 0 : 1);
-    known.set(clientName, { clientName, lastReportMs: this.#clock.now(), reportCount });
-    this.#reporters.set(environment, known);
+  /** Whether the report came before. */
+  #meet(environment: string, { clientName, reportId }: NonNullable<UsageReport["reporter"]>): boolean {
+    const id = JSON.stringify([environment, reportId]);
+    const alreadyCounted = this.#reportIds.get(id) !== undefined;
+    if (!alreadyCounted) this.putReportId({ id, number: this.#lastReport + 1 });
+    const before = this.#reporters.get(environment)?.get(clientName)?.reportCount ?? 0;
+    const reportCount = before + (alreadyCounted ? 0 : 1);
+    this.putReporter(environment, { clientName, lastReportMs: this.#clock.now(), reportCount });
+    return alreadyCounted;
   }
 }
 
 /** Of a usage. */
 function idOf(environment: string, { flagKey, variant }: UsagePlace): string {
   return JSON.stringify([environment, flagKey, variant]);
-}
-
-function environmentOf(id: string): string {
-  const [environment = ""]: string[] = JSON.parse(id);
-  return environment;
 }
 
 /** The index of the first place that a query asks for. */

@@ -12,13 +12,13 @@ export class RecentMap<V> {
     return this.#entries.get(key);
   }
 
-  /** Returns the key that had to go. */
-  set(key: string, value: V): string | undefined {
+  /** Returns what had to go. */
+  set(key: string, value: V): readonly [key: string, value: V] | undefined {
     this.#entries.delete(key);
     this.#entries.set(key, value);
     if (this.#entries.size <= this.#maxSize) return undefined;
-    for (const oldest of this.#entries.keys()) {
-      this.#entries.delete(oldest);
+    for (const oldest of this.#entries) {
+      this.#entries.delete(oldest[0]);
       return oldest;
     }
     return undefined;

@@ -36,7 +36,12 @@ export function reportUsageHandler(parts: UsageParts): ServiceHandlers<typeof Ev
     const nowMs = clock.now();
     const endMs = request.endTime === undefined ? nowMs : Math.min(nowMs, timestampMs(request.endTime));
     const { clientName, reportId } = request;
-    const { alreadyCounted } = await usage.record({ environment, clientName, reportId, endMs, counts });
+    const { alreadyCounted } = await usage.record({
+      environment,
+      reporter: { clientName, reportId },
+      endMs,
+      counts,
+    });
     const unknownCount = request.counts.length - counts.length;
     return create(ReportUsageResponseSchema, { alreadyCounted, unknownCount });
   };

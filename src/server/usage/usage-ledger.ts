@@ -1,5 +1,5 @@
 /**
- * Where reports of usage are added up. Handlers wait for it, so that one ledger may serve several processes. What it is
+ * Where usage is added up: what clients report, and what servers answer themselves. Handlers wait for it, so that one ledger may serve several processes. What it is
  * given has been checked: flags and variants exist, and everything is within the contract's limits.
  */
 export interface UsageLedger {
@@ -12,8 +12,8 @@ export interface UsageLedger {
 /** A report as the ledger takes it. Times are in milliseconds since 1970. */
 export interface UsageReport {
   readonly environment: string;
-  readonly clientName: string;
-  readonly reportId: string;
+  /** Undefined: a server tells what it answered itself, once. */
+  readonly reporter: { readonly clientName: string; readonly reportId: string } | undefined;
   /** The last of the evaluations came at this time at the latest; never in the future. */
   readonly endMs: number;
   readonly counts: readonly VariantCount[];
@@ -47,7 +47,7 @@ export interface UsageQuery {
 export type UsagePlace = Pick<RecordedUsage, "flagKey" | "variant">;
 
 export interface UsageListing {
-  /** Since when reports are counted. */
+  /** Since when usage is counted. */
   readonly sinceMs: number;
   /** In order. */
   readonly usages: readonly RecordedUsage[];
@@ -55,7 +55,7 @@ export interface UsageListing {
   readonly reporters: readonly Reporter[];
 }
 
-/** The sum of what was reported of a variant. */
+/** The sum of what was told of a variant. */
 export interface RecordedUsage extends VariantCount {
   readonly lastUsedMs: number;
 }

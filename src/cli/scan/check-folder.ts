@@ -1,0 +1,9 @@
+import { stat } from "node:fs/promises";
+import { usageFailure } from "../failure.js";
+
+/** Refuses what is no folder to look into. `what` names the argument in a complaint. */
+export async function checkFolder(what: string, path: string): Promise<void> {
+  const found = await stat(path).catch((error: Error) => error);
+  if (found instanceof Error) throw usageFailure(`${what} cannot be read: ${found.message}`);
+  if (!found.isDirectory()) throw usageFailure(`${what} ${path} is not a folder`);
+}

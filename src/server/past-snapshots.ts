@@ -1,0 +1,161 @@
+import { create } from "@bufbuild/protobuf";
+import { PositionSchema, type WatchItem } from "../../gen/flagwire/v1/watch_pb.js";
+import type { Clock } from "../base/index.js";
+import { emptySnapshot, type Snapshot } from "../engine/index.js";
+import type { RecordChange } from "../store/index.js";
+import { PastRecords, type WantedChange } from "./admin/past-records.js";
+import { historyCompacted, refuseUnreachable } from "./admin/past-revision.js";
+import { eventLoopTurns, runSteps, type Steps } from "./admin/steps.js";
+import { isRefusal, type OrRefusal, Refusal } from "./refusal.js";
+import type { Head } from "./state/head.js";
+import { allItems, changedItems } from "./state/watch-items.js";
+
+const MAX_KEPT = 8;
+/** Of all that are kept, beside what they share with the head. The newest is kept whatever it holds. */
+const MAX_KEPT_WEIGHT = 50_000;
+/** How many flags and segments are compiled in one step. */
+const ITEMS_PER_STEP = 500;
+
+interface Kept {
+  readonly snapshot: Snapshot;
+  readonly weight: number;
+}
+
+/** What environments were at earlier revisions, made from the head and from history, one at a time; a few are kept. */
+export class PastSnapshots {
+  readonly #kept = new Map<string, Kept>();
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    readonly head: Head,
+    readonly clock: Clock,
+  ) {}
+
+  /** An environment as it was after a revision. `field` is what the request has named it in. */
+  async at(environment: string, revision: bigint, field: string, signal: AbortSignal): Promise<OrRefusal<Snapshot>> {
+    const unreachable = refuseUnreachable(revision, this.head, field);
+    if (isRefusal(unreachable)) return unreachable;
+    const key = `${revision}/${environment}`;
+    return (
+      this.#take(key) ?? this.#inTurn(async () => this.#take(key) ?? this.#make(environment, revision, field, signal))
+    );
+  }
+
+  /** The newest revision that had been committed by then; 0 for none. */
+  revisionAt(timeMs: number, field: string, signal: AbortSignal): Promise<OrRefusal<bigint>> {
+    return this.#inTurn(async () => {
+      const { head } = this;
+      const { revision } = head;
+      for await (const outline of head.store.outlines(revision + 1n)) {
+        if (signal.aborted) return cancelled;
+        if (outline.timeMs() <= timeMs) return outline.revision;
+      }
+      const { oldest } = head.store.edges();
+      return oldest <= 1n ? 0n : historyCompacted(new Date(timeMs).toISOString(), oldest, field);
+    });
+  }
+
+  #inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(action);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #make(environment: string, revision: bigint, field: string, signal: AbortSignal): Promise<OrRefusal<Snapshot>> {
+    const past = new PastRecords(this.head, revision, isOf(environment));
+    const refusal = await past.read(signal, field);
+    if (refusal !== undefined) return refusal;
+    const source = this.#sourceOf(past, environment);
+    if (isRefusal(source)) return source;
+    const made = await runSteps(compile(source), eventLoopTurns(this.clock), () =>
+      signal.aborted ? cancelled : undefined,
+    );
+    if (!isRefusal(made)) this.#keep(`${revision}/${environment}`, { snapshot: made, weight: weightOf(source.items) });
+    return made;
+  }
+
+  /** All that is needed of the head, taken at once: it moves on. */
+  #sourceOf(past: PastRecords, environment: string): OrRefusal<Source> {
+    const { head } = this;
+    const { revision } = past;
+    const then = past.catalog;
+    if (then.environment(environment) === undefined) {
+      const message = `there was no environment ${JSON.stringify(environment)} at revision ${revision}`;
+      return new Refusal("NOT_FOUND", "ENVIRONMENT_NOT_FOUND", message, { metadata: { environment } });
+    }
+    const position = create(PositionSchema, { epoch: head.epoch, revision });
+    const base = head.snapshot(environment);
+    // What has not changed since is compiled already.
+    const toChanged = ({ id, after }: RecordChange) => ({ before: head.catalog.record(id), after });
+    return base === undefined
+      ? { base: emptySnapshot(environment), items: allItems(then, environment), position }
+      : {
+          base,
+          items: changedItems(then, [environment], past.changes.map(toChanged)).get(environment) ?? [],
+          position,
+        };
+  }
+
+  #take(key: string): Snapshot | undefined {
+    const kept = this.#kept.get(key);
+    if (kept === undefined) return undefined;
+    this.#kept.delete(key);
+    this.#kept.set(key, kept);
+    return kept.snapshot;
+  }
+
+  #keep(key: string, kept: Kept): void {
+    this.#kept.set(key, kept);
+    let weight = [...this.#kept.values()].reduce((sum, one) => sum + one.weight, 0);
+    for (const [oldest, one] of this.#kept) {
+      if (this.#kept.size <= MAX_KEPT && weight <= MAX_KEPT_WEIGHT) break;
+      if (oldest === key) break;
+      this.#kept.delete(oldest);
+      weight -= one.weight;
+    }
+  }
+}
+
+const cancelled = new Refusal("CANCELLED", "CANCELLED", "the caller has gone");
+
+/** A snapshot, and what has to be applied to make another one of it. */
+interface Source {
+  readonly base: Snapshot;
+  readonly items: readonly WatchItem[];
+  readonly position: Snapshot["position"];
+}
+
+/** In parts: what one part needs of a later one is compiled anew with that. */
+function* compile({ base, items, position }: Source): Steps<Snapshot> {
+  let snapshot = base.apply("delta", items.slice(0, ITEMS_PER_STEP), position);
+  for (let from = ITEMS_PER_STEP; from < items.length; from += ITEMS_PER_STEP) {
+    yield;
+    snapshot = snapshot.apply("delta", items.slice(from, from + ITEMS_PER_STEP), position);
+  }
+  return snapshot;
+}
+
+function isOf(environment: string): WantedChange {
+  return (change) => {
+    switch (change.kind) {
+      case "flag":
+        return true;
+      case "targeting":
+      case "segment":
+        return change.environment === environment;
+      case "environment":
+        return change.key === environment;
+      default:
+        return false;
+    }
+  };
+}
+
+function weightOf(items: readonly WatchItem[]): number {
+  let weight = 0;
+  for (const { kind } of items) {
+    const keys = kind.case === "segment" ? kind.value.included.length + kind.value.excluded.length : 0;
+    weight += 1 + keys / 100;
+  }
+  return weight;
+}
