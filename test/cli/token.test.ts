@@ -73,6 +73,14 @@ describe("flagwire token", () => {
   });
 });
 
+it("a first token that can make no others is made with a warning", async () => {
+  await using server = await openTestServer();
+  const env = { FLAGWIRE_ADDRESS: server.address };
+  const { exitCode, stderr } = await runFlagwire(["token", "create", "--name", "a", "--role", "reader"], { env });
+  expect(exitCode).toBe(0);
+  expect(stderr).toContain("this one cannot make others");
+});
+
 describe("a data directory", () => {
   let path: string;
 

@@ -110,6 +110,11 @@ async function createToken(session: Session, options: CreateTokenOptions): Promi
   session.output.note(
     `created the token ${token?.id} for ${name}, with the role ${role} ${revisionNote(revision, options)}`,
   );
+  if (data === undefined && role !== "admin" && session.options.token === undefined) {
+    session.output.note(
+      'warning: from now on every call needs a token, and this one cannot make others; to make an admin\'s, stop the server and use "flagwire token create --data"',
+    );
+  }
   session.output.note("this is the only time that it is shown:");
   await session.output.line(bearer);
 }

@@ -11,7 +11,7 @@ import {
 import { tokenId } from "../../store/index.js";
 import { createBearer, digestSecret, toBearerText } from "../access/token-secret.js";
 import { environmentNotFound, invalidArgument } from "../environment.js";
-import type { Call, ServiceHandlers } from "../handlers.js";
+import type { ServiceHandlers } from "../handlers.js";
 import { contractLimits } from "../limits.js";
 import { Refusal } from "../refusal.js";
 import type { Catalog } from "../state/catalog.js";
@@ -49,8 +49,7 @@ function createToken(admin: Admin): Handlers["createToken"] {
     const stored = create(StoredTokenSchema, { token, secretSha256: digestSecret(bearer.secret) });
     return writeFor(admin, CreateTokenRequestSchema, request, call, {
       draft: (catalog) =>
-        checkToken(token, catalog, admin.writer.clock.now()) ??
-        refuseLockOut(token, catalog, call) ?? {
+        checkToken(token, catalog, admin.writer.clock.now()) ?? {
           changes: [putToken(stored)],
           reads: "all",
           brokenReason: "TOKEN_INVALID",
@@ -97,13 +96,6 @@ function checkToken(token: Token, catalog: Catalog, nowMs: number): Refusal | un
     return new Refusal("RESOURCE_EXHAUSTED", "TOO_MANY_TOKENS", message);
   }
   return undefined;
-}
-
-/** Whoever needs no token now would need one from the first on, and nobody could make another. */
-function refuseLockOut({ role }: Token, catalog: Catalog, { identity }: Call): Refusal | undefined {
-  const isAnonymous =
-    identity !== undefined && identity.tokenId === undefined && identity.certificateName === undefined;
-  return isAnonymous && role !== Role.ADMIN && catalog.tokenIds().length === 0 ? firstNotAdmin : undefined;
 }
 
 function revokeToken(admin: Admin): Handlers["revokeToken"] {
@@ -153,12 +145,6 @@ const lastAdmin = new Refusal(
   "FAILED_PRECONDITION",
   "LAST_ADMIN_TOKEN",
   "this is the last admin token, and without one nobody could manage the others; create another one first, or revoke the others",
-);
-
-const firstNotAdmin = new Refusal(
-  "FAILED_PRECONDITION",
-  "FIRST_TOKEN_NOT_ADMIN",
-  "from the first token on every call needs one, and only an admin's can create others: create an admin's first",
 );
 
 function nameTaken(name: string): Refusal {
