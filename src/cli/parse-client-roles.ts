@@ -1,14 +1,7 @@
-import { Role } from "../../gen/flagwire/v1/access_pb.js";
+import type { Role } from "../../gen/flagwire/v1/access_pb.js";
 import type { ClientRole } from "../server/index.js";
 import { usageFailure } from "./failure.js";
-
-const roles: ReadonlyMap<string, Role> = new Map([
-  ["evaluator", Role.EVALUATOR],
-  ["reader", Role.READER],
-  ["operator", Role.OPERATOR],
-  ["editor", Role.EDITOR],
-  ["admin", Role.ADMIN],
-]);
+import { roles } from "./roles.js";
 
 const ENVIRONMENT = /^[A-Za-z0-9._-]+$/;
 

@@ -11,6 +11,7 @@ import type { CommandRunner } from "../command-runner.js";
 import { CliFailure, ExitCode, usageFailure } from "../failure.js";
 import type { FieldOptions } from "../remote-failure.js";
 import { toDocument } from "../response-document.js";
+import { roles } from "../roles.js";
 import type { Session } from "../session.js";
 import { toStoreFailure } from "../store-failure.js";
 import { toTable } from "../text.js";
@@ -19,19 +20,11 @@ import { parseExpiry } from "./flags-create.js";
 
 interface CreateTokenOptions extends WriteOptions {
   readonly name: string;
-  readonly role: keyof typeof roles;
+  readonly role: string;
   readonly environments?: readonly string[];
   readonly expiresAt?: Timestamp;
   readonly data?: string;
 }
-
-const roles = {
-  evaluator: Role.EVALUATOR,
-  reader: Role.READER,
-  operator: Role.OPERATOR,
-  editor: Role.EDITOR,
-  admin: Role.ADMIN,
-} as const;
 
 const fields: FieldOptions = {
   "token.name": "--name",
@@ -46,7 +39,7 @@ export function addTokenCommands(program: Command, run: CommandRunner): void {
     .command("create")
     .description("create a token and show it, this once")
     .requiredOption("--name <name>", "who or what holds it; the author of what is changed with it")
-    .addOption(new Option("--role <role>", "what it may do").choices(Object.keys(roles)).makeOptionMandatory())
+    .addOption(new Option("--role <role>", "what it may do").choices([...roles.keys()]).makeOptionMandatory())
     .option("--environments <names>", "where, separated by commas (default: everywhere)", parseNames)
     .option("--expires-at <time>", "when it ends, in RFC 3339 (default: never)", parseExpiry);
   creating.option("--data <dir>", "create it in this data directory, which no server may be using: without any token");
@@ -87,7 +80,7 @@ async function createToken(session: Session, options: CreateTokenOptions): Promi
   const { name, role, environments = [], expiresAt, data } = options;
   const wanted = create(TokenSchema, {
     name,
-    role: roles[role],
+    role: roles.get(role) ?? Role.UNSPECIFIED,
     environments: [...environments],
     ...(expiresAt && { expiresAt }),
   });
