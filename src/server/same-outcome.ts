@@ -1,4 +1,5 @@
 import type { JsonValue, Outcome } from "../engine/index.js";
+import { rememberBetween } from "./state/remember-between.js";
 
 /** Whether two outcomes of one flag are the same answer. A flag that was compiled anew has others, which often are. */
 export function isSameOutcome(before: Outcome, after: Outcome): boolean {
@@ -15,22 +16,11 @@ export function isSameOutcome(before: Outcome, after: Outcome): boolean {
   );
 }
 
-interface Compared {
-  /** Weak, or a stream that stands still would keep all values since the one that it has. */
-  readonly after: WeakRef<JsonObject>;
-  readonly isSame: boolean;
-}
-
-/** Many streams are told of the same change, and a value may be large: the last comparison of each is kept. */
-const compared = new WeakMap<JsonObject, Compared>();
+/** Many streams are told of the same change, and a value may be large. */
+const isSameObject = rememberBetween((before: JsonObject, after: JsonObject): boolean => isDeeplySame(before, after));
 
 function isSameJson(before: JsonValue | undefined, after: JsonValue | undefined): boolean {
-  if (!isObject(before) || !isObject(after)) return before === after;
-  const known = compared.get(before);
-  if (known?.after.deref() === after) return known.isSame;
-  const isSame = isDeeplySame(before, after);
-  compared.set(before, { after: new WeakRef(after), isSame });
-  return isSame;
+  return isObject(before) && isObject(after) ? isSameObject(before, after) : before === after;
 }
 
 type JsonObject = Extract<JsonValue, object>;

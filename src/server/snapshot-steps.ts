@@ -1,4 +1,5 @@
 import type { CompiledFlag, Snapshot } from "../engine/index.js";
+import { rememberBetween } from "./state/remember-between.js";
 
 /** What a stream that was told all answers of one snapshot has to look at in another. Places are those in `flags()`. */
 export interface SnapshotSteps {
@@ -10,23 +11,10 @@ export interface SnapshotSteps {
   readonly removed: readonly string[];
 }
 
-interface Known {
-  /** Weak, or a stream that stands still would keep all snapshots since the one that it has. */
-  readonly after: WeakRef<Snapshot>;
-  readonly steps: SnapshotSteps;
-}
-
-/** Streams follow one another through the same snapshots: one comparison serves them all. */
-const known = new WeakMap<Snapshot, Known>();
-
 /** From a snapshot of an environment to a later one, or to itself: then only the time is another. */
-export function stepsBetween(before: Snapshot, after: Snapshot): SnapshotSteps {
-  const last = known.get(before);
-  if (last?.after.deref() === after) return last.steps;
-  const steps = compare(before.flags(), after.flags());
-  known.set(before, { after: new WeakRef(after), steps });
-  return steps;
-}
+export const stepsBetween = rememberBetween(
+  (before: Snapshot, after: Snapshot): SnapshotSteps => compare(before.flags(), after.flags()),
+);
 
 /** Both are sorted by key, so one walk through them finds all. */
 function compare(before: readonly CompiledFlag[], after: readonly CompiledFlag[]): SnapshotSteps {

@@ -1,4 +1,5 @@
 import type { Snapshot } from "../../engine/index.js";
+import { rememberBetween } from "./remember-between.js";
 
 /** Keys of flags that may answer differently in one snapshot than in another, sorted. */
 export interface SnapshotDifference {
@@ -8,26 +9,11 @@ export interface SnapshotDifference {
   readonly deleted: readonly string[];
 }
 
-interface Known {
-  /** Weak, or a stream that stands still would keep all snapshots since the one that it has. */
-  readonly after: WeakRef<Snapshot>;
-  readonly difference: SnapshotDifference;
-}
-
-/** Streams follow one another through the same snapshots: one comparison serves them all. */
-const known = new WeakMap<Snapshot, Known>();
-
 /**
  * What changed from one snapshot of an environment to a later one, however many lie between. Snapshots share what did not
  * change, so flags are compared by identity.
  */
-export function differenceOf(before: Snapshot, after: Snapshot): SnapshotDifference {
-  const last = known.get(before);
-  if (last?.after.deref() === after) return last.difference;
-  const difference = compare(before, after);
-  known.set(before, { after: new WeakRef(after), difference });
-  return difference;
-}
+export const differenceOf = rememberBetween(compare);
 
 function compare(before: Snapshot, after: Snapshot): SnapshotDifference {
   const created: string[] = [];
