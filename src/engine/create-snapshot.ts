@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { type Segment, type SegmentKeys, SegmentSchema } from "../../gen/flagwire/v1/segment_pb.js";
 import {
+  EnvironmentStateSchema,
   type FlagState,
   type Position,
   PositionSchema,
@@ -21,7 +22,8 @@ import type { Snapshot } from "./snapshot.js";
 
 /** A snapshot without flags, at revision 0 of no epoch: what a mirror starts from. */
 export function emptySnapshot(environment: string): Snapshot {
-  return new CompiledSnapshot(environment, create(PositionSchema), new Digest(), new Map(), new Map(), new Set());
+  const content = { digest: new Digest(), flags: new Map(), segments: new Map(), privateAttributes: [] };
+  return new CompiledSnapshot(environment, create(PositionSchema), content, new Set());
 }
 
 interface FlagNode {
@@ -37,29 +39,39 @@ interface SegmentNode {
   readonly compiled: CompiledSegment;
 }
 
+/** What a snapshot holds. */
+interface Content {
+  readonly digest: Digest;
+  readonly flags: ReadonlyMap<string, FlagNode>;
+  readonly segments: ReadonlyMap<string, SegmentNode>;
+  readonly privateAttributes: readonly string[];
+}
+
 class CompiledSnapshot implements Snapshot {
   #sorted: readonly CompiledFlag[] | undefined;
   /** Of the flags, sorted, once somebody has asked. Sorting costs more than all else that follows a change. */
   #keys: readonly string[] | undefined;
-  readonly #digest: Digest;
+  readonly #content: Content;
   readonly #flags: ReadonlyMap<string, FlagNode>;
   readonly #segments: ReadonlyMap<string, SegmentNode>;
 
   constructor(
     readonly environment: string,
     readonly position: Position,
-    digest: Digest,
-    flags: ReadonlyMap<string, FlagNode>,
-    segments: ReadonlyMap<string, SegmentNode>,
+    content: Content,
     readonly changedKeys: ReadonlySet<string>,
   ) {
-    this.#digest = digest;
-    this.#flags = flags;
-    this.#segments = segments;
+    this.#content = content;
+    this.#flags = content.flags;
+    this.#segments = content.segments;
   }
 
   get digest(): string {
-    return this.#digest.toString();
+    return this.#content.digest.toString();
+  }
+
+  get privateAttributes(): readonly string[] {
+    return this.#content.privateAttributes;
   }
 
   get size(): number {
@@ -86,6 +98,11 @@ class CompiledSnapshot implements Snapshot {
 
   items(): WatchItem[] {
     const items: WatchItem[] = [];
+    const { privateAttributes } = this;
+    if (privateAttributes.length > 0) {
+      const value = create(EnvironmentStateSchema, { privateAttributes: [...privateAttributes] });
+      items.push(create(WatchItemSchema, { kind: { case: "environment", value } }));
+    }
     for (const key of this.#sortedKeys()) {
       const value = this.#flags.get(key)?.state;
       if (value !== undefined) items.push(create(WatchItemSchema, { kind: { case: "flag", value } }));
@@ -101,15 +118,21 @@ class CompiledSnapshot implements Snapshot {
     if (kind === "delta" && items.length === 0) return this.#at(position);
     const update =
       kind === "full"
-        ? new Update(new Digest(), new Map(), new Map())
-        : new Update(new Digest(this.#digest), new Map(this.#flags), new Map(this.#segments));
+        ? new Update(new Digest(), new Map(), new Map(), [])
+        : new Update(
+            new Digest(this.#content.digest),
+            new Map(this.#flags),
+            new Map(this.#segments),
+            this.privateAttributes,
+          );
     for (const item of items) update.put(item);
     const changed = update.compile();
     if (kind === "full") for (const key of this.#flags.keys()) changed.add(key);
     // The end of a flag that was never there is no change.
     for (const key of changed) if (!this.#flags.has(key) && !update.flags.has(key)) changed.delete(key);
-    const { digest, flags, segments } = update;
-    const made = new CompiledSnapshot(this.environment, position, digest, flags, segments, changed);
+    const { digest, flags, segments, privateAttributes } = update;
+    const content = { digest, flags, segments, privateAttributes };
+    const made = new CompiledSnapshot(this.environment, position, content, changed);
     if (this.#hasKeysOf(flags, changed)) made.#keys = this.#keys;
     return made;
   }
@@ -121,21 +144,14 @@ class CompiledSnapshot implements Snapshot {
   }
 
   #at(position: Position): Snapshot {
-    const moved = new CompiledSnapshot(
-      this.environment,
-      position,
-      this.#digest,
-      this.#flags,
-      this.#segments,
-      new Set(),
-    );
+    const moved = new CompiledSnapshot(this.environment, position, this.#content, new Set());
     moved.#sorted = this.#sorted;
     moved.#keys = this.#keys;
     return moved;
   }
 }
 
-/** The maps of a snapshot in the making. Nobody else sees them until they are complete. */
+/** The content of a snapshot in the making. Nobody else sees it until it is complete. */
 class Update {
   readonly #changedFlags = new Map<string, FlagState>();
   readonly #changedSegments = new Map<string, Segment>();
@@ -148,6 +164,7 @@ class Update {
     readonly digest: Digest,
     readonly flags: Map<string, FlagNode>,
     readonly segments: Map<string, SegmentNode>,
+    public privateAttributes: readonly string[],
   ) {}
 
   put(item: WatchItem): void {
@@ -175,6 +192,9 @@ class Update {
         return;
       case "deletedSegmentKey":
         this.#dropSegment(kind.value);
+        return;
+      case "environment":
+        this.privateAttributes = Object.freeze([...kind.value.privateAttributes]);
         return;
       case undefined:
         // Of a newer server: it cannot concern what this version evaluates, or the digest will tell.

@@ -11,6 +11,8 @@ export interface Snapshot {
   readonly position: Position;
   /** See UpdateCommit.digest. */
   readonly digest: string;
+  /** Attributes whose values must not be told; see Environment.private_attributes. */
+  readonly privateAttributes: readonly string[];
   /** How many flags. */
   readonly size: number;
   /**

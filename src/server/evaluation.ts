@@ -98,7 +98,7 @@ function answer(
   served: ServedCounts | undefined,
 ): Encoded<EvaluateResponse> {
   const outcome = flag.select(context, flag.usesNow ? clock.now() : 0);
-  served?.add(outcome, snapshot);
+  served?.add(outcome, snapshot, context);
   return answerOf(outcome, snapshot);
 }
 
@@ -112,7 +112,7 @@ function explainedAnswer(
 ): EvaluateResponse {
   const now = clock.now();
   const outcome = flag.select(context, now);
-  served?.add(outcome, snapshot);
+  served?.add(outcome, snapshot, context);
   const response = toResponse(outcome, snapshot.position.revision);
   response.trace = explain(flag, context, now, { privateAttributes });
   return response;
@@ -130,7 +130,7 @@ function bulkEvaluate({ head, clock, served }: Evaluation): Handlers["bulkEvalua
     const answers = new BulkAnswers();
     const answerTo = (flag: CompiledFlag): EncodedAnswer => {
       const outcome = flag.select(context, now);
-      served?.add(outcome, snapshot);
+      served?.add(outcome, snapshot, context);
       return answerOf(outcome, snapshot);
     };
     if (flagKeys.length === 0) {

@@ -14,7 +14,9 @@ export {
 } from "./listener.js";
 export type { MetricFamily, ProcessReport } from "./metrics/metric-report.js";
 export { processMetrics } from "./metrics/process-metrics.js";
-export { type FlagwireServer, openServer, type ServerOptions, type ServerStats } from "./open-server.js";
+export { openServer } from "./open-server.js";
+export type { FlagwireServer, ServerStats } from "./running-server.js";
+export type { ServerOptions } from "./server-options.js";
 export type { KeyMaterial, KeyMaterialSource } from "./tls/key-material.js";
 export { TlsFiles, TlsFilesProblem, type TlsPaths } from "./tls/tls-files.js";
 export type { TransportLimits } from "./transport.js";

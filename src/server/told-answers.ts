@@ -26,18 +26,16 @@ export interface AnswerStep {
 
 /** What one stream was told for its context: references to outcomes, which the snapshot holds anyway. */
 export interface ToldAnswers {
+  readonly context: Context;
   /** What differs from what was told, which counts as told from then on. */
   follow(step: AnswerStep): AnswerChanges;
 }
 
 /** All flags, by their places in the snapshot. */
 export class AllAnswers implements ToldAnswers {
-  readonly #context: Context;
   #outcomes: (Outcome | undefined)[] = [];
 
-  constructor(context: Context) {
-    this.#context = context;
-  }
+  constructor(readonly context: Context) {}
 
   follow({ before, now, nowMs }: AnswerStep): AnswerChanges {
     const flags = now.flags();
@@ -56,7 +54,7 @@ export class AllAnswers implements ToldAnswers {
   }
 
   #select(flag: CompiledFlag, nowMs: number, told: Outcome | undefined, answers: Answer[]): Outcome {
-    const outcome = flag.select(this.#context, nowMs);
+    const outcome = flag.select(this.context, nowMs);
     if (told === undefined || !isSameOutcome(told, outcome)) answers.push({ flagKey: flag.key, outcome });
     return outcome;
   }
@@ -70,13 +68,14 @@ export class AllAnswers implements ToldAnswers {
 
 /** Named flags, whether they exist or not. */
 export class NamedAnswers implements ToldAnswers {
-  readonly #context: Context;
   readonly #keys: readonly string[];
   readonly #outcomes: (Outcome | undefined)[];
 
   /** `keys` are as many different ones. */
-  constructor(context: Context, keys: readonly string[]) {
-    this.#context = context;
+  constructor(
+    readonly context: Context,
+    keys: readonly string[],
+  ) {
     this.#keys = [...keys].sort();
     this.#outcomes = this.#keys.map(() => undefined);
   }
@@ -86,7 +85,7 @@ export class NamedAnswers implements ToldAnswers {
     for (const [place, flagKey] of this.#keys.entries()) {
       const flag = now.flag(flagKey);
       if (before !== undefined && flag === before.flag(flagKey) && flag?.usesNow !== true) continue;
-      const outcome = flag?.select(this.#context, nowMs);
+      const outcome = flag?.select(this.context, nowMs);
       if (before === undefined || !isSame(this.#outcomes[place], outcome)) answers.push({ flagKey, outcome });
       this.#outcomes[place] = outcome;
     }

@@ -125,7 +125,7 @@ class EvaluationStream implements AnswerCursor<WatchEvaluationsResponse> {
     const encoded = new BulkAnswers();
     for (const answer of answers) {
       if (!encoded.add(encode(answer, now))) return responseTooLarge;
-      if (answer.outcome !== undefined) served?.add(answer.outcome, now);
+      if (answer.outcome !== undefined) served?.add(answer.outcome, now, told.context);
     }
     return new EncodedUpdate({ full, answers: encoded.parts, removed, revision: now.position.revision });
   }

@@ -1,16 +1,23 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { type WatchItem, WatchItemSchema, WatchResponseSchema } from "../../gen/flagwire/v1/watch_pb.js";
+import {
+  EnvironmentStateSchema,
+  type WatchItem,
+  WatchItemSchema,
+  WatchResponseSchema,
+} from "../../gen/flagwire/v1/watch_pb.js";
 import { FRAME_PREFIX_BYTES, invariant, joinFrame } from "../base/index.js";
 import type { Tally } from "./counts.js";
 import { cutSegment } from "./cut-segment.js";
 
-/** Names one flag or segment within an environment, such as `flag/new-checkout`. */
+/** Names one flag or segment within an environment, such as `flag/new-checkout`, or what else there is to know of it. */
 export type WatchItemId = string;
 
 const FLAG_PREFIX = "flag/";
 const SEGMENT_PREFIX = "segment/";
 
+/** It has an item only where there is something in it, or was. */
+export const ENVIRONMENT_ITEM_ID: WatchItemId = "environment";
 export const flagItemId = (key: string): WatchItemId => FLAG_PREFIX + key;
 export const segmentItemId = (key: string): WatchItemId => SEGMENT_PREFIX + key;
 
@@ -25,6 +32,8 @@ export function watchItemId({ kind }: WatchItem): WatchItemId {
       return flagItemId(kind.value);
     case "deletedSegmentKey":
       return segmentItemId(kind.value);
+    case "environment":
+      return ENVIRONMENT_ITEM_ID;
     case "segmentKeys":
       throw new Error("invariant violated: a part of a segment was published");
     case undefined:
@@ -34,11 +43,22 @@ export function watchItemId({ kind }: WatchItem): WatchItemId {
 
 /** Whether the item says that something is gone. */
 export function isDeletion({ kind }: WatchItem): boolean {
-  return kind.case === "deletedFlagKey" || kind.case === "deletedSegmentKey";
+  switch (kind.case) {
+    case "deletedFlagKey":
+    case "deletedSegmentKey":
+      return true;
+    case "environment":
+      return kind.value.privateAttributes.length === 0;
+    default:
+      return false;
+  }
 }
 
 /** The item that says that `id` is gone. */
 export function deletionOf(id: WatchItemId): WatchItem {
+  if (id === ENVIRONMENT_ITEM_ID) {
+    return create(WatchItemSchema, { kind: { case: "environment", value: create(EnvironmentStateSchema) } });
+  }
   if (id.startsWith(FLAG_PREFIX)) {
     return create(WatchItemSchema, { kind: { case: "deletedFlagKey", value: id.slice(FLAG_PREFIX.length) } });
   }

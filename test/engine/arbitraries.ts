@@ -114,6 +114,8 @@ export function keyOf({ kind }: WatchItem): string {
       return `segment ${kind.value}`;
     case "segmentKeys":
       return `segment ${kind.value.segmentKey}`;
+    case "environment":
+      return "environment";
     case undefined:
       return "unknown";
   }

@@ -72,6 +72,10 @@ export function deletedFlag(key: string): WatchItem {
   return create(WatchItemSchema, { kind: { case: "deletedFlagKey", value: key } });
 }
 
+export function environmentState(privateAttributes: string[]): WatchItem {
+  return create(WatchItemSchema, { kind: { case: "environment", value: { privateAttributes } } });
+}
+
 export function deletedSegment(key: string): WatchItem {
   return create(WatchItemSchema, { kind: { case: "deletedSegmentKey", value: key } });
 }

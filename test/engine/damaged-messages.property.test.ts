@@ -14,6 +14,7 @@ import {
   any,
   deletedFlag,
   deletedSegment,
+  environmentState,
   flag,
   inSegment,
   match,
@@ -131,8 +132,11 @@ const everySegment = segment("segment", {
 /** More keys for it. */
 const moreKeys = segmentKeys("segment", ["u3", "u4"], ["u2"]);
 
+const environment = environmentState(["email", "user.name"]);
+
 const RICH: readonly WatchItem[] = [
   full,
+  environment,
   object,
   everySegment,
   moreKeys,
@@ -222,7 +226,7 @@ const oneOfMany = fc.oneof(soundItems, wildItems).chain((generated) =>
 
 const noSite: Site = { path: "", field: "", holder: {}, key: "" };
 const items = [...RICH.slice(1), alive];
-const cases = [alive, full, object, everySegment, moreKeys].map((item) => {
+const cases = [alive, full, object, everySegment, moreKeys, environment].map((item) => {
   const others = items.filter((other) => keyOf(other) !== keyOf(item) || (item === moreKeys && other === everySegment));
   const suffix = item === full ? ", killed" : item === moreKeys ? ", its keys" : "";
   return { name: keyOf(item) + suffix, item, about: caseOf(structuredClone(item), others) };

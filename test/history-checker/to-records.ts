@@ -59,6 +59,7 @@ export function toItemRecord({ kind }: WatchItem): ItemRecord {
       return { kind: "deleted", id: `flag/${kind.value}` };
     case "deletedSegmentKey":
       return { kind: "deleted", id: `segment/${kind.value}` };
+    case "environment":
     case undefined:
       return { kind: "unknown", id: "?" };
   }

@@ -4,6 +4,7 @@ import { ListHistoryRequestSchema, type ListHistoryResponse } from "../../gen/fl
 import { systemClock } from "../../src/base/index.js";
 import { historyHandler } from "../../src/server/admin/history.js";
 import { Writer } from "../../src/server/admin/writer.js";
+import { noContexts } from "../../src/server/contexts/kept-contexts.js";
 import { Head } from "../../src/server/state/head.js";
 import { openMemoryStore, type Store } from "../../src/store/index.js";
 import { createWatchHub } from "../../src/watch/index.js";
@@ -50,7 +51,7 @@ async function list(request: { flagKey?: string; pageSize?: number }, onLook: (r
   onTestFinished(() => head.close());
   const leaving = new AbortController();
   const call = { signal: leaving.signal, header: () => undefined, peer: "" };
-  const handler = historyHandler({ head, writer: new Writer(head, systemClock) });
+  const handler = historyHandler({ head, writer: new Writer(head, systemClock), contexts: noContexts });
   return { reading, leaving, answer: () => handler(create(ListHistoryRequestSchema, request), call) };
 }
 

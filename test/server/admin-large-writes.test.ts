@@ -19,6 +19,7 @@ import { adminHandlers } from "../../src/server/admin/admin-handlers.js";
 import { putEnvironment, putFlag, putSegment, putTargeting } from "../../src/server/admin/records.js";
 import type { Turns } from "../../src/server/admin/steps.js";
 import { Writer } from "../../src/server/admin/writer.js";
+import { noContexts } from "../../src/server/contexts/kept-contexts.js";
 import type { Call } from "../../src/server/handlers.js";
 import { Head } from "../../src/server/state/head.js";
 import { createMemoryUsageLedger } from "../../src/server/usage/memory-usage-ledger.js";
@@ -79,7 +80,7 @@ async function openAdmin(pause: () => Promise<unknown> = nextTurn, stepMs = 1) {
   let nowMs = 0;
   const turns: Turns = { clock: { monotonicMs: () => (nowMs += stepMs) }, turnMs: 1, next: () => pause() };
   const writer = new Writer(head, systemClock, turns);
-  const handlers = adminHandlers({ head, writer }, createMemoryUsageLedger(systemClock));
+  const handlers = adminHandlers({ head, writer, contexts: noContexts }, createMemoryUsageLedger(systemClock));
   const importFile = (file: MessageInitShape<typeof ImportRequestSchema>["file"], signal?: AbortSignal) =>
     handlers.import(
       (async function* () {

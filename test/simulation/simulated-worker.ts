@@ -8,6 +8,7 @@ import { segmentKeysHandler } from "../../src/server/admin/segment-keys.js";
 import { segmentHandlers } from "../../src/server/admin/segments.js";
 import { targetingHandlers } from "../../src/server/admin/targetings.js";
 import { Writer } from "../../src/server/admin/writer.js";
+import { noContexts } from "../../src/server/contexts/kept-contexts.js";
 import type { ServiceHandlers } from "../../src/server/handlers.js";
 import { Head } from "../../src/server/state/head.js";
 import type { Store } from "../../src/store/index.js";
@@ -64,7 +65,7 @@ export class SimulatedWorker {
     // One for each stream and call.
     setMaxListeners(0, this.gone);
     const turns = { clock, turnMs: 10, next: () => new Promise(setImmediate) };
-    const admin: Admin = { head, writer: new Writer(head, clock, turns) };
+    const admin: Admin = { head, writer: new Writer(head, clock, turns), contexts: noContexts };
     this.writes = {
       ...flagHandlers(admin),
       ...targetingHandlers(admin),

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flagwire/v1/environment.proto.
  */
 export const file_flagwire_v1_environment: GenFile = /*@__PURE__*/
-  fileDesc("Ch1mbGFnd2lyZS92MS9lbnZpcm9ubWVudC5wcm90bxILZmxhZ3dpcmUudjEihgEKC0Vudmlyb25tZW50EgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSLgoKY3JlYXRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKY3JlYXRlZF9ieRgEIAEoCRIQCghyZXZpc2lvbhgFIAEoBGIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("Ch1mbGFnd2lyZS92MS9lbnZpcm9ubWVudC5wcm90bxILZmxhZ3dpcmUudjEiuQEKC0Vudmlyb25tZW50EgwKBG5hbWUYASABKAkSEwoLZGVzY3JpcHRpb24YAiABKAkSLgoKY3JlYXRlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEgoKY3JlYXRlZF9ieRgEIAEoCRIQCghyZXZpc2lvbhgFIAEoBBIaChJwcml2YXRlX2F0dHJpYnV0ZXMYBiADKAkSFQoNa2VlcF9jb250ZXh0cxgHIAEoCGIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * A place where flags are evaluated, with targeting and segments of its own.
@@ -55,6 +55,28 @@ export type Environment = Message<"flagwire.v1.Environment"> & {
    * @generated from field: uint64 revision = 5;
    */
   revision: bigint;
+
+  /**
+   * The names of attributes whose values must not be told to anybody here, such as
+   * `email`: explanations leave them out, and no context is kept or exported with
+   * them. A name stands for what is inside it too, and may be a path such as
+   * `user.email`. `targetingKey` is the targeting key. At most 256, each of at most 256
+   * characters. Mirrors are told them, and callers may name more
+   * (Context.private_attributes).
+   *
+   * @generated from field: repeated string private_attributes = 6;
+   */
+  privateAttributes: string[];
+
+  /**
+   * Whether to keep some of the contexts that flags were evaluated for lately, without
+   * private attributes: so that a change can be tried on them before it is made (see
+   * Impact). At most 1,000 are kept, of at most 4 KiB each; what was kept is dropped
+   * when this is switched off, and when private attributes are added.
+   *
+   * @generated from field: bool keep_contexts = 7;
+   */
+  keepContexts: boolean;
 };
 
 /**

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file flagwire/v1/watch.proto.
  */
 export const file_flagwire_v1_watch: GenFile = /*@__PURE__*/
-  fileDesc("ChdmbGFnd2lyZS92MS93YXRjaC5wcm90bxILZmxhZ3dpcmUudjEiKwoIUG9zaXRpb24SDQoFZXBvY2gYASABKAkSEAoIcmV2aXNpb24YAiABKAQi3AEKDVdhdGNoUmVzcG9uc2USJwoFYmVnaW4YASABKAsyGC5mbGFnd2lyZS52MS5VcGRhdGVCZWdpbhIlCgVpdGVtcxgCIAMoCzIWLmZsYWd3aXJlLnYxLldhdGNoSXRlbRIpCgZjb21taXQYAyABKAsyGS5mbGFnd2lyZS52MS5VcGRhdGVDb21taXQSKQoJaGVhcnRiZWF0GAQgASgLMhYuZmxhZ3dpcmUudjEuSGVhcnRiZWF0EiUKB2dvb2RieWUYBSABKAsyFC5mbGFnd2lyZS52MS5Hb29kYnllIjQKC1VwZGF0ZUJlZ2luEiUKBGtpbmQYASABKA4yFy5mbGFnd2lyZS52MS5VcGRhdGVLaW5kItEBCglXYXRjaEl0ZW0SJgoEZmxhZxgBIAEoCzIWLmZsYWd3aXJlLnYxLkZsYWdTdGF0ZUgAEicKB3NlZ21lbnQYAiABKAsyFC5mbGFnd2lyZS52MS5TZWdtZW50SAASGgoQZGVsZXRlZF9mbGFnX2tleRgDIAEoCUgAEh0KE2RlbGV0ZWRfc2VnbWVudF9rZXkYBCABKAlIABIwCgxzZWdtZW50X2tleXMYBSABKAsyGC5mbGFnd2lyZS52MS5TZWdtZW50S2V5c0gAQgYKBGtpbmQiVwoJRmxhZ1N0YXRlEh8KBGZsYWcYASABKAsyES5mbGFnd2lyZS52MS5GbGFnEikKCXRhcmdldGluZxgCIAEoCzIWLmZsYWd3aXJlLnYxLlRhcmdldGluZyJHCgxVcGRhdGVDb21taXQSJwoIcG9zaXRpb24YASABKAsyFS5mbGFnd2lyZS52MS5Qb3NpdGlvbhIOCgZkaWdlc3QYAiABKAkiRAoJSGVhcnRiZWF0EicKCHBvc2l0aW9uGAEgASgLMhUuZmxhZ3dpcmUudjEuUG9zaXRpb24SDgoGZGlnZXN0GAIgASgJImUKB0dvb2RieWUSKgoGcmVhc29uGAEgASgOMhouZmxhZ3dpcmUudjEuR29vZGJ5ZVJlYXNvbhIuCgtyZXRyeV9hZnRlchgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbipsCgpVcGRhdGVLaW5kEhsKF1VQREFURV9LSU5EX1VOU1BFQ0lGSUVEEAASFAoQVVBEQVRFX0tJTkRfRlVMTBABEhUKEVVQREFURV9LSU5EX0RFTFRBEAISFAoQVVBEQVRFX0tJTkRfTk9ORRADKpEBCg1Hb29kYnllUmVhc29uEh4KGkdPT0RCWUVfUkVBU09OX1VOU1BFQ0lGSUVEEAASGwoXR09PREJZRV9SRUFTT05fU0hVVERPV04QARIbChdHT09EQllFX1JFQVNPTl9SRUNZQ0xFRBACEiYKIkdPT0RCWUVfUkVBU09OX0VOVklST05NRU5UX0RFTEVURUQQA2IGcHJvdG8z", [file_flagwire_v1_flag, file_flagwire_v1_segment, file_flagwire_v1_targeting, file_google_protobuf_duration]);
+  fileDesc("ChdmbGFnd2lyZS92MS93YXRjaC5wcm90bxILZmxhZ3dpcmUudjEiKwoIUG9zaXRpb24SDQoFZXBvY2gYASABKAkSEAoIcmV2aXNpb24YAiABKAQi3AEKDVdhdGNoUmVzcG9uc2USJwoFYmVnaW4YASABKAsyGC5mbGFnd2lyZS52MS5VcGRhdGVCZWdpbhIlCgVpdGVtcxgCIAMoCzIWLmZsYWd3aXJlLnYxLldhdGNoSXRlbRIpCgZjb21taXQYAyABKAsyGS5mbGFnd2lyZS52MS5VcGRhdGVDb21taXQSKQoJaGVhcnRiZWF0GAQgASgLMhYuZmxhZ3dpcmUudjEuSGVhcnRiZWF0EiUKB2dvb2RieWUYBSABKAsyFC5mbGFnd2lyZS52MS5Hb29kYnllIjQKC1VwZGF0ZUJlZ2luEiUKBGtpbmQYASABKA4yFy5mbGFnd2lyZS52MS5VcGRhdGVLaW5kIocCCglXYXRjaEl0ZW0SJgoEZmxhZxgBIAEoCzIWLmZsYWd3aXJlLnYxLkZsYWdTdGF0ZUgAEicKB3NlZ21lbnQYAiABKAsyFC5mbGFnd2lyZS52MS5TZWdtZW50SAASGgoQZGVsZXRlZF9mbGFnX2tleRgDIAEoCUgAEh0KE2RlbGV0ZWRfc2VnbWVudF9rZXkYBCABKAlIABIwCgxzZWdtZW50X2tleXMYBSABKAsyGC5mbGFnd2lyZS52MS5TZWdtZW50S2V5c0gAEjQKC2Vudmlyb25tZW50GAYgASgLMh0uZmxhZ3dpcmUudjEuRW52aXJvbm1lbnRTdGF0ZUgAQgYKBGtpbmQiLgoQRW52aXJvbm1lbnRTdGF0ZRIaChJwcml2YXRlX2F0dHJpYnV0ZXMYASADKAkiVwoJRmxhZ1N0YXRlEh8KBGZsYWcYASABKAsyES5mbGFnd2lyZS52MS5GbGFnEikKCXRhcmdldGluZxgCIAEoCzIWLmZsYWd3aXJlLnYxLlRhcmdldGluZyJHCgxVcGRhdGVDb21taXQSJwoIcG9zaXRpb24YASABKAsyFS5mbGFnd2lyZS52MS5Qb3NpdGlvbhIOCgZkaWdlc3QYAiABKAkiRAoJSGVhcnRiZWF0EicKCHBvc2l0aW9uGAEgASgLMhUuZmxhZ3dpcmUudjEuUG9zaXRpb24SDgoGZGlnZXN0GAIgASgJImUKB0dvb2RieWUSKgoGcmVhc29uGAEgASgOMhouZmxhZ3dpcmUudjEuR29vZGJ5ZVJlYXNvbhIuCgtyZXRyeV9hZnRlchgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbipsCgpVcGRhdGVLaW5kEhsKF1VQREFURV9LSU5EX1VOU1BFQ0lGSUVEEAASFAoQVVBEQVRFX0tJTkRfRlVMTBABEhUKEVVQREFURV9LSU5EX0RFTFRBEAISFAoQVVBEQVRFX0tJTkRfTk9ORRADKpEBCg1Hb29kYnllUmVhc29uEh4KGkdPT0RCWUVfUkVBU09OX1VOU1BFQ0lGSUVEEAASGwoXR09PREJZRV9SRUFTT05fU0hVVERPV04QARIbChdHT09EQllFX1JFQVNPTl9SRUNZQ0xFRBACEiYKIkdPT0RCWUVfUkVBU09OX0VOVklST05NRU5UX0RFTEVURUQQA2IGcHJvdG8z", [file_flagwire_v1_flag, file_flagwire_v1_segment, file_flagwire_v1_targeting, file_google_protobuf_duration]);
 
 /**
  * A place in the order of all changes. Clients return it as it came and compare
@@ -179,6 +179,15 @@ export type WatchItem = Message<"flagwire.v1.WatchItem"> & {
      */
     value: SegmentKeys;
     case: "segmentKeys";
+  } | {
+    /**
+     * What else there is to know of the environment. In an update of everything only
+     * where there is something in it. Makes no difference to the digest.
+     *
+     * @generated from field: flagwire.v1.EnvironmentState environment = 6;
+     */
+    value: EnvironmentState;
+    case: "environment";
   } | { case: undefined; value?: undefined };
 };
 
@@ -188,6 +197,27 @@ export type WatchItem = Message<"flagwire.v1.WatchItem"> & {
  */
 export const WatchItemSchema: GenMessage<WatchItem> = /*@__PURE__*/
   messageDesc(file_flagwire_v1_watch, 3);
+
+/**
+ * What mirrors need to know of their environment beside flags and segments.
+ *
+ * @generated from message flagwire.v1.EnvironmentState
+ */
+export type EnvironmentState = Message<"flagwire.v1.EnvironmentState"> & {
+  /**
+   * See Environment.private_attributes: all of them.
+   *
+   * @generated from field: repeated string private_attributes = 1;
+   */
+  privateAttributes: string[];
+};
+
+/**
+ * Describes the message flagwire.v1.EnvironmentState.
+ * Use `create(EnvironmentStateSchema)` to create a new message.
+ */
+export const EnvironmentStateSchema: GenMessage<EnvironmentState> = /*@__PURE__*/
+  messageDesc(file_flagwire_v1_watch, 4);
 
 /**
  * All that is needed to evaluate a flag in one environment.
@@ -216,7 +246,7 @@ export type FlagState = Message<"flagwire.v1.FlagState"> & {
  * Use `create(FlagStateSchema)` to create a new message.
  */
 export const FlagStateSchema: GenMessage<FlagState> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_watch, 4);
+  messageDesc(file_flagwire_v1_watch, 5);
 
 /**
  * Ends an update.
@@ -252,7 +282,7 @@ export type UpdateCommit = Message<"flagwire.v1.UpdateCommit"> & {
  * Use `create(UpdateCommitSchema)` to create a new message.
  */
 export const UpdateCommitSchema: GenMessage<UpdateCommit> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_watch, 5);
+  messageDesc(file_flagwire_v1_watch, 6);
 
 /**
  * The stream is alive.
@@ -281,7 +311,7 @@ export type Heartbeat = Message<"flagwire.v1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_watch, 6);
+  messageDesc(file_flagwire_v1_watch, 7);
 
 /**
  * Why the stream ends.
@@ -310,7 +340,7 @@ export type Goodbye = Message<"flagwire.v1.Goodbye"> & {
  * Use `create(GoodbyeSchema)` to create a new message.
  */
 export const GoodbyeSchema: GenMessage<Goodbye> = /*@__PURE__*/
-  messageDesc(file_flagwire_v1_watch, 7);
+  messageDesc(file_flagwire_v1_watch, 8);
 
 /**
  * What an update's items are.

@@ -6,6 +6,7 @@ import type { Store } from "../../store/index.js";
 import { createWatchHub } from "../../watch/index.js";
 import { tokenHandlers } from "../admin/tokens.js";
 import { Writer } from "../admin/writer.js";
+import { noContexts } from "../contexts/kept-contexts.js";
 import type { Call } from "../handlers.js";
 import { isEncoded } from "../handlers.js";
 import { isRefusal, type OrRefusal } from "../refusal.js";
@@ -30,7 +31,7 @@ export async function createTokenIn(
 ): Promise<OrRefusal<CreateTokenResponse>> {
   const head = await Head.open(store, createWatchHub({ clock, random: systemRandom }));
   try {
-    const { createToken } = tokenHandlers({ head, writer: new Writer(head, clock) });
+    const { createToken } = tokenHandlers({ head, writer: new Writer(head, clock), contexts: noContexts });
     const call: Call = {
       signal: new AbortController().signal,
       peer: "offline",

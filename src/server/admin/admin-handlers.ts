@@ -2,9 +2,11 @@ import type { AdminService } from "../../../gen/flagwire/v1/admin_service_pb.js"
 import type { ListConnectedClients } from "../clients/client-directory.js";
 import { listClientsHandler } from "../clients/list-clients.js";
 import type { ServiceHandlers } from "../handlers.js";
+import { hourlyUsageHandler } from "../usage/list-hourly-usage.js";
 import { listUsageHandler } from "../usage/list-usage.js";
 import type { UsageLedger } from "../usage/usage-ledger.js";
 import type { Admin } from "./admin.js";
+import { deletedFlagsHandler } from "./deleted-flags.js";
 import { environmentHandlers } from "./environments.js";
 import { exportHandler } from "./export.js";
 import { flagHandlers } from "./flags.js";
@@ -43,5 +45,7 @@ export function adminHandlers(
     listStaleFlags: staleFlagsHandler(admin, usage),
     listClients: listClientsHandler(admin.head, listClients),
     listUsage: listUsageHandler({ head: admin.head, usage }),
+    listHourlyUsage: hourlyUsageHandler(),
+    listDeletedFlags: deletedFlagsHandler(),
   };
 }

@@ -1,5 +1,6 @@
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { authorOf } from "../access/author.js";
+import type { KeptContexts } from "../contexts/kept-contexts.js";
 import type { Call } from "../handlers.js";
 import type { OrRefusal } from "../refusal.js";
 import type { Head } from "../state/head.js";
@@ -10,6 +11,7 @@ import type { Write, Writer } from "./writer.js";
 export interface Admin {
   readonly head: Head;
   readonly writer: Writer;
+  readonly contexts: KeptContexts;
 }
 
 /** Makes one change on behalf of a call. */

@@ -49,7 +49,7 @@ export function resolveAllHandler(
     let sizeBytes = 0;
     for (const flag of snapshot.flags()) {
       const outcome = flag.select(context, now);
-      served?.add(outcome, snapshot);
+      served?.add(outcome, snapshot, context);
       if (outcome.value === undefined && outcome.errorCode === undefined) continue;
       const answer = answers.of(outcome);
       if (isRefusal(answer)) return answer;

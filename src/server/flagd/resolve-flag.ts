@@ -38,7 +38,7 @@ export function resolveFlagHandler(
     const flag = snapshot.flag(request.flagKey);
     if (flag === undefined) return refuseFlag(request.flagKey, "FLAG_NOT_FOUND", "there is no such flag");
     const outcome = flag.select(context, flag.usesNow ? clock.now() : 0);
-    served?.add(outcome, snapshot);
+    served?.add(outcome, snapshot, context);
     return answers.of(outcome);
   };
 }

@@ -31,7 +31,7 @@ export function bulkBody(
   let sizeBytes = 0;
   for (const flag of snapshot.flags()) {
     const outcome = flag.select(context, now);
-    served?.add(outcome, snapshot);
+    served?.add(outcome, snapshot, context);
     const text = textOf(outcome);
     sizeBytes += text.sizeBytes;
     if (sizeBytes > contractLimits.bulkBytes) return tooLarge;

@@ -167,7 +167,7 @@ class OfrepRoutes {
       sendRefusal(response, refuseFlag(key, environment, snapshot), target);
     else {
       const outcome = flag.select(context, flag.usesNow ? clock.now() : 0);
-      served?.add(outcome, snapshot);
+      served?.add(outcome, snapshot, context);
       const { status, json, sizeBytes } = textOf(outcome);
       sendJson(response, status, json, sizeBytes);
     }

@@ -1,5 +1,5 @@
 import type { Change, HistoryEntry } from "../../../gen/flagwire/v1/history_pb.js";
-import { flagItemId, type RetainedChange, segmentItemId } from "../../watch/index.js";
+import { ENVIRONMENT_ITEM_ID, flagItemId, type RetainedChange, segmentItemId } from "../../watch/index.js";
 import { touchedItems } from "./watch-items.js";
 
 /** What an environment's watchers can resume from after a restart. See WatchHub.prime. */
@@ -46,7 +46,11 @@ export async function readPast(
         close(name, entry.revision);
         continue;
       }
-      const ids = [...touched.flagsOf(name)].map(flagItemId).concat([...touched.segmentsOf(name)].map(segmentItemId));
+      const ids = [
+        ...(touched.isEnvironment(name) ? [ENVIRONMENT_ITEM_ID] : []),
+        ...[...touched.flagsOf(name)].map(flagItemId),
+        ...[...touched.segmentsOf(name)].map(segmentItemId),
+      ];
       if (ids.length > 0) changes.push({ revision: entry.revision, ids });
     }
     if (open.size === 0) break;

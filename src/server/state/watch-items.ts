@@ -3,7 +3,13 @@ import { type Flag, FlagSchema } from "../../../gen/flagwire/v1/flag_pb.js";
 import type { Record } from "../../../gen/flagwire/v1/history_pb.js";
 import { type Segment, SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
 import { type Targeting, TargetingSchema } from "../../../gen/flagwire/v1/targeting_pb.js";
-import { type FlagState, FlagStateSchema, type WatchItem, WatchItemSchema } from "../../../gen/flagwire/v1/watch_pb.js";
+import {
+  EnvironmentStateSchema,
+  type FlagState,
+  FlagStateSchema,
+  type WatchItem,
+  WatchItemSchema,
+} from "../../../gen/flagwire/v1/watch_pb.js";
 import type { Catalog } from "./catalog.js";
 
 /** A record that a transaction created, changed or deleted: one of the two is there, or both. */
@@ -14,8 +20,10 @@ export interface ChangedRecord {
 
 /** Everything that one environment holds. */
 export function allItems(catalog: Catalog, environment: string): WatchItem[] {
+  const { privateAttributes = [] } = catalog.environment(environment) ?? {};
   const flags = catalog.flagKeys().map((key) => flagItem(catalog, environment, key));
-  return [...flags, ...catalog.segmentKeys(environment).map((key) => segmentItem(catalog, environment, key))];
+  const segments = catalog.segmentKeys(environment).map((key) => segmentItem(catalog, environment, key));
+  return [...(privateAttributes.length > 0 ? [environmentItem(catalog, environment)] : []), ...flags, ...segments];
 }
 
 /**
@@ -32,6 +40,7 @@ export function changedItems(
     environments.map((name) => [
       name,
       [
+        ...(touched.isEnvironment(name) ? [environmentItem(catalog, name)] : []),
         ...[...touched.flagsOf(name)].map((key) => flagItem(catalog, name, key)),
         ...[...touched.segmentsOf(name)].map((key) => segmentItem(catalog, name, key)),
       ],
@@ -41,6 +50,8 @@ export function changedItems(
 
 /** Keys of what a transaction touches, by environment. */
 export interface TouchedItems {
+  /** Whether there is something else to know of the environment itself. */
+  isEnvironment(name: string): boolean;
   flagsOf(environment: string): ReadonlySet<string>;
   segmentsOf(environment: string): ReadonlySet<string>;
 }
@@ -49,16 +60,32 @@ export function touchedItems(changes: readonly ChangedRecord[]): TouchedItems {
   const shared = new Set<string>();
   const flags = new Map<string, Set<string>>();
   const segments = new Map<string, Set<string>>();
+  const environments = new Set<string>();
   for (const { before, after } of changes) {
     const kind = (after ?? before)?.kind;
     if (kind?.case === "flag") shared.add(kind.value.key);
     else if (kind?.case === "targeting") addTo(flags, kind.value.environment, kind.value.flagKey);
     else if (kind?.case === "segment") addTo(segments, kind.value.environment, kind.value.key);
+    else if (kind?.case === "environment" && !samePrivateAttributes(before, after)) environments.add(kind.value.name);
   }
   return {
+    isEnvironment: (name) => environments.has(name),
     flagsOf: (environment) => new Set([...shared, ...(flags.get(environment) ?? [])]),
     segmentsOf: (environment) => segments.get(environment) ?? new Set(),
   };
+}
+
+function samePrivateAttributes(before: Record | undefined, after: Record | undefined): boolean {
+  const [old = [], now = []] = [before, after].map((record) =>
+    record?.kind.case === "environment" ? record.kind.value.privateAttributes : [],
+  );
+  return old.length === now.length && old.every((name, index) => name === now[index]);
+}
+
+function environmentItem(catalog: Catalog, name: string): WatchItem {
+  const { privateAttributes = [] } = catalog.environment(name) ?? {};
+  const value = create(EnvironmentStateSchema, { privateAttributes });
+  return create(WatchItemSchema, { kind: { case: "environment", value } });
 }
 
 function addTo(map: Map<string, Set<string>>, environment: string, key: string): void {

@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Clock, StopTimer } from "../../base/index.js";
-import type { CountedOutcome, Snapshot, Tally } from "../../engine/index.js";
+import type { Context, CountedOutcome, Snapshot, Tally } from "../../engine/index.js";
 import type { Head } from "../state/head.js";
+import type { AnswerObserver } from "./answer-observer.js";
 import type { UsageLedger, VariantCount } from "./usage-ledger.js";
 
 /** What answers were counted in since the last time. */
@@ -22,6 +23,8 @@ export interface ServedCountsParts {
   readonly head: Pick<Head, "snapshot">;
   readonly usage: UsageLedger;
   readonly clock: Clock;
+  /** Who else is told of answers. Default: nobody. */
+  readonly observers?: readonly AnswerObserver[];
 }
 
 /**
@@ -31,6 +34,7 @@ export interface ServedCountsParts {
  */
 export class ServedCounts {
   readonly #parts: ServedCountsParts;
+  readonly #observers: readonly AnswerObserver[];
   #touched: Touched[] = [];
   #stopTimer: StopTimer | undefined;
   #telling: Promise<void> = Promise.resolve();
@@ -38,10 +42,12 @@ export class ServedCounts {
 
   constructor(parts: ServedCountsParts) {
     this.#parts = parts;
+    this.#observers = parts.observers ?? [];
   }
 
-  add(outcome: CountedOutcome, snapshot: Snapshot): void {
+  add(outcome: CountedOutcome, snapshot: Snapshot, context: Context): void {
     if (outcome.tally.count++ === 0) this.#touch(outcome, snapshot);
+    for (const observer of this.#observers) observer.answered(outcome, snapshot, context);
   }
 
   /** Tells the ledger what is left. No answer may be counted from then on. */
