@@ -16,6 +16,9 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     testTimeout: 20_000,
     hookTimeout: 20_000,
+    // Nobody should fail because the machine was busy.
+    setupFiles: ["test/support/patient-waits.ts"],
+    expect: { poll: { timeout: 15_000, interval: 5 } },
     // Tests that start processes are bound by the machine, not by each other.
     pool: "forks",
     // Many wait for other processes most of the time.

@@ -108,7 +108,7 @@ describe("through a proxy that knows HTTP/1.1 only", () => {
     proxy.mode = "buffers";
     const flags = await open();
     await flags.close();
-    await vi.waitFor(() => expect([proxy.open, server.server.stats().connections.http]).toEqual([0, 0]), 5_000);
+    await vi.waitFor(() => expect([proxy.open, server.server.stats().connections.http]).toEqual([0, 0]));
   });
 });
 

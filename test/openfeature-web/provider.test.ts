@@ -410,7 +410,7 @@ describe("streams that do not get through", () => {
     };
     const timeouts = { firstMessageTimeoutMs: 50, pollIntervalMs: 20, staleAfterMs: 5_000 };
     const { client, seen, until } = await openReadyPage(server, ann, { timeouts, fetch: watching as never });
-    await vi.waitFor(() => expect(polls.length).toBeGreaterThan(2), { timeout: 5_000, interval: 5 });
+    await vi.waitFor(() => expect(polls.length).toBeGreaterThan(2));
     await killGreeting();
     await until("configuration_changed");
     expect(client.getStringValue("greeting", "?")).toBe("free");
@@ -451,7 +451,7 @@ describe("streams that do not get through", () => {
     const timeouts = { firstMessageTimeoutMs: 30, pollIntervalMs: 20, streamRetryMs: 100 };
     await openReadyPage(server, ann, { timeouts, fetch: through as never });
     isBad = false;
-    await vi.waitFor(() => expect(methods.at(-1)).toBe("WatchEvaluations"), { timeout: 5_000, interval: 5 });
+    await vi.waitFor(() => expect(methods.at(-1)).toBe("WatchEvaluations"));
     expect(methods).toContain("BulkEvaluate");
   });
 });

@@ -1,4 +1,11 @@
-import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders } from "node:http2";
+import { once } from "node:events";
+import {
+  type ClientHttp2Session,
+  type ClientSessionOptions,
+  connect,
+  constants,
+  type IncomingHttpHeaders,
+} from "node:http2";
 import { gzipSync } from "node:zlib";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
@@ -19,8 +26,14 @@ afterEach(() => stop());
 
 async function start(options: Parameters<typeof openTestServer>[0] = {}): Promise<void> {
   server = await openTestServer({ limits: { maxMessageBytes: MAX_MESSAGE_BYTES }, ...options });
-  session = connect(server.url);
+  await connectAgain();
+}
+
+/** Resolves once the server knows what the connection speaks: until then a timer of its own is pending. */
+async function connectAgain(...options: [] | [ClientSessionOptions]): Promise<void> {
+  session = connect(server.url, ...options);
   session.on("error", () => {});
+  await once(session, "remoteSettings");
 }
 
 async function stop(): Promise<void> {
@@ -390,7 +403,7 @@ describe("the time limit of a unary call", () => {
     const clock = createManualClock();
     await restart({ clock, limits: { stallTimeoutMs: 5_000 } });
     session.destroy();
-    session = connect(server.url, { settings: { initialWindowSize: 0 } });
+    await connectAgain({ settings: { initialWindowSize: 0 } });
     const calls = ["f", "some turns later"].map((flagKey) => {
       const opened = open({ "grpc-timeout": "1S" });
       opened.stream.end(frameFor(flagKey));
@@ -409,7 +422,7 @@ describe("the time limit of a unary call", () => {
     const clock = createManualClock();
     await restart({ clock, limits: { stallTimeoutMs: 5_000 }, answeredBy: "grpc-js" });
     session.destroy();
-    session = connect(server.url, { settings: { initialWindowSize: 0 } });
+    await connectAgain({ settings: { initialWindowSize: 0 } });
     session.on("error", () => {});
     open().stream.end(frameFor("f"));
     await vi.waitFor(() => expect(clock.pending).toBe(1));

@@ -59,7 +59,7 @@ class Stream {
 
   /** Resolves to all that came, once there are so many messages. */
   async told(count: number): Promise<string[]> {
-    await vi.waitFor(() => expect(this.messages.length).toBeGreaterThanOrEqual(count), { timeout: 5_000, interval: 5 });
+    await vi.waitFor(() => expect(this.messages.length).toBeGreaterThanOrEqual(count));
     return this.messages.map(tell);
   }
 

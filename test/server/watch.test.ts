@@ -45,7 +45,7 @@ class Stream {
 
   /** Resolves to the stories of at least so many messages. */
   async stories(count: number): Promise<string[]> {
-    await vi.waitFor(() => expect(this.messages.length).toBeGreaterThanOrEqual(count), { timeout: 5_000, interval: 5 });
+    await vi.waitFor(() => expect(this.messages.length).toBeGreaterThanOrEqual(count));
     return this.messages.map(tellSorted);
   }
 
@@ -137,7 +137,7 @@ describe("a stream", () => {
         yield { file };
       })(),
     );
-    await vi.waitFor(() => expect(stream.position?.revision).toBe(9n), { timeout: 5_000 });
+    await vi.waitFor(() => expect(stream.position?.revision).toBe(9n));
     // Those that follow each other closely may be folded; applied in order they give what the server has.
     const stories = stream.messages.map(tell);
     expect(stories[0]).toBe("full[]@1");
@@ -179,7 +179,7 @@ describe("a stream", () => {
     for (const key of ["a", "b", "c", "d", "e"])
       await server.admin.createFlag({ flag: stringFlag(key, [], { variants }) });
     const stream = new Stream();
-    await vi.waitFor(() => expect(stream.position).toBeDefined(), { timeout: 5_000 });
+    await vi.waitFor(() => expect(stream.position).toBeDefined());
     const { messages } = stream;
     expect(messages.length).toBeGreaterThan(1);
     for (const message of messages) {
