@@ -235,11 +235,9 @@ describe.each(unaryPaths)("a unary call over gRPC, answered by %s", (path) => {
     const clock = createManualClock();
     await restart({ clock, limits: { unaryTimeoutMs: 30_000 } });
     const failed = failure(evaluation().evaluate({ flagKey: "never" }));
-    await vi.waitFor(() => expect(clock.pending).toBeGreaterThan(0));
-    await vi.waitFor(() => {
-      clock.advance(30_000);
-      expect(server.seen.aborts).toEqual(["DEADLINE_EXCEEDED"]);
-    });
+    await vi.waitFor(() => expect(server.seen.peers).toHaveLength(1));
+    clock.advance(30_000);
+    await vi.waitFor(() => expect(server.seen.aborts).toEqual(["DEADLINE_EXCEEDED"]));
     expect((await failed).code).toBe(4);
   });
 
@@ -542,6 +540,7 @@ describe("a client stream over gRPC", () => {
     await restart({ clock, limits: { stallTimeoutMs: 5_000 } });
     const paused = async function* () {
       yield { comment: "a" };
+      await vi.waitFor(() => expect(server.seen.imports).toContain("part a"));
       await vi.waitFor(() => {
         clock.advance(5_000);
         expect(server.seen.imports).toContain("aborted: false");

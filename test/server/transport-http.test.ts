@@ -113,10 +113,9 @@ describe.each(Object.keys(transports))("%s over HTTP/1.1", (name) => {
     const clock = createManualClock();
     await restart({ clock });
     const failed = failure(evaluation().evaluate({ flagKey: "never" }));
-    await vi.waitFor(() => {
-      clock.advance(30_000);
-      expect(server.seen.aborts).toEqual(["DEADLINE_EXCEEDED"]);
-    });
+    await vi.waitFor(() => expect(server.seen.peers).toHaveLength(1));
+    clock.advance(30_000);
+    await vi.waitFor(() => expect(server.seen.aborts).toEqual(["DEADLINE_EXCEEDED"]));
     expect((await failed).code).toBe(4);
   });
 
@@ -472,6 +471,7 @@ describe("a client that does not read over HTTP/1.1", () => {
     socket.write(
       `POST ${EVALUATE} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
     );
+    await vi.waitFor(() => expect(server.seen.peers).toHaveLength(1));
     await vi.waitFor(() => {
       clock.advance(5_000);
       expect(server.listener.stats()).toMatchObject({ stalledClients: 1, connections: { http: 0 } });

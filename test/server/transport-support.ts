@@ -139,6 +139,7 @@ function evaluate(
         revision: "seven" as unknown as bigint,
       };
     case "large":
+      seen.peers.push(call.peer);
       return { ...answer, variant: "x".repeat(16 * 1024 * 1024) };
     case "never":
       seen.peers.push(call.peer);
