@@ -22,6 +22,7 @@ export function parseServeOptions(given: GivenServeOptions, env: Variables, file
   const rateLimit = setting("ofrep-rate-limit", given.ofrepRateLimit);
   const tokenRate = setting("token-rate-limit", given.tokenRateLimit);
   const tokenStreams = setting("token-streams", given.tokenStreams);
+  const drainDelay = setting("drain-delay", given.drainDelay);
   const tls = parseTls({
     cert: setting("tls-cert", given.tlsCert),
     key: setting("tls-key", given.tlsKey),
@@ -45,6 +46,7 @@ export function parseServeOptions(given: GivenServeOptions, env: Variables, file
         tokenRate === undefined ? defaultCallerLimits.callsPerSecond : parseNumber(tokenRate, "calls a second"),
       streams: tokenStreams === undefined ? defaultCallerLimits.streams : parseNumber(tokenStreams, "streams"),
     },
+    drainDelayMs: drainDelay === undefined ? 0 : parseSeconds(drainDelay) * 1_000,
   };
 }
 
@@ -92,6 +94,14 @@ function parseFlagdPorts({ text, what }: Setting, listen: HostPort): FlagdPorts 
   throw usageFailure(
     `${what} would listen twice on port ${twice}; choose ports that differ from each other and --listen`,
   );
+}
+
+const maximumDelayS = 3_600;
+
+function parseSeconds({ text, what }: Setting): number {
+  const seconds = /^\d{1,4}$/.test(text) ? Number(text) : Number.NaN;
+  if (seconds <= maximumDelayS) return seconds;
+  throw usageFailure(`${what} ${JSON.stringify(text)} is not a whole number of seconds, from 0 to ${maximumDelayS}`);
 }
 
 const maximumRate = 1_000_000;

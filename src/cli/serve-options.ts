@@ -21,6 +21,7 @@ export interface GivenServeOptions {
   readonly tlsClientCa?: string;
   readonly tlsClientRoles?: string;
   readonly allowAnonymous?: boolean;
+  readonly drainDelay?: string;
 }
 
 export interface ServeOptions {
@@ -41,6 +42,8 @@ export interface ServeOptions {
   /** What holders of client certificates may do. */
   readonly clientRoles: readonly ClientRole[];
   readonly callers: CallerLimits;
+  /** How long it reports that it is not ready, and answers all the same, before it drains. In milliseconds. */
+  readonly drainDelayMs: number;
 }
 
 /** Where flagd's clients expect what they look for. Port 0: any that is free. */

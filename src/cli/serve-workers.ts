@@ -6,6 +6,7 @@ import { openSupervisor, type Supervisor } from "../cluster/index.js";
 import { ListenProblem } from "../server/index.js";
 import { toHostPort } from "./address.js";
 import { CliFailure, ExitCode } from "./failure.js";
+import { leave } from "./leave.js";
 import { seedServer } from "./seed-server.js";
 import type { ServeOptions, ServeParts } from "./serve-options.js";
 import { createServeSource, flagdAddressesOf } from "./serve-source.js";
@@ -53,7 +54,7 @@ export async function serveWorkers(session: Session, options: ServeOptions, part
       failed,
     ]);
     if (isReady) await Promise.race([stopped, failed]);
-    log.info("draining");
+    await Promise.race([leave(supervisor, options, clock, log), failed]);
     return ExitCode.done;
   } finally {
     await supervisor.stop();

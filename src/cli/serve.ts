@@ -13,6 +13,7 @@ import { isStoreProblem, openLmdbStore, type Store } from "../store/index.js";
 import { defaultAddress, toHostPort } from "./address.js";
 import { CliFailure, ExitCode, usageFailure } from "./failure.js";
 import { readFlagFile } from "./files/read-flag-file.js";
+import { leave } from "./leave.js";
 import { createLogger } from "./logger.js";
 import { type Seed, seedServer } from "./seed-server.js";
 import type { ServeOptions, ServeParts } from "./serve-options.js";
@@ -98,7 +99,7 @@ async function serveStore(session: Session, options: ServeOptions, parts: ServeP
     const flagd = flagdAddressesOf(source);
     await welcome(session, { ...overviewOf(server), ...welcomeParts(options), flagd });
     log.info({ address: toHostPort(server.address), revision: String(server.revision) }, "serving");
-    return await untilStopped(session, server, log);
+    return await untilStopped(session, server, options, log);
   } finally {
     await server.stop();
   }
@@ -146,16 +147,19 @@ async function openSeeded(
 }
 
 /** Resolves after a signal with success; a store that failed ends the service with failure (S5 of the store's guarantees). */
-async function untilStopped(session: Session, server: FlagwireServer, log: Logger): Promise<ExitCode> {
+async function untilStopped(
+  session: Session,
+  server: FlagwireServer,
+  options: ServeOptions,
+  log: Logger,
+): Promise<ExitCode> {
   const stopped = new Promise<undefined>((done) => {
     if (session.signal.aborted) done(undefined);
     session.signal.addEventListener("abort", () => done(undefined), { once: true });
   });
-  const failure = await Promise.race([stopped, server.failed]);
-  if (failure === undefined) {
-    log.info("draining");
-    return ExitCode.done;
-  }
+  const leaving = stopped.then(() => leave(server, options, session.io.clock, log));
+  const failure = await Promise.race([leaving, server.failed]);
+  if (failure === undefined) return ExitCode.done;
   log.fatal({ err: failure.cause }, failure.message);
   throw new CliFailure(ExitCode.refused, `the store has failed, so the service ends: ${failure.message}`);
 }

@@ -33,6 +33,8 @@ export interface SupervisorSpeech {
     | { readonly kind: "key-material"; readonly material: KeyMaterial }
     /** The first flags are there: report readiness. */
     | { readonly kind: "announce" }
+    /** Report that the service is not ready, and go on answering. */
+    | { readonly kind: "retire" }
     /** End so many streams early, so that their clients come back elsewhere. */
     | { readonly kind: "recycle"; readonly count: number }
     /** Say goodbye, let calls finish for `deadlineMs`, exit. */

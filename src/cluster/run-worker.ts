@@ -80,6 +80,9 @@ class Worker {
       case "announce":
         this.#resolveAnnounced();
         break;
+      case "retire":
+        this.#server?.retire();
+        break;
       case "recycle":
         this.#server?.recycle(notice.count);
         break;

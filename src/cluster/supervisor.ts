@@ -81,6 +81,8 @@ export interface Supervisor extends AsyncDisposable {
   overview(): Promise<Overview>;
   /** Resolves if the store fails, or if workers end again and again before they are ready. Stop and exit. */
   readonly failed: Promise<SupervisorFailure>;
+  /** Makes the workers report that they are not ready, and go on answering; those to come, too. */
+  retire(): void;
   /** Drains all workers and ends them: in 7 s, whatever they do. */
   stop(): Promise<void>;
 }
@@ -125,6 +127,7 @@ class RunningSupervisor implements Supervisor, PlaceHost {
   #resolveReady: () => void = () => undefined;
   #resolveFailed: (failure: SupervisorFailure) => void = () => undefined;
   #isAnnounced = false;
+  #isRetired = false;
   #stopTick: StopTimer = () => undefined;
   #stopped: Promise<void> | undefined;
 
@@ -172,6 +175,11 @@ class RunningSupervisor implements Supervisor, PlaceHost {
     this.#isAnnounced = true;
     this.#tell({ kind: "announce" });
     return this.#ready;
+  }
+
+  retire(): void {
+    this.#isRetired = true;
+    this.#tell({ kind: "retire" });
   }
 
   async overview(): Promise<Overview> {
@@ -237,7 +245,8 @@ class RunningSupervisor implements Supervisor, PlaceHost {
 
   placeOpened(place: WorkerPlace): void {
     this.#unopened.delete(place.number);
-    if (this.#isAnnounced) place.open?.notify({ kind: "announce" });
+    // Announced only to be ready is none that comes while the service goes.
+    if (this.#isAnnounced && !this.#isRetired) place.open?.notify({ kind: "announce" });
     for (const socket of this.#waiting.empty()) this.#place(socket);
     this.#tellOpened();
     if (this.#unopened.size === 0) this.#resolveOpened();

@@ -28,6 +28,8 @@ export interface FlagwireServer extends AsyncDisposable {
   listClients(query: ClientQuery): ClientListing;
   /** Ends so many streams early, so that their clients open others. */
   recycle(count: number): void;
+  /** Reports NOT_SERVING, and goes on answering: whoever looks at its health sends callers elsewhere before it stops. */
+  retire(): void;
   /**
    * Drains: reports NOT_SERVING, says goodbye on every stream, lets calls finish for `deadlineMs` (default 5 s), then cuts
    * off what is left.
@@ -47,7 +49,7 @@ const RECONNECT_AFTER_MS = 1_000;
 export class RunningServer implements FlagwireServer {
   readonly failed: Promise<StoreFailure>;
   #stopped: Promise<void> | undefined;
-  #hasFailed = false;
+  #isUnfit = false;
   readonly #onStop: (() => void)[] = [];
   readonly #lastParts: { close(): Promise<void> }[] = [];
 
@@ -60,15 +62,19 @@ export class RunningServer implements FlagwireServer {
     readonly counted: ServerMetrics,
   ) {
     this.failed = Promise.race([head.store.failed, head.failed]).then((failure) => {
-      this.#hasFailed = true;
-      health.set("not-serving");
+      this.retire();
       return failure;
     });
   }
 
-  /** Reports that it serves; not if it has failed while it was made ready. */
+  /** Reports that it serves; not if it has failed while it was made ready, or was told not to. */
   announce(): void {
-    if (!this.#hasFailed) this.health.set("serving");
+    if (!this.#isUnfit) this.health.set("serving");
+  }
+
+  retire(): void {
+    this.#isUnfit = true;
+    this.health.set("not-serving");
   }
 
   /** Calls `action` when it begins to drain. */
@@ -124,7 +130,7 @@ export class RunningServer implements FlagwireServer {
   }
 
   async #drain(deadlineMs: number): Promise<void> {
-    this.health.set("not-serving");
+    this.retire();
     for (const action of this.#onStop) action();
     this.hub.goodbye(GoodbyeReason.SHUTDOWN, RECONNECT_AFTER_MS);
     this.head.announcements.end();

@@ -18,10 +18,12 @@ describe("options of serve", () => {
       tls: undefined,
       clientRoles: [],
       callers: { callsPerSecond: 0, streams: 10_000 },
+      drainDelayMs: 0,
     });
   });
 
   const everyVariable = {
+    FLAGWIRE_DRAIN_DELAY: "5",
     FLAGWIRE_LISTEN: "localhost:1",
     FLAGWIRE_DATA: "/flags",
     FLAGWIRE_IMPORT: "flags.yaml",
@@ -47,6 +49,7 @@ describe("options of serve", () => {
     tls: { cert: "server.pem", key: "server.key", clientCa: "ca.pem" },
     clientRoles: [{ name: "ops", role: Role.ADMIN, environments: [] }],
     callers: { callsPerSecond: 6, streams: 7 },
+    drainDelayMs: 5_000,
   };
 
   it("come from the environment where they are not given", () => {
@@ -70,6 +73,12 @@ describe("options of serve", () => {
     expect(() => parse({ workers: "0" })).toThrow('--workers "0" is not');
     expect(() => parse({}, { FLAGWIRE_WORKERS: "0" })).toThrow('FLAGWIRE_WORKERS "0" is not');
     expect(() => parse({}, { FLAGWIRE_LISTEN: "0.0.0.0:x" })).toThrow("FLAGWIRE_LISTEN");
+  });
+});
+
+describe("the delay before draining", () => {
+  it.each(["-1", "1.5", "3601", "5s"])("cannot be %j", (drainDelay) => {
+    expect(() => parse({ drainDelay })).toThrow(`"${drainDelay}" is not a whole number of seconds, from 0 to 3600`);
   });
 });
 

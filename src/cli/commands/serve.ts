@@ -40,6 +40,10 @@ export function addServeCommand(program: Command, run: CommandRunner): void {
       "--allow-anonymous",
       "serve off loopback although no tokens exist: whoever can connect may change everything",
     )
+    .option(
+      "--drain-delay <seconds>",
+      "how long to answer on SIGTERM while already reporting not to be ready, for balancers to notice (default 0)",
+    )
     .option("--config <file>", "a file of settings in YAML or JSON, with these options' names as its keys")
     .option("--print-config", "print every setting in force and where it comes from, as such a file, and end")
     .addHelpText(
