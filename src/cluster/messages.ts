@@ -3,6 +3,8 @@ import type {
   ClientListing,
   ClientQuery,
   ClientRole,
+  HourlyListing,
+  HourlyQuery,
   KeyMaterial,
   ProcessReport,
   UsageListing,
@@ -70,6 +72,7 @@ export interface WorkerSpeech {
     /** See UsageLedger. */
     | { readonly kind: "record-usage"; readonly report: UsageReport }
     | { readonly kind: "list-usage"; readonly query: UsageQuery }
+    | { readonly kind: "list-hourly-usage"; readonly query: HourlyQuery }
     /** Who has a stream of changes open at any worker. */
     | { readonly kind: "list-clients"; readonly query: ClientQuery }
     /** What every process of the service counts. */
@@ -78,6 +81,7 @@ export interface WorkerSpeech {
     readonly commit: CommitResult;
     readonly "record-usage": UsageReceipt;
     readonly "list-usage": UsageListing;
+    readonly "list-hourly-usage": HourlyListing;
     readonly "list-clients": ClientListing;
     readonly "gather-metrics": readonly ProcessReport[];
   };

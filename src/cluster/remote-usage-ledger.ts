@@ -7,5 +7,6 @@ export function createRemoteUsageLedger(link: Link<WorkerSpeech, SupervisorSpeec
   return {
     record: (report) => link.ask({ kind: "record-usage", report }),
     list: (query) => link.ask({ kind: "list-usage", query }),
+    listHours: (query) => link.ask({ kind: "list-hourly-usage", query }),
   };
 }

@@ -163,6 +163,8 @@ export class WorkerProcess {
         return usage.record(question.report);
       case "list-usage":
         return usage.list(question.query);
+      case "list-hourly-usage":
+        return usage.listHours(question.query);
       case "list-clients":
         return listClients(question.query);
       case "gather-metrics":

@@ -23,6 +23,8 @@ export type { TransportLimits } from "./transport.js";
 export { createMemoryUsageLedger, type UsageLedgerLimits } from "./usage/memory-usage-ledger.js";
 export { type KeptUsageLedger, openUsageLedger, type UsageLedgerOptions } from "./usage/open-usage-ledger.js";
 export type {
+  HourlyListing,
+  HourlyQuery,
   RecordedUsage,
   Reporter,
   UsageLedger,

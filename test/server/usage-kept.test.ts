@@ -26,7 +26,7 @@ function record(ledger: Ledger, reportId: string, flagKey = "a", count = 1, endM
     environment: "production",
     reporter: { clientName: `client of ${reportId}`, reportId },
     endMs,
-    counts: [{ flagKey, variant: "on", revision: 7n, count }],
+    counts: [{ flagKey, variant: "on", revision: 7n, settingsRevision: 7n, count }],
   });
 }
 
@@ -84,17 +84,17 @@ describe("a ledger that is kept", () => {
 
   it("keeps no more rows than its limits say, however long it runs and over restarts", async () => {
     const { side, open } = await openSide();
-    const limits = { usages: 3, reportIds: 4, reporters: 2, environments: 1 };
+    const limits = { usages: 3, reportIds: 4, reporters: 2, hours: 5, environments: 1 };
     for (let start = 0; start < 3; start++) {
       const ledger = open(limits);
       for (let n = 0; n < 20; n++) await record(ledger, `${start}-${n}`, `flag-${start}-${n}`, 1, START_MS + n);
       await ledger.close();
-      expect(side.entries()).toHaveLength(1 + 3 + 4 + 2);
+      expect(side.entries()).toHaveLength(2 + 3 + 4 + 2 + 5);
     }
-    const smaller = open({ usages: 1, reportIds: 1, reporters: 1, environments: 1 });
+    const smaller = open({ usages: 1, reportIds: 1, reporters: 1, hours: 1, environments: 1 });
     expect(await counts(smaller)).toEqual(["flag-2-19 on 1"]);
     await smaller.close();
-    expect(side.entries()).toHaveLength(4);
+    expect(side.entries()).toHaveLength(6);
   });
 
   it("drops rows that it cannot read, and leaves alone what is not its own", async () => {
@@ -112,7 +112,11 @@ describe("a ledger that is kept", () => {
     const ledger = open();
     expect(await counts(ledger)).toEqual([]);
     await ledger.close();
-    expect(side.entries().map(([key]) => key)).toEqual(["of somebody else", "usage/since"]);
+    expect(side.entries().map(([key]) => key)).toEqual([
+      "of somebody else",
+      "usage/hours-complete-since",
+      "usage/since",
+    ]);
   });
 
   it("writes later what a full disk refused, in its newest state", async () => {

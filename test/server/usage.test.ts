@@ -225,13 +225,19 @@ describe("a ledger in memory", () => {
     environment: "production",
     reporter: { clientName, reportId },
     endMs: START_MS,
-    counts: [{ flagKey: "a", variant: "on", revision: 1n, count: 1 }],
+    counts: [{ flagKey: "a", variant: "on", revision: 1n, settingsRevision: 1n, count: 1 }],
     ...more,
   });
 
   it("lists a page of an environment, in order, whatever came and went since the page before", async () => {
     const ledger = createMemoryUsageLedger(clock, { usages: 5 });
-    const count = (flagKey: string, variant = "on") => ({ flagKey, variant, revision: 1n, count: 1 });
+    const count = (flagKey: string, variant = "on") => ({
+      flagKey,
+      variant,
+      revision: 1n,
+      settingsRevision: 1n,
+      count: 1,
+    });
     const page = async (query: Partial<UsageQuery>) =>
       (await ledger.list({ ...all, ...query })).usages.map(({ flagKey, variant }) => `${flagKey} ${variant || "-"}`);
     await ledger.record(from("1", { counts: [count("c"), count("b"), count("a"), count("a", "")] }));
@@ -254,7 +260,10 @@ describe("a ledger in memory", () => {
     const ledger = createMemoryUsageLedger(clock, { usages: 2, reportIds: 2, reporters: 2 });
     for (const name of ["a", "b", "c"]) {
       await ledger.record(
-        from(name, { clientName: name, counts: [{ flagKey: name, variant: "on", revision: 1n, count: 1 }] }),
+        from(name, {
+          clientName: name,
+          counts: [{ flagKey: name, variant: "on", revision: 1n, settingsRevision: 1n, count: 1 }],
+        }),
       );
     }
     const { usages, reporters } = await ledger.list(all);
@@ -266,7 +275,9 @@ describe("a ledger in memory", () => {
 
   it("never counts beyond what it can tell exactly", async () => {
     const ledger = createMemoryUsageLedger(clock);
-    const counts = [{ flagKey: "a", variant: "on", revision: 1n, count: Number.MAX_SAFE_INTEGER - 1 }];
+    const counts = [
+      { flagKey: "a", variant: "on", revision: 1n, settingsRevision: 1n, count: Number.MAX_SAFE_INTEGER - 1 },
+    ];
     await ledger.record(from("1", { counts }));
     await ledger.record(from("2", { counts }));
     const { usages } = await ledger.list({ ...all, flagKey: "a" });

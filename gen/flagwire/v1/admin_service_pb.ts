@@ -2552,8 +2552,8 @@ export const ListHourlyUsageRequestSchema: GenMessage<ListHourlyUsageRequest> = 
 export type ListHourlyUsageResponse = Message<"flagwire.v1.ListHourlyUsageResponse"> & {
   /**
    * The newest hour first; within an hour sorted by variant, then the newest revision
-   * first. Kept for 7 days, and within a bound: where a flag changes all the time, or
-   * many flags are asked for, the oldest hours are dropped earlier.
+   * first. Kept for 7 days, and within a bound for all flags together: where there are
+   * thousands, the oldest hours are dropped earlier.
    *
    * @generated from field: repeated flagwire.v1.HourlyUsage usages = 1;
    */
@@ -2567,7 +2567,7 @@ export type ListHourlyUsageResponse = Message<"flagwire.v1.ListHourlyUsageRespon
   nextPageToken: string;
 
   /**
-   * From this hour on nothing was dropped.
+   * From this hour on nothing was dropped, and everything was counted.
    *
    * @generated from field: google.protobuf.Timestamp complete_since = 3;
    */
@@ -2603,7 +2603,8 @@ export type HourlyUsage = Message<"flagwire.v1.HourlyUsage"> & {
   variant: string;
 
   /**
-   * The newest revision that these can have been answered at.
+   * The revision that had last changed the flag or its settings when these were
+   * answered. 0: one before those that are known.
    *
    * @generated from field: uint64 revision = 3;
    */

@@ -45,7 +45,7 @@ export function adminHandlers(
     listStaleFlags: staleFlagsHandler(admin, usage),
     listClients: listClientsHandler(admin.head, listClients),
     listUsage: listUsageHandler({ head: admin.head, usage }),
-    listHourlyUsage: hourlyUsageHandler(),
+    listHourlyUsage: hourlyUsageHandler({ head: admin.head, usage }),
     listDeletedFlags: deletedFlagsHandler(),
   };
 }

@@ -1,7 +1,10 @@
 import type { Clock } from "../../base/index.js";
+import { HourlyCounts } from "./hourly-counts.js";
 import { RecentMap } from "./recent-map.js";
 import { type KeptReportId, type KeptUsage, noJournal, type UsageJournal } from "./usage-journal.js";
 import type {
+  HourlyListing,
+  HourlyQuery,
   RecordedUsage,
   Reporter,
   UsageLedger,
@@ -17,6 +20,8 @@ export interface UsageLedgerLimits {
   readonly usages: number;
   /** Ids of reports that are remembered. Default 100,000, which is some minutes of ten thousand mirrors. */
   readonly reportIds: number;
+  /** Hours of variants of flags, each with the revision that it was answered by, in all environments. Default 200,000. */
+  readonly hours: number;
   /** Clients that are remembered in each environment. Default 20. */
   readonly reporters: number;
   /** Environments whose clients are remembered. Default 1,000. */
@@ -26,13 +31,21 @@ export interface UsageLedgerLimits {
 const DEFAULT_LIMITS: UsageLedgerLimits = {
   usages: 200_000,
   reportIds: 100_000,
+  hours: 200_000,
   reporters: 20,
   environments: 1_000,
 };
 
 /** A ledger of this process, from now on and until it ends. */
 export function createMemoryUsageLedger(clock: Clock, limits: Partial<UsageLedgerLimits> = {}): UsageLedger {
-  return new MemoryUsageLedger(clock, limits, clock.now());
+  const nowMs = clock.now();
+  return new MemoryUsageLedger(clock, limits, { sinceMs: nowMs, hoursSinceMs: nowMs });
+}
+
+/** Since when usage is counted, and since when by the hour: older versions did not. */
+export interface CountingSince {
+  readonly sinceMs: number;
+  readonly hoursSinceMs: number;
 }
 
 /** A ledger in memory, which tells a journal what has changed. */
@@ -40,6 +53,7 @@ export class MemoryUsageLedger implements UsageLedger {
   readonly #clock: Clock;
   readonly #limits: UsageLedgerLimits;
   readonly #sinceMs: number;
+  readonly hours: HourlyCounts;
   readonly #journal: UsageJournal;
   readonly #usages: RecentMap<KeptUsage>;
   /** With the number of each. */
@@ -52,10 +66,16 @@ export class MemoryUsageLedger implements UsageLedger {
    */
   readonly #orders = new Map<string, readonly UsagePlace[]>();
 
-  constructor(clock: Clock, limits: Partial<UsageLedgerLimits>, sinceMs: number, journal: UsageJournal = noJournal) {
+  constructor(
+    clock: Clock,
+    limits: Partial<UsageLedgerLimits>,
+    { sinceMs, hoursSinceMs }: CountingSince,
+    journal: UsageJournal = noJournal,
+  ) {
     this.#clock = clock;
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
     this.#sinceMs = sinceMs;
+    this.hours = new HourlyCounts(this.#limits.hours, hoursSinceMs, journal);
     this.#journal = journal;
     this.#usages = new RecentMap(this.#limits.usages);
     this.#reportIds = new RecentMap(this.#limits.reportIds);
@@ -64,8 +84,17 @@ export class MemoryUsageLedger implements UsageLedger {
 
   async record({ environment, reporter, endMs, counts }: UsageReport) {
     const alreadyCounted = reporter !== undefined && this.#meet(environment, reporter);
-    if (!alreadyCounted) for (const count of counts) this.#add(environment, count, endMs);
+    if (alreadyCounted) return { alreadyCounted };
+    const nowMs = this.#clock.now();
+    for (const count of counts) {
+      this.#add(environment, count, endMs);
+      this.hours.add(environment, count, endMs, nowMs);
+    }
     return { alreadyCounted };
+  }
+
+  async listHours(query: HourlyQuery): Promise<HourlyListing> {
+    return this.hours.list(query, this.#clock.now());
   }
 
   async list(query: UsageQuery) {

@@ -1,9 +1,17 @@
 import type { Clock, StopTimer } from "../../base/index.js";
 import type { SideTable } from "../../store/index.js";
 import { MemoryUsageLedger, type UsageLedgerLimits } from "./memory-usage-ledger.js";
-import type { UsageLedger, UsageListing, UsageQuery, UsageReceipt, UsageReport } from "./usage-ledger.js";
+import type {
+  HourlyListing,
+  HourlyQuery,
+  UsageLedger,
+  UsageListing,
+  UsageQuery,
+  UsageReceipt,
+  UsageReport,
+} from "./usage-ledger.js";
 import { UsageNotes } from "./usage-notes.js";
-import { parseUsageRow, toSinceRow, USAGE_PREFIX } from "./usage-rows.js";
+import { parseUsageRow, toCompleteRow, toSinceRow, USAGE_PREFIX } from "./usage-rows.js";
 
 /** How long what was counted is in memory alone, about. */
 const WRITE_INTERVAL_MS = 4_000;
@@ -47,14 +55,17 @@ class SideUsageLedger implements KeptUsageLedger {
     this.#notes = new UsageNotes();
     const rows = readRows(side);
     const sinceMs = rows.sinceMs ?? clock.now();
-    this.#memory = new MemoryUsageLedger(clock, limits, sinceMs, this.#notes);
+    const hoursSinceMs = rows.hoursSinceMs ?? clock.now();
+    this.#memory = new MemoryUsageLedger(clock, limits, { sinceMs, hoursSinceMs }, this.#notes);
     for (const usage of rows.usages) this.#memory.put(usage);
+    for (const hour of rows.hours) this.#memory.hours.put(hour);
     for (const [environment, reporter] of rows.reporters) this.#memory.putReporter(environment, reporter);
     for (const report of rows.reports) this.#memory.putReportId(report);
     // They stand there already, but for what is beyond the limits.
     this.#notes.keepRemovals();
     for (const key of rows.damaged) this.#notes.add([key, undefined]);
     if (rows.sinceMs === undefined) this.#notes.add(toSinceRow(sinceMs));
+    if (rows.hoursSinceMs === undefined) this.#notes.add(toCompleteRow(hoursSinceMs));
     this.#schedule();
   }
 
@@ -66,6 +77,10 @@ class SideUsageLedger implements KeptUsageLedger {
 
   list(query: UsageQuery): Promise<UsageListing> {
     return this.#memory.list(query);
+  }
+
+  listHours(query: HourlyQuery): Promise<HourlyListing> {
+    return this.#memory.listHours(query);
   }
 
   async close(): Promise<void> {
@@ -113,6 +128,8 @@ function readRows(side: SideTable) {
   const parsed = found.map(({ row }) => row);
   return {
     sinceMs: parsed.find((row) => row.kind === "since")?.sinceMs,
+    hoursSinceMs: parsed.find((row) => row.kind === "complete")?.sinceMs,
+    hours: parsed.flatMap((row) => (row.kind === "hour" ? row.hour : [])).sort((a, b) => a.hourMs - b.hourMs),
     usages: parsed
       .flatMap((row) => (row.kind === "usage" ? row.usage : []))
       .sort((a, b) => a.lastUsedMs - b.lastUsedMs),

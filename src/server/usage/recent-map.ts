@@ -24,6 +24,15 @@ export class RecentMap<V> {
     return undefined;
   }
 
+  delete(key: string): void {
+    this.#entries.delete(key);
+  }
+
+  /** Those that were set longest ago first. */
+  entries(): Iterable<readonly [key: string, value: V]> {
+    return this.#entries;
+  }
+
   newestFirst(): V[] {
     return [...this.#entries.values()].reverse();
   }

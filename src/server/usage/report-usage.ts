@@ -12,7 +12,8 @@ import type { ServiceHandlers } from "../handlers.js";
 import { isRefusal } from "../refusal.js";
 import type { Head } from "../state/head.js";
 import { Violations } from "../validate/violations.js";
-import type { UsageLedger, VariantCount } from "./usage-ledger.js";
+import { settingsRevisionOf } from "./settings-revision.js";
+import type { ReportedCount, UsageLedger } from "./usage-ledger.js";
 
 const MAX_COUNTS = 5_000;
 const MAX_COUNT = 1_000_000_000_000n;
@@ -32,7 +33,7 @@ export function reportUsageHandler(parts: UsageParts): ServiceHandlers<typeof Ev
     if (violations.list.length > 0) return invalidArgument(violations.list);
     const { head, clock, usage } = parts;
     if (head.snapshot(environment) === undefined) return environmentNotFound(environment);
-    const counts = knownCounts(request, head);
+    const counts = knownCounts(request, head, environment);
     const nowMs = clock.now();
     const endMs = request.endTime === undefined ? nowMs : Math.min(nowMs, timestampMs(request.endTime));
     const { clientName, reportId } = request;
@@ -68,12 +69,14 @@ function checkReport({ clientName, reportId, startTime, endTime, counts }: Repor
 }
 
 /** The counts of what exists: names that anybody may make up are not kept. */
-function knownCounts({ counts }: ReportUsageRequest, { catalog }: Head): VariantCount[] {
-  const known: VariantCount[] = [];
+function knownCounts({ counts }: ReportUsageRequest, { catalog }: Head, environment: string): ReportedCount[] {
+  const known: ReportedCount[] = [];
   for (const { flagKey, variant, revision, count } of counts) {
     const flag = catalog.flag(flagKey);
     const exists = flag !== undefined && (variant === "" || Object.hasOwn(flag.variants, variant));
-    if (exists) known.push({ flagKey, variant, revision, count: Number(count) });
+    if (!exists) continue;
+    const settingsRevision = settingsRevisionOf(catalog, environment, flagKey);
+    known.push({ flagKey, variant, revision, count: Number(count), settingsRevision });
   }
   return known;
 }

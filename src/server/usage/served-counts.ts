@@ -3,7 +3,8 @@ import type { Clock, StopTimer } from "../../base/index.js";
 import type { Context, CountedOutcome, Snapshot, Tally } from "../../engine/index.js";
 import type { Head } from "../state/head.js";
 import type { AnswerObserver } from "./answer-observer.js";
-import type { UsageLedger, VariantCount } from "./usage-ledger.js";
+import { settingsRevisionOf } from "./settings-revision.js";
+import type { ReportedCount, UsageLedger } from "./usage-ledger.js";
 
 /** What answers were counted in since the last time. */
 interface Touched {
@@ -20,7 +21,7 @@ const TELL_INTERVAL_MS = 4_000;
 const MAX_COUNTS = 1_000;
 
 export interface ServedCountsParts {
-  readonly head: Pick<Head, "snapshot">;
+  readonly head: Pick<Head, "snapshot" | "catalog">;
   readonly usage: UsageLedger;
   readonly clock: Clock;
   /** Who else is told of answers. Default: nobody. */
@@ -86,13 +87,16 @@ export class ServedCounts {
     }
   }
 
-  #take(touched: readonly Touched[]): Map<string, VariantCount[]> {
-    const taken = new Map<string, VariantCount[]>();
+  #take(touched: readonly Touched[]): Map<string, ReportedCount[]> {
+    const { catalog } = this.#parts.head;
+    const taken = new Map<string, ReportedCount[]>();
     for (const { environment, flagKey, tally, revision } of touched) {
       const { variant = "", count } = tally;
       tally.count = 0;
       const counts = taken.get(environment) ?? [];
-      counts.push({ flagKey, variant, revision: this.#newestRevision(environment, flagKey, tally) ?? revision, count });
+      const settingsRevision = settingsRevisionOf(catalog, environment, flagKey);
+      const newest = this.#newestRevision(environment, flagKey, tally) ?? revision;
+      counts.push({ flagKey, variant, revision: newest, count, settingsRevision });
       taken.set(environment, counts);
     }
     return taken;

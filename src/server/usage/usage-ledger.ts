@@ -7,6 +7,8 @@ export interface UsageLedger {
   record(report: UsageReport): Promise<UsageReceipt>;
   /** What is known of an environment, a page at a time; a flag may have been deleted since. */
   list(query: UsageQuery): Promise<UsageListing>;
+  /** What is known of one flag by the hour, a page at a time. */
+  listHours(query: HourlyQuery): Promise<HourlyListing>;
 }
 
 /** A report as the ledger takes it. Times are in milliseconds since 1970. */
@@ -16,7 +18,7 @@ export interface UsageReport {
   readonly reporter: { readonly clientName: string; readonly reportId: string } | undefined;
   /** The last of the evaluations came at this time at the latest; never in the future. */
   readonly endMs: number;
-  readonly counts: readonly VariantCount[];
+  readonly counts: readonly ReportedCount[];
 }
 
 /** How often a variant was answered; the empty variant is the caller's own default. */
@@ -25,6 +27,11 @@ export interface VariantCount {
   readonly variant: string;
   readonly revision: bigint;
   readonly count: number;
+}
+
+export interface ReportedCount extends VariantCount {
+  /** The revision that last changed the flag or its settings, as the server knows them now. */
+  readonly settingsRevision: bigint;
 }
 
 export interface UsageReceipt {
@@ -53,6 +60,35 @@ export interface UsageListing {
   readonly usages: readonly RecordedUsage[];
   /** Those that reported last, the newest first. */
   readonly reporters: readonly Reporter[];
+}
+
+/** Which hours to list. */
+export interface HourlyQuery {
+  readonly environment: string;
+  readonly flagKey: string;
+  /** Those after this place; undefined: from the first. */
+  readonly after: HourPlace | undefined;
+  /** At most so many. */
+  readonly limit: number;
+}
+
+/** Where it stands: the newest hour comes first, then by variant, then the newest revision. */
+export type HourPlace = Omit<HourUsage, "count">;
+
+/** What was answered of a variant in one hour. See HourlyUsage. */
+export interface HourUsage {
+  /** When the hour began, in milliseconds since 1970. */
+  readonly hourMs: number;
+  readonly variant: string;
+  readonly revision: bigint;
+  readonly count: number;
+}
+
+export interface HourlyListing {
+  /** In order. */
+  readonly usages: readonly HourUsage[];
+  /** From when on nothing was dropped. */
+  readonly completeSinceMs: number;
 }
 
 /** The sum of what was told of a variant. */

@@ -1,7 +1,8 @@
 import type { SideChange } from "../../store/index.js";
+import type { KeptHour } from "./hourly-counts.js";
 import type { KeptUsage, UsageJournal } from "./usage-journal.js";
 import type { Reporter } from "./usage-ledger.js";
-import { toReporterRow, toReportRow, toUsageRow } from "./usage-rows.js";
+import { toCompleteRow, toHourRow, toReporterRow, toReportRow, toUsageRow } from "./usage-rows.js";
 
 /** Some of what is to be written. */
 export interface NotedBatch {
@@ -25,9 +26,18 @@ export class UsageNotes implements UsageJournal {
   readonly #reportIds = new Map<number, string | undefined>();
   readonly #reporters = new Map<string, ReporterNote>();
   readonly #usages = new Map<string, KeptUsage | undefined>();
+  readonly #hours = new Map<string, KeptHour | undefined>();
 
   usage(id: string, usage: KeptUsage | undefined): void {
     this.#usages.set(id, usage);
+  }
+
+  hour(id: string, row: KeptHour | undefined): void {
+    this.#hours.set(id, row);
+  }
+
+  hoursCompleteSince(sinceMs: number): void {
+    this.add(toCompleteRow(sinceMs));
   }
 
   reporter(environment: string, clientName: string, reporter: Reporter | undefined): void {
@@ -43,7 +53,7 @@ export class UsageNotes implements UsageJournal {
   }
 
   get isEmpty(): boolean {
-    return this.#rows.size + this.#reportIds.size + this.#reporters.size + this.#usages.size === 0;
+    return this.#rows.size + this.#reportIds.size + this.#reporters.size + this.#usages.size + this.#hours.size === 0;
   }
 
   /** Forgets what the ledger holds, and goes on knowing what it has dropped. */
@@ -51,14 +61,22 @@ export class UsageNotes implements UsageJournal {
     for (const [number, id] of this.#reportIds) if (id !== undefined) this.#reportIds.delete(number);
     for (const [id, { reporter }] of this.#reporters) if (reporter !== undefined) this.#reporters.delete(id);
     for (const [id, usage] of this.#usages) if (usage !== undefined) this.#usages.delete(id);
+    for (const [id, row] of this.#hours) if (row !== undefined) this.#hours.delete(id);
   }
 
   /** The ids of reports come before what they counted. */
   take(maxRows: number): NotedBatch {
-    const rows = takeFrom(this.#rows, maxRows);
-    const reportIds = takeFrom(this.#reportIds, maxRows - rows.length);
-    const reporters = takeFrom(this.#reporters, maxRows - rows.length - reportIds.length);
-    const usages = takeFrom(this.#usages, maxRows - rows.length - reportIds.length - reporters.length);
+    let room = maxRows;
+    const take = <K, V>(map: Map<K, V>): [K, V][] => {
+      const taken = takeFrom(map, room);
+      room -= taken.length;
+      return taken;
+    };
+    const rows = take(this.#rows);
+    const reportIds = take(this.#reportIds);
+    const reporters = take(this.#reporters);
+    const usages = take(this.#usages);
+    const hours = take(this.#hours);
     return {
       changes: [
         ...rows,
@@ -67,12 +85,14 @@ export class UsageNotes implements UsageJournal {
           toReporterRow(environment, clientName, reporter),
         ),
         ...usages.map(([id, usage]) => toUsageRow(id, usage)),
+        ...hours.map(([id, row]) => toHourRow(id, row)),
       ],
       putBack: () => {
         putBack(this.#rows, rows);
         putBack(this.#reportIds, reportIds);
         putBack(this.#reporters, reporters);
         putBack(this.#usages, usages);
+        putBack(this.#hours, hours);
       },
     };
   }

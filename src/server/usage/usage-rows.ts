@@ -1,12 +1,15 @@
 import { createHash } from "node:crypto";
 import type { SideChange } from "../../store/index.js";
+import type { KeptHour } from "./hourly-counts.js";
 import type { KeptReportId, KeptUsage } from "./usage-journal.js";
 import type { Reporter } from "./usage-ledger.js";
 
 /** A row of a side table, read. `foreign`: of something else, or damaged. */
 export type UsageRow =
   | { readonly kind: "since"; readonly sinceMs: number }
+  | { readonly kind: "complete"; readonly sinceMs: number }
   | { readonly kind: "usage"; readonly usage: KeptUsage }
+  | { readonly kind: "hour"; readonly hour: KeptHour }
   | { readonly kind: "reporter"; readonly environment: string; readonly reporter: Reporter }
   | ({ readonly kind: "report" } & KeptReportId)
   | { readonly kind: "foreign" };
@@ -15,6 +18,7 @@ export type UsageRow =
 export const USAGE_PREFIX = "usage/";
 
 const SINCE_KEY = `${USAGE_PREFIX}since`;
+const COMPLETE_KEY = `${USAGE_PREFIX}hours-complete-since`;
 const NUMBER_DIGITS = 16;
 
 export function toSinceRow(sinceMs: number): SideChange {
@@ -27,6 +31,18 @@ export function toUsageRow(id: string, usage: KeptUsage | undefined): SideChange
   if (usage === undefined) return [key, undefined];
   const { environment, flagKey, variant, count, revision, lastUsedMs } = usage;
   return [key, JSON.stringify(["usage", environment, flagKey, variant, count, String(revision), lastUsedMs])];
+}
+
+/** Since when hours are counted and kept whole. */
+export function toCompleteRow(sinceMs: number): SideChange {
+  return [COMPLETE_KEY, JSON.stringify(["complete", sinceMs])];
+}
+
+export function toHourRow(id: string, row: KeptHour | undefined): SideChange {
+  const key = `${USAGE_PREFIX}hour/${digest(id)}`;
+  if (row === undefined) return [key, undefined];
+  const { environment, flagKey, hourMs, variant, revision, count } = row;
+  return [key, JSON.stringify(["hour", environment, flagKey, hourMs, variant, String(revision), count])];
 }
 
 export function toReporterRow(environment: string, clientName: string, reporter: Reporter | undefined): SideChange {
@@ -51,6 +67,7 @@ export function parseUsageRow(text: string): UsageRow {
 
 function readRow([kind, ...fields]: readonly unknown[]): UsageRow {
   if (kind === "since" && is(fields, "t")) return { kind, sinceMs: fields[0] };
+  if (kind === "complete" && is(fields, "t")) return { kind, sinceMs: fields[0] };
   if (kind === "report" && is(fields, "ns")) return { kind, number: fields[0], id: fields[1] };
   if (kind === "reporter" && is(fields, "sstn")) {
     const [environment, clientName, lastReportMs, reportCount] = fields;
@@ -59,6 +76,10 @@ function readRow([kind, ...fields]: readonly unknown[]): UsageRow {
   if (kind === "usage" && is(fields, "sssnst") && /^\d{1,20}$/.test(fields[4])) {
     const [environment, flagKey, variant, count, revision, lastUsedMs] = fields;
     return { kind, usage: { environment, flagKey, variant, count, revision: BigInt(revision), lastUsedMs } };
+  }
+  if (kind === "hour" && is(fields, "sstssn") && /^\d{1,20}$/.test(fields[4])) {
+    const [environment, flagKey, hourMs, variant, revision, count] = fields;
+    return { kind, hour: { environment, flagKey, hourMs, variant, revision: BigInt(revision), count } };
   }
   return { kind: "foreign" };
 }
