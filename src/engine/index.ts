@@ -3,6 +3,7 @@ export type { CompiledFlag } from "./compiled-flag.js";
 export type { Context } from "./context.js";
 export { emptySnapshot } from "./create-snapshot.js";
 export { type ExplainOptions, explain } from "./explain/explain.js";
+export { withoutPrivate } from "./explain/without-private.js";
 export { engineLimits } from "./limits.js";
 export { murmur3 } from "./murmur3.js";
 export type { CountedOutcome, ErrorCode, JsonValue, Outcome, Reason, Tally } from "./outcome.js";

@@ -12,6 +12,7 @@ export class PrivateAttributes {
   }
 }
 
-function isInside(path: string, ancestor: string): boolean {
+/** Whether a path leads into what another name stands for. */
+export function isInside(path: string, ancestor: string): boolean {
   return path.startsWith(ancestor) && path.charAt(ancestor.length) === ".";
 }
