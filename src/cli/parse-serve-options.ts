@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
-import { defaultCallerLimits } from "../server/index.js";
+import { resolve } from "node:path";
+import { type DecisionOptions, defaultCallerLimits } from "../server/index.js";
 import { defaultAddress, type HostPort, parseHostPort } from "./address.js";
 import { findSetting, type Setting } from "./config/find-setting.js";
 import type { ConfigFile } from "./config/parse-config-file.js";
@@ -23,6 +24,8 @@ export function parseServeOptions(given: GivenServeOptions, env: Variables, file
   const tokenRate = setting("token-rate-limit", given.tokenRateLimit);
   const tokenStreams = setting("token-streams", given.tokenStreams);
   const drainDelay = setting("drain-delay", given.drainDelay);
+  const decisions = setting("decisions", given.decisions);
+  const decisionsSample = setting("decisions-sample", given.decisionsSample);
   const tls = parseTls({
     cert: setting("tls-cert", given.tlsCert),
     key: setting("tls-key", given.tlsKey),
@@ -46,6 +49,7 @@ export function parseServeOptions(given: GivenServeOptions, env: Variables, file
         tokenRate === undefined ? defaultCallerLimits.callsPerSecond : parseNumber(tokenRate, "calls a second"),
       streams: tokenStreams === undefined ? defaultCallerLimits.streams : parseNumber(tokenStreams, "streams"),
     },
+    decisions: parseDecisions(decisions, decisionsSample),
     drainDelayMs: drainDelay === undefined ? 0 : parseSeconds(drainDelay) * 1_000,
   };
 }
@@ -94,6 +98,17 @@ function parseFlagdPorts({ text, what }: Setting, listen: HostPort): FlagdPorts 
   throw usageFailure(
     `${what} would listen twice on port ${twice}; choose ports that differ from each other and --listen`,
   );
+}
+
+function parseDecisions(target: Setting | undefined, sample: Setting | undefined): DecisionOptions | undefined {
+  const share = sample === undefined ? 1 : parseShare(sample);
+  return target && { target: { kind: "file", path: resolve(target.text) }, sample: share };
+}
+
+function parseShare({ text, what }: Setting): number {
+  const share = /^(0|1|0?\.\d{1,9}|1\.0+)$/.test(text) ? Number(text) : Number.NaN;
+  if (share > 0 && share <= 1) return share;
+  throw usageFailure(`${what} ${JSON.stringify(text)} is not a share above 0, up to 1, such as 0.01`);
 }
 
 const maximumDelayS = 3_600;

@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import type { CallerLimits, ClientRole, TlsFiles, TlsPaths, WebOptions } from "../server/index.js";
+import type { CallerLimits, ClientRole, DecisionOptions, TlsFiles, TlsPaths, WebOptions } from "../server/index.js";
 import type { Store } from "../store/index.js";
 import type { HostPort } from "./address.js";
 import type { Seed } from "./seed-server.js";
@@ -22,6 +22,8 @@ export interface GivenServeOptions {
   readonly tlsClientRoles?: string;
   readonly allowAnonymous?: boolean;
   readonly drainDelay?: string;
+  readonly decisions?: string;
+  readonly decisionsSample?: string;
 }
 
 export interface ServeOptions {
@@ -42,6 +44,8 @@ export interface ServeOptions {
   /** What holders of client certificates may do. */
   readonly clientRoles: readonly ClientRole[];
   readonly callers: CallerLimits;
+  /** Undefined: answers are not written out. */
+  readonly decisions: DecisionOptions | undefined;
   /** How long it reports that it is not ready, and answers all the same, before it drains. In milliseconds. */
   readonly drainDelayMs: number;
 }

@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto";
+import { appendFile } from "node:fs/promises";
 import type { Logger } from "pino";
 import { type Clock, isLoopback } from "../base/index.js";
 import {
+  type DecisionOptions,
   type FlagwireServer,
   ListenProblem,
   openServer,
@@ -53,10 +55,20 @@ async function serveDirectory(
   if (isStoreProblem(store)) throw new CliFailure(ExitCode.refused, store.message);
   try {
     await refuseStrangers(options, store);
+    if (options.decisions !== undefined) await checkDecisions(options.decisions);
     const all = { ...parts, store, ownToken: randomBytes(32).toString("base64url") };
     return await (options.workers === 1 ? serveStore : serveWorkers)(session, options, all);
   } finally {
     await closeStore(store, session.io.clock);
+  }
+}
+
+/** A file that cannot be written is found out now, not when the first answer is. */
+async function checkDecisions({ target }: DecisionOptions): Promise<void> {
+  try {
+    await appendFile(target.path, "", { mode: 0o600 });
+  } catch (error) {
+    throw usageFailure(`--decisions: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
@@ -114,7 +126,7 @@ function overviewOf(server: FlagwireServer) {
 /** Undefined if it was told to stop while still starting: what that cut off is no failure. */
 async function openSeeded(
   session: Session,
-  { listen, data, allowAnonymous, clientRoles, callers, web }: ServeOptions,
+  { listen, data, allowAnonymous, clientRoles, callers, web, decisions }: ServeOptions,
   parts: ServeParts,
   source: SocketSource,
 ): Promise<FlagwireServer | undefined> {
@@ -132,6 +144,7 @@ async function openSeeded(
       callers,
       ownToken,
       web,
+      decisions,
       log,
       clock: session.io.clock,
       prepare: async (address) => {

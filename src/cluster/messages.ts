@@ -3,6 +3,7 @@ import type {
   ClientListing,
   ClientQuery,
   ClientRole,
+  DecisionOptions,
   HourlyListing,
   HourlyQuery,
   KeyMaterial,
@@ -109,6 +110,8 @@ export interface WorkerSettings {
   readonly allowAnonymous: boolean;
   /** See ServerOptions. */
   readonly ownToken: string | undefined;
+  /** See ServerOptions. */
+  readonly decisions: DecisionOptions | undefined;
 }
 
 export interface WorkerReport {

@@ -122,6 +122,7 @@ class Worker {
       callers,
       allowAnonymous,
       ownToken,
+      decisions,
     } = settings;
     // Before anything is waited for: the next may come at any time.
     this.#keyMaterial = keyMaterial && new HandedKeyMaterial(keyMaterial);
@@ -140,6 +141,7 @@ class Worker {
       callers,
       allowAnonymous,
       ownToken,
+      decisions,
       log,
       clock: this.#options.clock,
       usage: createRemoteUsageLedger(this.#link),

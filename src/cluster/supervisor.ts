@@ -9,6 +9,7 @@ import {
   type ClientRole,
   createMemoryUsageLedger,
   createTcpSource,
+  type DecisionOptions,
   defaultWebOptions,
   joinListings,
   type KeptUsageLedger,
@@ -43,6 +44,8 @@ export interface SupervisorOptions {
   readonly allowAnonymous?: boolean;
   /** See ServerOptions. Default none. */
   readonly ownToken?: string | undefined;
+  /** See ServerOptions: of each worker. Default none. */
+  readonly decisions?: DecisionOptions | undefined;
   /** Default: see WebOptions. */
   readonly web?: Partial<WebOptions>;
   /** What the workers speak TLS with. Default: clear text. */
@@ -161,10 +164,10 @@ class RunningSupervisor implements Supervisor, PlaceHost {
     for (let number = 1; number <= options.workers; number++) {
       this.#unopened.add(number);
       this.#unready.add(number);
-      const { allowAnonymous = false, clientRoles = [], callers = {}, ownToken } = options;
+      const { allowAnonymous = false, clientRoles = [], callers = {}, ownToken, decisions } = options;
       const web = { ...defaultWebOptions, ...options.web };
       const access = { clientRoles, callers, allowAnonymous, ownToken };
-      const settings = { number, directory, version, address, host: listen.host, web, ...access };
+      const settings = { number, directory, version, address, host: listen.host, web, decisions, ...access };
       const asked = { owner, usage, listClients, gatherMetrics };
       this.#places.push(new WorkerPlace({ settings, tls, fork, ...asked, clock, random, log }, this));
     }

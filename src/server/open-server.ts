@@ -12,6 +12,7 @@ import { stamp } from "./admin/stamp.js";
 import { Writer } from "./admin/writer.js";
 import { ClientRegistry } from "./clients/client-registry.js";
 import { noContexts } from "./contexts/kept-contexts.js";
+import { openDecisionLog } from "./decisions/open-decision-log.js";
 import { DEFAULT_ENVIRONMENT } from "./environment.js";
 import { evaluationHandlers } from "./evaluation.js";
 import { flagdEvaluationServices } from "./flagd/evaluation-services.js";
@@ -54,7 +55,9 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
   const writer = new Writer(head, clock);
   const kept = options.usage === undefined && store.side ? openUsageLedger({ side: store.side, clock }) : undefined;
   const usage = options.usage ?? kept ?? createMemoryUsageLedger(clock);
-  const served = new ServedCounts({ head, usage, clock });
+  const decisions = options.decisions && openDecisionLog(options.decisions, { log, clock, random });
+  const observers = decisions === undefined ? [] : [decisions];
+  const served = new ServedCounts({ head, usage, clock, observers });
   const clients = new ClientRegistry(clock);
   const { allowAnonymous = false, clientRoles = [], ownToken, tls } = options;
   const gate = createGate({
@@ -78,7 +81,7 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
   const from = source === undefined ? {} : { source };
   const { corsOrigins, ofrepRequestsPerSecond: requestsPerSecond } = web;
   const { dataDirectory, version = "unknown" } = options;
-  const measured = { head, hub, clock, calls, commits, usage: reports, dataDirectory, version };
+  const measured = { head, hub, clock, calls, commits, usage: reports, decisions, dataDirectory, version };
   const metrics = new ServerMetrics({ ...measured, node: process.versions.node });
   const gather = options.gatherMetrics ?? (async () => [await server.metrics(undefined)]);
   const createRoutes = (transport: TransportOptions): HttpRoutes => {
@@ -95,6 +98,7 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
   }
   const server = new RunningServer(listener, head, hub, health, clients, metrics);
   server.closeLast(served);
+  if (decisions !== undefined) server.closeLast(decisions);
   if (kept !== undefined) server.closeLast(kept);
   try {
     await options.prepare?.(listener.address);

@@ -5,6 +5,7 @@ import type { WatchLimits } from "../watch/index.js";
 import type { CallerLimits } from "./access/caller-limits.js";
 import type { ClientRole } from "./access/client-roles.js";
 import type { ListConnectedClients } from "./clients/client-directory.js";
+import type { DecisionOptions } from "./decisions/open-decision-log.js";
 import type { ServerAddress, SocketSource } from "./listener.js";
 import type { ProcessReport } from "./metrics/metric-report.js";
 import type { KeyMaterialSource } from "./tls/key-material.js";
@@ -42,6 +43,8 @@ export interface ServerOptions {
   readonly web?: Partial<WebOptions>;
   /** Where usage is added up. Default: beside the log of the store, or in memory where that is not this process's own. */
   readonly usage?: UsageLedger;
+  /** What of the answers of this process is written out, one by one. Default: nothing. */
+  readonly decisions?: DecisionOptions | undefined;
   /** Tells who is connected, of all processes that serve the store. Default: only of this one. */
   readonly listClients?: ListConnectedClients;
   /** Where the data are, for what is free there. Default: not known. */

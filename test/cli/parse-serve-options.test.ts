@@ -18,12 +18,15 @@ describe("options of serve", () => {
       tls: undefined,
       clientRoles: [],
       callers: { callsPerSecond: 0, streams: 10_000 },
+      decisions: undefined,
       drainDelayMs: 0,
     });
   });
 
   const everyVariable = {
     FLAGWIRE_DRAIN_DELAY: "5",
+    FLAGWIRE_DECISIONS: "/tmp/decisions.jsonl",
+    FLAGWIRE_DECISIONS_SAMPLE: "0.25",
     FLAGWIRE_LISTEN: "localhost:1",
     FLAGWIRE_DATA: "/flags",
     FLAGWIRE_IMPORT: "flags.yaml",
@@ -49,6 +52,7 @@ describe("options of serve", () => {
     tls: { cert: "server.pem", key: "server.key", clientCa: "ca.pem" },
     clientRoles: [{ name: "ops", role: Role.ADMIN, environments: [] }],
     callers: { callsPerSecond: 6, streams: 7 },
+    decisions: { target: { kind: "file", path: "/tmp/decisions.jsonl" }, sample: 0.25 },
     drainDelayMs: 5_000,
   };
 
@@ -73,6 +77,12 @@ describe("options of serve", () => {
     expect(() => parse({ workers: "0" })).toThrow('--workers "0" is not');
     expect(() => parse({}, { FLAGWIRE_WORKERS: "0" })).toThrow('FLAGWIRE_WORKERS "0" is not');
     expect(() => parse({}, { FLAGWIRE_LISTEN: "0.0.0.0:x" })).toThrow("FLAGWIRE_LISTEN");
+  });
+});
+
+describe("the share of decisions that is written", () => {
+  it.each(["0", "-1", "1.5", "2", "50%", "0.", "1e-3"])("cannot be %j", (decisionsSample) => {
+    expect(() => parse({ decisions: "d", decisionsSample })).toThrow(`"${decisionsSample}" is not a share above 0`);
   });
 });
 

@@ -111,6 +111,11 @@ export const metricDefinitions = {
     labels: [],
     help: "Evaluations that mirrors have reported, of flags that exist.",
   },
+  flagwire_decisions_total: {
+    type: "counter",
+    labels: ["result"],
+    help: "Answers that were to be written out: written, or lost. Absent where none are.",
+  },
 } as const satisfies Readonly<Record<string, MetricDefinition>>;
 
 export type MetricName = keyof typeof metricDefinitions;

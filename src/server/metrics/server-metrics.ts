@@ -1,6 +1,7 @@
 import { statfs } from "node:fs/promises";
 import type { Clock } from "../../base/index.js";
 import type { WatchHub } from "../../watch/index.js";
+import type { DecisionLog } from "../decisions/decision-log.js";
 import type { Head } from "../state/head.js";
 import type { CallMeters } from "./call-meters.js";
 import { toFamily, toLabelled, toSingle } from "./metric-definitions.js";
@@ -16,6 +17,8 @@ export interface MeasuredServer {
   readonly calls: CallMeters;
   readonly commits: StoreMeter;
   readonly usage: UsageMeter;
+  /** Undefined: answers are not written out. */
+  readonly decisions: DecisionLog | undefined;
   /** See ServerOptions. */
   readonly dataDirectory: string | undefined;
   readonly version: string;
@@ -56,6 +59,7 @@ export class ServerMetrics {
       ...(await this.#disk()),
       ...this.#contents(),
       ...usage.families(),
+      ...this.#decisions(),
     ];
   }
 
@@ -86,6 +90,12 @@ export class ServerMetrics {
       toSingle("flagwire_store_oldest_revision", Number(oldest)),
       toSingle("flagwire_store_newest_revision", Number(newest)),
     ];
+  }
+
+  #decisions(): MetricFamily[] {
+    const { decisions } = this.#measured;
+    if (decisions === undefined) return [];
+    return [toLabelled("flagwire_decisions_total", "result", Object.entries(decisions.counts))];
   }
 
   /** Nothing where it cannot be told: a scrape is not to fail for it. */

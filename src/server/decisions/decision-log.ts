@@ -1,0 +1,119 @@
+import type { Clock, Random, StopTimer } from "../../base/index.js";
+import type { Context, CountedOutcome, Snapshot } from "../../engine/index.js";
+import type { AnswerObserver } from "../usage/answer-observer.js";
+import { type Decision, toDecision } from "./decision.js";
+
+/** Where decisions go. */
+export interface DecisionSink {
+  /** Resolves when they are written. Rejects where they are lost. */
+  write(decisions: readonly Decision[]): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface DecisionLogParts {
+  readonly sink: DecisionSink;
+  /** The share of answers that is written, 0 to 1. */
+  readonly sample: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Told of losses, now and then. */
+  readonly warn: (message: string, cause: unknown) => void;
+}
+
+const FLUSH_INTERVAL_MS = 1_000;
+/** In one write. */
+const MAX_BATCH = 1_000;
+/** That wait, and characters of their contexts: beyond it they are lost, for calls do not wait for a disk or a network. */
+const MAX_WAITING = 10_000;
+const MAX_WAITING_LENGTH = 16_777_216;
+const WARN_INTERVAL_MS = 60_000;
+const CLOSE_TIMEOUT_MS = 2_000;
+
+/** Writes a sample of the answers of this process, in the background and within a bound. */
+export class DecisionLog implements AnswerObserver {
+  readonly #parts: DecisionLogParts;
+  #waiting: Decision[] = [];
+  #waitingLength = 0;
+  #stopTimer: StopTimer | undefined;
+  #writing: Promise<void> = Promise.resolve();
+  #isWriting = false;
+  #isClosed = false;
+  #warnedMs = Number.NEGATIVE_INFINITY;
+  #written = 0;
+  #lost = 0;
+
+  constructor(parts: DecisionLogParts) {
+    this.#parts = parts;
+  }
+
+  /** How many were written, and how many lost. */
+  get counts(): { readonly written: number; readonly lost: number } {
+    return { written: this.#written, lost: this.#lost };
+  }
+
+  answered(outcome: CountedOutcome, snapshot: Snapshot, context: Context): void {
+    const { sample, random, clock } = this.#parts;
+    if (sample < 1 && random() >= sample) return;
+    if (this.#waiting.length >= MAX_WAITING || this.#waitingLength >= MAX_WAITING_LENGTH || this.#isClosed) {
+      this.#lost++;
+      return;
+    }
+    const decision = toDecision(outcome, snapshot, context, clock.now());
+    this.#waitingLength += decision.context?.length ?? 0;
+    if (this.#waiting.push(decision) === MAX_BATCH) this.#hurry();
+    this.#schedule();
+  }
+
+  /** Writes what waits, for two seconds at the most. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#stopTimer?.();
+    let stopTimer: StopTimer = () => undefined;
+    const timeUp = new Promise<void>((resolve) => {
+      stopTimer = this.#parts.clock.after(CLOSE_TIMEOUT_MS, resolve);
+    });
+    const finished = this.#writing.then(() => this.#write()).then(() => this.#parts.sink.close());
+    await Promise.race([finished.catch(() => undefined), timeUp]);
+    stopTimer();
+  }
+
+  #hurry(): void {
+    this.#stopTimer?.();
+    this.#stopTimer = undefined;
+  }
+
+  #schedule(): void {
+    if (this.#stopTimer !== undefined || this.#isWriting || this.#isClosed || this.#waiting.length === 0) return;
+    const delayMs = this.#waiting.length >= MAX_BATCH ? 0 : FLUSH_INTERVAL_MS;
+    this.#stopTimer = this.#parts.clock.after(delayMs, () => {
+      this.#stopTimer = undefined;
+      this.#isWriting = true;
+      this.#writing = this.#write().finally(() => {
+        this.#isWriting = false;
+        this.#schedule();
+      });
+    });
+  }
+
+  async #write(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0, MAX_BATCH);
+      for (const { context } of batch) this.#waitingLength -= context?.length ?? 0;
+      try {
+        await this.#parts.sink.write(batch);
+        this.#written += batch.length;
+      } catch (cause) {
+        this.#lost += batch.length;
+        this.#warn(cause);
+      }
+    }
+  }
+
+  #warn(cause: unknown): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (nowMs - this.#warnedMs < WARN_INTERVAL_MS) return;
+    this.#warnedMs = nowMs;
+    const message = cause instanceof Error ? cause.message : String(cause);
+    this.#parts.warn(`decisions cannot be written, ${this.#lost} are lost so far: ${message}`, cause);
+  }
+}

@@ -1,0 +1,37 @@
+import { type Context, type CountedOutcome, type Snapshot, withoutPrivate } from "../../engine/index.js";
+
+/** One answer, as it is written out. */
+export interface Decision {
+  /** When it was given, in milliseconds since 1970. */
+  readonly timeMs: number;
+  readonly environment: string;
+  readonly revision: bigint;
+  readonly outcome: CountedOutcome;
+  /** As JSON, without private attributes. Undefined where it would be longer than `MAX_CONTEXT_LENGTH`. */
+  readonly context: string | undefined;
+}
+
+export const MAX_CONTEXT_LENGTH = 16_384;
+
+export function toDecision(
+  outcome: CountedOutcome,
+  { environment, position, privateAttributes }: Snapshot,
+  context: Context,
+  timeMs: number,
+): Decision {
+  const text = JSON.stringify(withoutPrivate(context, privateAttributes));
+  const kept = text.length > MAX_CONTEXT_LENGTH ? undefined : text;
+  return { timeMs, environment, revision: position.revision, outcome, context: kept };
+}
+
+/**
+ * A line of JSON, without its end: `time` (RFC 3339), `environment`, `flagKey`, `variant` (absent: none, the caller's own
+ * default), `reason`, `ruleId`, `errorCode`, `revision` (a string, as in protobuf's JSON), and `context`, absent where it is large.
+ */
+export function toLine({ timeMs, environment, revision, outcome, context }: Decision): string {
+  const { flagKey, variant, reason, ruleId, errorCode } = outcome;
+  const time = new Date(timeMs).toISOString();
+  const answer = { time, environment, flagKey, variant, reason, ruleId, errorCode, revision: String(revision) };
+  const head = JSON.stringify(answer);
+  return context === undefined ? head : `${head.slice(0, -1)},"context":${context}}`;
+}
