@@ -19,7 +19,7 @@ function outcomeOf(): CountedOutcome {
 }
 
 /** What was written, and how the sink does. */
-function openLog({ sample = 1, random = () => 0, fails = false } = {}) {
+function openLog({ sample = 1, random = (): number => 0, fails = false } = {}) {
   const clock = new VirtualClock(START_MS);
   const written: string[][] = [];
   const warnings: string[] = [];
