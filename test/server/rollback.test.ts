@@ -104,6 +104,17 @@ describe("a rollback", () => {
     expect((await targetingOf("c"))?.killed).toBeUndefined();
   });
 
+  it("brings a deleted flag back killed also in an environment that was not there then", async () => {
+    const { admin } = server;
+    await admin.createFlag({ flag: booleanFlag("a") }); // 2
+    await admin.createEnvironment({ environment: { name: "young" } });
+    await admin.killFlags({ environment: "young", flagKeys: ["a"], reason: "now" });
+    await admin.deleteFlag({ key: "a" });
+    await admin.rollback({ toRevision: 2n });
+    expect((await targetingOf("a", "young"))?.killed?.reason).toBe("now");
+    expect((await targetingOf("a"))?.killed).toBeUndefined();
+  });
+
   it("keeps the keys of flags reserved that it takes away, and frees those that it brings back", async () => {
     const { admin } = server;
     await admin.createFlag({ flag: booleanFlag("old") }); // 2

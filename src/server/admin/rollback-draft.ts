@@ -101,7 +101,8 @@ class RollbackDraft {
     if (this.now.reservedKey(key) !== undefined) yield remove(reservedKeyId(key));
     if (current !== undefined) return;
     for (const name of this.now.environmentNames()) {
-      if (this.#then.environment(name) === undefined) yield putTargeting(initialTargeting(flag, name));
+      if (this.#then.environment(name) !== undefined) continue;
+      yield putTargeting(this.#withKill(initialTargeting(flag, name)));
     }
   }
 
