@@ -91,7 +91,9 @@ export class StoreData<T extends ReadableTables = Tables> implements StateView {
 
   idempotentWrite(key: string): IdempotentWrite | undefined {
     const bytes = this.tables.idempotency.get(toIdempotencyKey(key));
-    return bytes && decodeIdempotentWrite(bytes).write;
+    if (bytes === undefined) return undefined;
+    const { write, unchanged } = decodeIdempotentWrite(bytes);
+    return unchanged === undefined ? write : { ...write, changedNothing: true };
   }
 
   /** A history entry as it is kept. */

@@ -96,6 +96,7 @@ export interface Idempotency {
 export interface IdempotentWrite extends Idempotency {
   /** Which it made; the head at its time where it changed nothing. */
   readonly revision: bigint;
+  readonly changedNothing?: true;
 }
 
 export type CommitResult =

@@ -215,6 +215,28 @@ describe("a rollback", () => {
     expect((await targetingOf("a"))?.enabled).toBe(true);
   });
 
+  it("that changed nothing says so again, whoever has made the revision that it was answered with", async () => {
+    const { admin } = server;
+    await admin.createFlag({ flag: booleanFlag("a") }); // 2
+    await enable("a");
+    await admin.rollback({ toRevision: 2n }); // 4
+    const nothing = { toRevision: 4n, idempotencyKey: "k", comment: "rollback to 2" };
+    expect(await admin.rollback(nothing)).toMatchObject({ revision: 4n, changes: [] });
+    await enable("a");
+    expect(await admin.rollback(nothing)).toMatchObject({ revision: 4n, changes: [] });
+  });
+
+  it("is not refused when it is repeated because history has been dropped since", async () => {
+    const { admin } = await openForgetfulServer(3);
+    for (const key of ["a", "b", "c", "d"]) await admin.createFlag({ flag: booleanFlag(key) }); // 2 to 5
+    const request = { toRevision: 2n, idempotencyKey: "k" };
+    const first = await admin.rollback(request);
+    expect(await admin.rollback(request)).toEqual(first);
+    expect(await refusalOf(admin.rollback({ ...request, flagKey: "a" }))).toMatchObject({
+      reason: "IDEMPOTENCY_KEY_REUSED",
+    });
+  });
+
   it("honours the revision that was expected", async () => {
     await server.admin.createFlag({ flag: booleanFlag("a") });
     await enable("a");

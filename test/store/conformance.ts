@@ -361,7 +361,7 @@ function describeUnchanged(open: OpenFreshStore): void {
     await commit(store, [put("a")]);
     const edges = store.edges();
     expect(await store.commit(transaction([], { idempotency }))).toEqual({ kind: "unchanged", revision: 1n });
-    expect(await store.findIdempotent(idempotency.key)).toEqual({ ...idempotency, revision: 1n });
+    expect(await store.findIdempotent(idempotency.key)).toEqual({ ...idempotency, revision: 1n, changedNothing: true });
     expect(store.edges()).toEqual(edges);
     expect(await historyOf(store)).toHaveLength(1);
     expect((await store.load()).revision).toBe(1n);
@@ -381,7 +381,7 @@ function describeUnchanged(open: OpenFreshStore): void {
     await store.commit(transaction([], { idempotency }));
     await commit(store, [put("a", "two")]);
     const late = await store.commit(transaction([put("a", "one")], { idempotency }));
-    expect(late).toEqual({ kind: "repeated", write: { ...idempotency, revision: 1n } });
+    expect(late).toEqual({ kind: "repeated", write: { ...idempotency, revision: 1n, changedNothing: true } });
     const other = { ...idempotency, fingerprint: "digest-2" };
     expect(await store.commit(transaction([put("b")], { idempotency: other }))).toEqual(late);
     expect((await store.load()).revision).toBe(2n);

@@ -118,7 +118,7 @@ describe("opening a data directory", () => {
     for (const key of ["k1", "k2"]) await first.commit(nothing(key));
     await first.close();
     const second = await openStore(path, bounds);
-    const repeated = { kind: "repeated", write: { key: "k1", fingerprint: "f", revision: 1n } };
+    const repeated = { kind: "repeated", write: { key: "k1", fingerprint: "f", revision: 1n, changedNothing: true } };
     expect(await second.commit(nothing("k1"))).toEqual(repeated);
     expect(await second.commit(nothing("k3"))).toEqual({ kind: "unchanged", revision: 1n });
     const kept = await Promise.all(["k1", "k2", "k3"].map((key) => second.findIdempotent(key)));

@@ -7,6 +7,7 @@ import {
   RollbackResponseSchema,
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import type { Change } from "../../../gen/flagwire/v1/history_pb.js";
+import type { IdempotentWrite } from "../../store/index.js";
 import { authorOf } from "../access/author.js";
 import { refuseEverywhere, resolveEnvironment } from "../access/permit.js";
 import { environmentNotFound, flagNotFound, invalidArgument } from "../environment.js";
@@ -23,7 +24,7 @@ import { draftRollback, isWantedBy, type RollbackScope, toHistoryChange } from "
 import { type ShownChanges, shownChanges } from "./shown-entry.js";
 import { runSteps, type Steps } from "./steps.js";
 import { fingerprintOf } from "./write-request.js";
-import type { Draft } from "./writer.js";
+import type { Draft, Write } from "./writer.js";
 
 type Handlers = ServiceHandlers<typeof AdminService>;
 
@@ -64,11 +65,11 @@ class Rollback {
     const { head } = this.admin;
     const { toRevision } = this.request;
     const unreachable = refuseUnreachable(toRevision, head, FIELD);
-    if (isRefusal(unreachable)) return unreachable;
+    if (isRefusal(unreachable)) return this.#refuse(unreachable);
     const past = new PastRecords(head, toRevision, isWantedBy(this.scope));
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const refusal = await past.read(this.call.signal, FIELD);
-      if (refusal !== undefined) return refusal;
+      if (refusal !== undefined) return this.#refuse(refusal);
       const written = await this.#writeFollowing(past);
       if (written !== moved) return isRefusal(written) ? written : this.#answer(written);
     }
@@ -80,22 +81,29 @@ class Rollback {
     const stop = new AbortController();
     const following = past.follow(stop.signal);
     try {
-      return await this.#write(past);
+      const comment = this.request.comment || commentOf(past, this.scope);
+      return await this.#write(comment, (catalog) => this.#draft(past, catalog));
     } finally {
       stop.abort();
       await following;
     }
   }
 
-  #write(past: PastRecords): Promise<OrRefusal<Written>> {
+  /** By the writer too: an earlier attempt was carried out, whatever history has dropped since. */
+  async #refuse(refusal: Refusal): Promise<OrRefusal<RollbackResponse>> {
+    const written = await this.#write(this.request.comment, () => refusal);
+    return isRefusal(written) ? written : this.#answer(written);
+  }
+
+  #write(comment: string, draft: Write<Written>["draft"]): Promise<OrRefusal<Written>> {
     const { request, call } = this;
     return this.admin.writer.write({
-      fields: { ...request, comment: request.comment || commentOf(past, this.scope) },
+      fields: { ...request, comment },
       fingerprint: fingerprintOf(RollbackRequestSchema, [request]),
       author: authorOf(call),
       signal: call.signal,
-      draft: (catalog) => this.#draft(past, catalog),
-      answer: (_catalog, revision, isRepetition) => ({ revision, isRepetition }),
+      draft,
+      answer: (_catalog, revision, earlier) => ({ revision, earlier }),
     });
   }
 
@@ -123,27 +131,27 @@ class Rollback {
     return environment === "" ? undefined : flagGone(flagKey, past.revision);
   }
 
-  async #answer({ revision, isRepetition }: Written): Promise<RollbackResponse> {
-    const isKept = revision !== 0n && (isRepetition || this.#changes.length > 0);
-    const entry = isKept ? await readEntry(this.admin.head.store, revision) : undefined;
-    // What an earlier attempt changed is in history. One that changed nothing was answered with another's revision.
-    const isOwn = entry?.author === authorOf(this.call) && (!isRepetition || this.#isOwnComment(entry.comment));
+  async #answer({ revision, earlier }: Written): Promise<RollbackResponse> {
     const part = { ...WHOLE_ENTRY, maySee: () => true, isAsked: () => true };
-    const showing = shownChanges((isOwn ? entry?.changes : undefined) ?? this.#changes, part);
+    const showing = shownChanges(await this.#madeChanges(revision, earlier), part);
     const { changes, omitted } = await runSteps<ShownChanges, never>(showing, this.admin.writer.turns, () => undefined);
     return create(RollbackResponseSchema, { changes, omittedChanges: omitted, revision });
   }
 
-  #isOwnComment(comment: string): boolean {
-    const { comment: own, toRevision } = this.request;
-    return own === "" ? comment.startsWith(`rollback to ${toRevision}`) : comment === own;
+  /** What an earlier attempt changed is in history, as long as that is kept. */
+  async #madeChanges(revision: bigint, earlier: IdempotentWrite | undefined): Promise<readonly Change[]> {
+    const drafted = earlier === undefined ? this.#changes : [];
+    const isMade = earlier === undefined ? revision !== 0n && drafted.length > 0 : !earlier.changedNothing;
+    const entry = isMade ? await readEntry(this.admin.head.store, revision) : undefined;
+    return entry?.changes ?? drafted;
   }
 }
 
 /** What the writer answers with: revision 0 for a dry run. */
 interface Written {
   readonly revision: bigint;
-  readonly isRepetition: boolean;
+  /** The attempt that was carried out, where this one was not. */
+  readonly earlier: IdempotentWrite | undefined;
 }
 
 /** Says what could not come back. */

@@ -43,11 +43,11 @@ export function segmentKeysHandler(admin: Admin): Handlers["changeSegmentKeys"] 
         drafted = withChanges(segment, request);
         return { changes: [putSegment(drafted.segment)], reads: "all", brokenReason: "SEGMENT_IN_USE" };
       },
-      answer: (catalog, revision, isRepetition) => {
+      answer: (catalog, revision, earlier) => {
         const segment = catalog.segment(environment, key);
         const shown = segment && shownSegment(segment, contractLimits.listedSegmentBytes);
         // What was done is told of the attempt that did it.
-        const changed = isRepetition ? undefined : drafted?.changed;
+        const changed = earlier === undefined ? drafted?.changed : undefined;
         return create(ChangeSegmentKeysResponseSchema, {
           revision,
           ...(shown && { segment: shown }),

@@ -54,8 +54,8 @@ function createToken(admin: Admin): Handlers["createToken"] {
           reads: "all",
           brokenReason: "TOKEN_INVALID",
         },
-      answer: (catalog, revision, isRepetition) => {
-        if (isRepetition) return shownOnce;
+      answer: (catalog, revision, earlier) => {
+        if (earlier !== undefined) return shownOnce;
         const kept = catalog.token(token.id)?.token ?? token;
         const isDryRun = revision === 0n;
         return create(CreateTokenResponseSchema, {

@@ -50,10 +50,10 @@ export interface Write<T> {
   /** Works the changes out, in steps where it is much work. Called again after a conflict with another write. */
   readonly draft: (catalog: Catalog) => OrRefusal<Draft> | Steps<OrRefusal<Draft>>;
   /**
-   * Makes the answer from the state after the write; revision 0 for a dry run. `isRepetition`: an earlier attempt was carried
-   * out, and the draft was not.
+   * Makes the answer from the state after the write; revision 0 for a dry run. `earlier`: an attempt that was carried out, and
+   * the draft was not.
    */
-  readonly answer: (catalog: Catalog, revision: bigint, isRepetition: boolean) => OrRefusal<T>;
+  readonly answer: (catalog: Catalog, revision: bigint, earlier: IdempotentWrite | undefined) => OrRefusal<T>;
 }
 
 const MAX_ATTEMPTS = 100;
@@ -131,8 +131,8 @@ export class Writer {
     if (isRefusal(draft)) return draft;
     const { catalog, revision } = this.head;
     return write.fields.dryRun
-      ? write.answer(catalog.with(draft.changes), 0n, false)
-      : write.answer(catalog, revision, false);
+      ? write.answer(catalog.with(draft.changes), 0n, undefined)
+      : write.answer(catalog, revision, undefined);
   }
 
   /** A promise only where it paused. */
@@ -207,7 +207,7 @@ export class Writer {
       case "committed":
       case "unchanged":
         await this.head.reached(result.revision);
-        return write.answer(this.head.catalog, result.revision, false);
+        return write.answer(this.head.catalog, result.revision, undefined);
       case "repeated":
         return this.#answerRepeated(write, result.write);
       case "conflict":
@@ -238,7 +238,7 @@ export class Writer {
       return new Refusal("ALREADY_EXISTS", "IDEMPOTENCY_KEY_REUSED", message);
     }
     await this.head.reached(earlier.revision);
-    return write.answer(this.head.catalog, earlier.revision, true);
+    return write.answer(this.head.catalog, earlier.revision, earlier);
   }
 }
 
