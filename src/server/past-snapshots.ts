@@ -7,6 +7,7 @@ import { PastRecords, type WantedChange } from "./admin/past-records.js";
 import { historyCompacted, refuseUnreachable } from "./admin/past-revision.js";
 import { eventLoopTurns, runSteps, type Steps } from "./admin/steps.js";
 import { isRefusal, type OrRefusal, Refusal } from "./refusal.js";
+import { awaitNamedRevision } from "./state/await-named-revision.js";
 import type { Head } from "./state/head.js";
 import { allItems, changedItems } from "./state/watch-items.js";
 
@@ -33,6 +34,7 @@ export class PastSnapshots {
 
   /** An environment as it was after a revision. `field` is what the request has named it in. */
   async at(environment: string, revision: bigint, field: string, signal: AbortSignal): Promise<OrRefusal<Snapshot>> {
+    await awaitNamedRevision(this.head, this.clock, revision);
     const unreachable = refuseUnreachable(revision, this.head, field);
     if (isRefusal(unreachable)) return unreachable;
     const key = `${revision}/${environment}`;

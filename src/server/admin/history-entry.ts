@@ -5,6 +5,7 @@ import { outlineOf, type Store } from "../../store/index.js";
 import { maySeeAll, maySeeChange } from "../access/permit.js";
 import type { Call, ServiceHandlers } from "../handlers.js";
 import { contractLimits } from "../limits.js";
+import { awaitNamedRevision } from "../state/await-named-revision.js";
 import type { Admin } from "./admin.js";
 import { answerStore } from "./answer-store.js";
 import { historyCompacted, refuseUnknownRevision, revisionNotFound } from "./past-revision.js";
@@ -19,6 +20,7 @@ export const WHOLE_ENTRY = { maxBytes: 3_145_728, maxComparedBytes: contractLimi
 export function historyEntryHandler({ head, writer }: Admin): Handlers["getHistoryEntry"] {
   return ({ revision: asked }, call) =>
     answerStore(async () => {
+      await awaitNamedRevision(head, writer.clock, asked);
       const missing =
         asked === 0n
           ? revisionNotFound(asked, "revision", "revision 0 is that of nothing: no transaction made it")

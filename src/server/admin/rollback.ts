@@ -13,6 +13,7 @@ import { refuseEverywhere, resolveEnvironment } from "../access/permit.js";
 import { environmentNotFound, flagNotFound, invalidArgument } from "../environment.js";
 import type { Call, ServiceHandlers } from "../handlers.js";
 import { isRefusal, type OrRefusal, Refusal } from "../refusal.js";
+import { awaitNamedRevision } from "../state/await-named-revision.js";
 import type { Catalog } from "../state/catalog.js";
 import { checkChanges, type Finding } from "../validate/change-set.js";
 import type { Admin } from "./admin.js";
@@ -62,8 +63,9 @@ class Rollback {
   ) {}
 
   async run(): Promise<OrRefusal<RollbackResponse>> {
-    const { head } = this.admin;
+    const { head, writer } = this.admin;
     const { toRevision } = this.request;
+    await awaitNamedRevision(head, writer.clock, toRevision);
     const unreachable = refuseUnreachable(toRevision, head, FIELD);
     if (isRefusal(unreachable)) return this.#refuse(unreachable);
     const past = new PastRecords(head, toRevision, isWantedBy(this.scope));

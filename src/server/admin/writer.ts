@@ -12,6 +12,7 @@ import {
 import { invalidArgument } from "../environment.js";
 import { keepRamps } from "../ramps/keep-ramps.js";
 import { isRefusal, type OrRefusal, Refusal } from "../refusal.js";
+import { awaitNamedRevision } from "../state/await-named-revision.js";
 import type { Catalog } from "../state/catalog.js";
 import type { Head } from "../state/head.js";
 import { checkChanges } from "../validate/change-set.js";
@@ -93,6 +94,7 @@ export class Writer {
   async #write<T>(write: Write<T>): Promise<OrRefusal<T>> {
     const violations = checkWriteFields(write.fields);
     if (violations.length > 0) return invalidArgument(violations);
+    await awaitNamedRevision(this.head, this.clock, write.fields.expectedRevision ?? 0n);
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       const result = await this.#attempt(write, attempt < MAX_PAUSING_ATTEMPTS);
       if (result !== "again") return result;
