@@ -6,6 +6,7 @@ import type { RecordChange } from "../store/index.js";
 import { PastRecords, type WantedChange } from "./admin/past-records.js";
 import { historyCompacted, refuseUnreachable } from "./admin/past-revision.js";
 import { eventLoopTurns, runSteps, type Steps } from "./admin/steps.js";
+import { PastTimes } from "./past-times.js";
 import { isRefusal, type OrRefusal, Refusal } from "./refusal.js";
 import { awaitNamedRevision } from "./state/await-named-revision.js";
 import type { Head } from "./state/head.js";
@@ -25,12 +26,15 @@ interface Kept {
 /** What environments were at earlier revisions, made from the head and from history, one at a time; a few are kept. */
 export class PastSnapshots {
   readonly #kept = new Map<string, Kept>();
+  readonly #times: PastTimes;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(
     readonly head: Head,
     readonly clock: Clock,
-  ) {}
+  ) {
+    this.#times = new PastTimes(head.store);
+  }
 
   /** An environment as it was after a revision. `field` is what the request has named it in. */
   async at(environment: string, revision: bigint, field: string, signal: AbortSignal): Promise<OrRefusal<Snapshot>> {
@@ -47,11 +51,9 @@ export class PastSnapshots {
   revisionAt(timeMs: number, field: string, signal: AbortSignal): Promise<OrRefusal<bigint>> {
     return this.#inTurn(async () => {
       const { head } = this;
-      const { revision } = head;
-      for await (const outline of head.store.outlines(revision + 1n)) {
-        if (signal.aborted) return cancelled;
-        if (outline.timeMs() <= timeMs) return outline.revision;
-      }
+      const revision = await this.#times.revisionAt(timeMs, head.revision, signal);
+      if (signal.aborted) return cancelled;
+      if (revision !== undefined) return revision;
       const { oldest } = head.store.edges();
       return oldest <= 1n ? 0n : historyCompacted(new Date(timeMs).toISOString(), oldest, field);
     });
