@@ -1,6 +1,8 @@
+import { create } from "@bufbuild/protobuf";
 import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { describeTime } from "../../src/cli/commands/describe-ramp.js";
+import { RampSchema } from "../../gen/flagwire/v1/targeting_pb.js";
+import { describeRampChanges, describeTime } from "../../src/cli/commands/describe-ramp.js";
 import { CliFailure } from "../../src/cli/failure.js";
 import { parseRampSteps } from "../../src/cli/parse-ramp-steps.js";
 import { openTestServer, type TestServer } from "../support/server.js";
@@ -71,6 +73,18 @@ describe("flagwire ramp", () => {
     expect((await flagwire("ramp", "abort", "a")).stdout).toContain("the ramp is over; the default serves off");
     const { stdout, stderr } = await flagwire("ramp", "status", "a");
     expect([stdout, stderr]).toEqual(["", "flagwire: a has no ramp in production\n"]);
+    const { stdout: history } = await flagwire("history", "a", "--limit", "4");
+    expect(history.match(/\w+ the ramp of the default(?=\))/g)).toEqual(
+      ["ended", "resumed", "paused", "started"].map((verb) => `${verb} the ramp of the default`),
+    );
+  });
+
+  it("tells of a step, and of none where its flag only held it or let it go on", () => {
+    const ramp = create(RampSchema, { ruleId: "r", steps: [{}, {}, {}], nextStepAt: {} });
+    const held = create(RampSchema, { ...ramp, pausedWith: durationFromMs(1) });
+    const next = create(RampSchema, { ...ramp, currentStep: 1 });
+    expect(describeRampChanges([ramp], [next])).toEqual(["step 2 of 3 of the ramp of rule r"]);
+    expect([describeRampChanges([ramp], [held]), describeRampChanges([held], [ramp])]).toEqual([[], []]);
   });
 
   it("answers with a document that has the revision and the settings", async () => {

@@ -2,6 +2,7 @@ import { create, equals } from "@bufbuild/protobuf";
 import type { Change, HistoryEntry } from "../../../gen/flagwire/v1/history_pb.js";
 import type { Segment } from "../../../gen/flagwire/v1/segment_pb.js";
 import { type Targeting, TargetingSchema } from "../../../gen/flagwire/v1/targeting_pb.js";
+import { describeRampChanges } from "./describe-ramp.js";
 import { describeServe } from "./flag-summary.js";
 
 const maximumChangesShown = 3;
@@ -86,7 +87,7 @@ function describeSettings(old: Targeting, now: Targeting): readonly string[] {
     parts.push(lengths("prerequisites", old.prerequisites, now.prerequisites));
   }
   if (old.offVariant !== now.offVariant) parts.push(`off variant: ${now.offVariant || "the caller's default"}`);
-  return parts;
+  return [...parts, ...describeRampChanges(old.ramps, now.ramps)];
 }
 
 /** Such as `rules: 1, were 2`; without numbers where only their content differs. */

@@ -18,6 +18,26 @@ function describeNext({ steps, currentStep, nextStepAt, pausedWith }: Ramp): str
   return `${percent} at ${timestampDate(nextStepAt).toISOString()}`;
 }
 
+/** Such as `paused the ramp of the default`, for each ramp that somebody, or its next step, changed. */
+export function describeRampChanges(old: readonly Ramp[], now: readonly Ramp[]): readonly string[] {
+  const ruleIds = new Set([...old, ...now].map(({ ruleId }) => ruleId));
+  return [...ruleIds].sort().flatMap((ruleId) => {
+    const isIt = (ramp: Ramp) => ramp.ruleId === ruleId;
+    const verb = rampVerb(old.find(isIt), now.find(isIt));
+    return verb === undefined ? [] : [`${verb} the ramp of ${ruleId === "" ? "the default" : `rule ${ruleId}`}`];
+  });
+}
+
+/** What holds a ramp, or lets it go on, is told of its flag. */
+function rampVerb(old: Ramp | undefined, now: Ramp | undefined): string | undefined {
+  if (now === undefined) return "ended";
+  if (old === undefined) return "started";
+  if (now.currentStep !== old.currentStep) return `step ${now.currentStep + 1} of ${now.steps.length} of`;
+  const [wasPaused, isPaused] = [old, now].map(({ nextStepAt }) => nextStepAt === undefined);
+  if (wasPaused === isPaused) return undefined;
+  return isPaused ? "paused" : "resumed";
+}
+
 /** Such as `2d 4h`: the two largest units, rounded down; below a minute seconds. */
 export function describeTime(ms: number): string {
   const units: [string, number][] = [
