@@ -1,8 +1,9 @@
-import { create } from "@bufbuild/protobuf";
-import { PositionSchema, type WatchItem } from "../../gen/flagwire/v1/watch_pb.js";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { PositionSchema, type WatchItem, WatchItemSchema } from "../../gen/flagwire/v1/watch_pb.js";
 import type { Clock } from "../base/index.js";
 import { emptySnapshot, type Snapshot } from "../engine/index.js";
 import type { RecordChange } from "../store/index.js";
+import { segmentBytes } from "../watch/index.js";
 import { PastRecords, type WantedChange } from "./admin/past-records.js";
 import { historyCompacted, refuseUnreachable } from "./admin/past-revision.js";
 import { eventLoopTurns, runSteps, type Steps } from "./admin/steps.js";
@@ -13,14 +14,14 @@ import type { Head } from "./state/head.js";
 import { allItems, changedItems } from "./state/watch-items.js";
 
 const MAX_KEPT = 8;
-/** Of all that are kept, beside what they share with the head. The newest is kept whatever it holds. */
-const MAX_KEPT_WEIGHT = 50_000;
+/** Of all that are kept, beside what they share with the head, in bytes. The newest is kept whatever it holds. */
+const MAX_KEPT_BYTES = 33_554_432;
 /** How many flags and segments are compiled in one step. */
 const ITEMS_PER_STEP = 500;
 
 interface Kept {
   readonly snapshot: Snapshot;
-  readonly weight: number;
+  readonly sizeBytes: number;
 }
 
 /** What environments were at earlier revisions, made from the head and from history, one at a time; a few are kept. */
@@ -32,6 +33,7 @@ export class PastSnapshots {
   constructor(
     readonly head: Head,
     readonly clock: Clock,
+    readonly maxKeptBytes = MAX_KEPT_BYTES,
   ) {
     this.#times = new PastTimes(head.store);
   }
@@ -71,11 +73,12 @@ export class PastSnapshots {
     if (refusal !== undefined) return refusal;
     const source = this.#sourceOf(past, environment);
     if (isRefusal(source)) return source;
-    const made = await runSteps(compile(source), eventLoopTurns(this.clock), () =>
+    const made = await runSteps(compileAndMeasure(source), eventLoopTurns(this.clock), () =>
       signal.aborted ? cancelled : undefined,
     );
-    if (!isRefusal(made)) this.#keep(`${revision}/${environment}`, { snapshot: made, weight: weightOf(source.items) });
-    return made;
+    if (isRefusal(made)) return made;
+    this.#keep(`${revision}/${environment}`, made);
+    return made.snapshot;
   }
 
   /** All that is needed of the head, taken at once: it moves on. */
@@ -110,12 +113,12 @@ export class PastSnapshots {
 
   #keep(key: string, kept: Kept): void {
     this.#kept.set(key, kept);
-    let weight = [...this.#kept.values()].reduce((sum, one) => sum + one.weight, 0);
+    let sizeBytes = [...this.#kept.values()].reduce((sum, one) => sum + one.sizeBytes, 0);
     for (const [oldest, one] of this.#kept) {
-      if (this.#kept.size <= MAX_KEPT && weight <= MAX_KEPT_WEIGHT) break;
+      if (this.#kept.size <= MAX_KEPT && sizeBytes <= this.maxKeptBytes) break;
       if (oldest === key) break;
       this.#kept.delete(oldest);
-      weight -= one.weight;
+      sizeBytes -= one.sizeBytes;
     }
   }
 }
@@ -127,6 +130,11 @@ interface Source {
   readonly base: Snapshot;
   readonly items: readonly WatchItem[];
   readonly position: Snapshot["position"];
+}
+
+function* compileAndMeasure(source: Source): Steps<Kept> {
+  const snapshot = yield* compile(source);
+  return { snapshot, sizeBytes: yield* sizeOf(source.items) };
 }
 
 /** In parts: what one part needs of a later one is compiled anew with that. */
@@ -155,11 +163,12 @@ function isOf(environment: string): WantedChange {
   };
 }
 
-function weightOf(items: readonly WatchItem[]): number {
-  let weight = 0;
-  for (const { kind } of items) {
-    const keys = kind.case === "segment" ? kind.value.included.length + kind.value.excluded.length : 0;
-    weight += 1 + keys / 100;
+/** As they are encoded. Compiled they take several times as much. */
+function* sizeOf(items: readonly WatchItem[]): Steps<number> {
+  let sizeBytes = 0;
+  for (const item of items) {
+    sizeBytes += item.kind.case === "segment" ? segmentBytes(item.kind.value) : toBinary(WatchItemSchema, item).length;
+    yield;
   }
-  return weight;
+  return sizeBytes;
 }
