@@ -37,7 +37,8 @@ export function rollbackHandler(admin: Admin): Handlers["rollback"] {
   return async (request, call) => {
     const scope = scopeOf(request, call);
     if (isRefusal(scope)) return scope;
-    if (request.toRevision === 0n) return invalidArgument([{ field: FIELD, description: "is required" }]);
+    if (request.toRevision === 0n)
+      return invalidArgument([{ field: FIELD, description: "is required: a revision, from 1 on" }]);
     return answerStore(() => new Rollback(admin, request, scope, call).run());
   };
 }
