@@ -68,10 +68,18 @@ interface MalformedParts extends Pick<FlagEntry, "key" | "type" | "problems" | "
 }
 
 function malformedFlag({ outcomes, selectKilled, ...parts }: MalformedParts): FlagEntry {
-  const [first] = parts.problems;
-  const error = outcomes.error("MALFORMED_FLAG", `${first?.field}: ${first?.description}`);
+  const error = outcomes.error("MALFORMED_FLAG", describeMalformed(parts.key, parts.problems));
   const select = selectKilled ?? constantChoice(error).select;
   return { ...parts, select, usesNow: false, tallies: outcomes.tallies, active: false, comparisons: 0, depth: 1 };
+}
+
+/**
+ * Only where the first problem is. Answers go to callers who must not see rules, and the description of a problem may quote
+ * any value of one; variants, of which they know their own only, stand in brackets. An explanation tells all problems.
+ */
+function describeMalformed(key: string, [first]: readonly Problem[]): string {
+  const place = first?.field.replace(/\[".*$/s, "") ?? "flag";
+  return `the flag ${JSON.stringify(key)} is malformed: see ${place} in an explanation`;
 }
 
 /** One run of the compiler over one flag. */

@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf";
 import { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { describe, expect, test } from "vitest";
+import { Operator } from "../../gen/flagwire/v1/condition_pb.js";
 import { FlagType } from "../../gen/flagwire/v1/flag_pb.js";
 import { ServeSchema } from "../../gen/flagwire/v1/targeting_pb.js";
 import { type WatchItem, WatchItemSchema } from "../../gen/flagwire/v1/watch_pb.js";
@@ -10,6 +11,8 @@ import {
   type FlagInit,
   fieldsOf,
   flag,
+  inSegment,
+  match,
   rule,
   serve,
   snapshotOf,
@@ -23,7 +26,9 @@ function malformedFields(item: WatchItem): string[] {
   const { errorCode, reason, variant, errorMessage } = ask(snapshot, "x");
   expect({ errorCode, reason, variant }).toEqual({ errorCode: "MALFORMED_FLAG", reason: "ERROR", variant: undefined });
   const [first] = snapshot.flag("x")?.problems ?? [];
-  expect(errorMessage).toBe(`${first?.field}: ${first?.description}`);
+  expect(errorMessage).toContain(
+    `the flag "x" is malformed: see ${first?.field.replace('["z"]', "").replace('[""]', "")} `,
+  );
   expect(ask(snapshot, "sound")).toMatchObject({ variant: "a", reason: "STATIC" });
   expect(fieldsOf(snapshot, "sound")).toEqual([]);
   return fieldsOf(snapshot, "x");
@@ -202,6 +207,27 @@ describe("a flag that is both killed and malformed", () => {
 
   test("is MALFORMED_FLAG where a variant is of another type", () => {
     expect(malformedFields(flag("x", { killed }, { variants: variants(1) }))).toEqual(['flag.variants["z"]']);
+  });
+});
+
+describe("what a malformed flag answers tells nothing that the caller may not know:", () => {
+  const told = (item: WatchItem) => ask(snapshotOf(item), "x").errorMessage ?? "";
+
+  test("no value of a rule", () => {
+    const condition = match("email", Operator.MATCHES, ["top(secret"]);
+    const message = told(flag("x", { rules: [rule(condition, "r", serve("b"))] }));
+    expect(message).toBe(
+      'the flag "x" is malformed: see targeting.rules[0].condition.match.values[0] in an explanation',
+    );
+  });
+
+  test("no segment", () => {
+    expect(told(flag("x", { rules: [rule(inSegment("top-secret"))] }))).not.toContain("secret");
+  });
+
+  test("no variant", () => {
+    expect(told(flag("x", { default: serve("top-secret") }))).not.toContain("secret");
+    expect(told(flag("x", {}, { variants: { ...variants("Z"), "top\nsecret": value(1) } }))).not.toContain("secret");
   });
 });
 
