@@ -82,7 +82,7 @@ describe("a page of a listed origin", () => {
     const { headers } = await preflight(listed, EVALUATE, PAGE);
     const allowed = headers["access-control-allow-headers"]?.toLowerCase().split(", ") ?? [];
     const sent =
-      "content-type if-none-match authorization x-api-key flagd-selector flagwire-environment connect-protocol-version connect-timeout-ms x-grpc-web x-user-agent grpc-timeout last-event-id traceparent tracestate baggage";
+      "content-type if-none-match authorization x-api-key flagd-selector flagwire-environment connect-protocol-version connect-timeout-ms x-grpc-web x-user-agent grpc-timeout last-event-id traceparent tracestate baggage x-request-id";
     expect(allowed).toEqual(expect.arrayContaining(sent.split(" ")));
   });
 
@@ -93,7 +93,14 @@ describe("a page of a listed origin", () => {
     expect(headers.vary).toBe("Origin");
     const exposed = headers["access-control-expose-headers"]?.toLowerCase().split(", ") ?? [];
     expect(exposed).toEqual(
-      expect.arrayContaining(["etag", "retry-after", "grpc-status", "grpc-message", "grpc-status-details-bin"]),
+      expect.arrayContaining([
+        "etag",
+        "retry-after",
+        "x-request-id",
+        "grpc-status",
+        "grpc-message",
+        "grpc-status-details-bin",
+      ]),
     );
   });
 

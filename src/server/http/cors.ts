@@ -20,8 +20,9 @@ const ALLOWED_HEADERS = [
   "Traceparent",
   "Tracestate",
   "X-API-Key",
+  "X-Request-Id",
 ].join(", ");
-const EXPOSED_HEADERS = ["ETag", "Retry-After", ...cors.exposedHeaders].join(", ");
+const EXPOSED_HEADERS = ["ETag", "Retry-After", "X-Request-Id", ...cors.exposedHeaders].join(", ");
 /** How long browsers may keep an answer, in seconds: the longest that Chromium does. */
 const MAX_AGE = "7200";
 
