@@ -178,6 +178,14 @@ describe("a tree", () => {
     expect(await scan(["made", "/src"])).toEqual(["kept/a.log"]);
   });
 
+  it("is read by .gitignore files that begin with a byte order mark, and whose lines end as on Windows", async () => {
+    await put("made/a.ts");
+    await put("b.log");
+    await put("c.ts");
+    await put(".gitignore", "\ufeffmade/\r\n*.log\r\n");
+    expect(await scan()).toEqual(["c.ts"]);
+  });
+
   it("is not taken for read when the reading is broken off", async () => {
     await put("a.ts");
     await put("b.ts");

@@ -76,7 +76,8 @@ async function readEntries(path: string, onError: (error: Error) => void): Promi
 
 async function readLines(path: string, onError: (error: Error) => void): Promise<readonly string[]> {
   try {
-    return (await readFile(path, "utf8")).split(/\r?\n/);
+    // Editors may begin a text with a byte order mark, which is no part of its first pattern.
+    return (await readFile(path, "utf8")).replace(/^\ufeff/, "").split(/\r?\n/);
   } catch (error) {
     onError(error as Error);
     return [];
