@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -74,6 +74,23 @@ describe("scan", () => {
     expect(exitCode).toBe(1);
     expect(stderr.split("\n").slice(2, -1)).toEqual(lines.map((line) => `  ${line}`));
     expect(JSON.parse(stdout)).toHaveLength(5);
+  });
+
+  it("takes --fail-on more than once, and misses none of it", async () => {
+    const twice = ["--fail-on", "unknown", "--fail-on", "expired"];
+    const { exitCode, stderr } = await flagwire("scan", code, ...twice);
+    expect(exitCode).toBe(1);
+    expect(stderr.split("\n").slice(2, -1)).toEqual(["  new-chekout: unknown", "  old-banner: expired"]);
+    expect((await flagwire("stale", "--fail-on", "expired", "--fail-on", "rolled-out")).exitCode).toBe(1);
+  });
+
+  it.skipIf(process.getuid?.() === 0)("fails where it may not read the folder, so that no check passes", async () => {
+    const closed = await mkdtemp(join(tmpdir(), "flagwire-closed-"));
+    await chmod(closed, 0o000);
+    const { exitCode, stderr } = await flagwire("scan", closed, "--fail-on", "unknown");
+    await rm(closed, { recursive: true });
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain("DIR cannot be read: EACCES");
   });
 
   it("passes the check where code uses no such flags", async () => {

@@ -27,7 +27,7 @@ export function addScanCommand(program: Command, run: CommandRunner): void {
     .description("where code uses flags, and how these flags stand in the environment")
     .option(
       "--fail-on <statuses>",
-      `exit with 1 where code uses such flags: ${problems.join(", ")}; several separated by commas`,
+      `exit with 1 where code uses such flags: ${problems.join(", ")}; several separated by commas, or repeated`,
       parseChoices("--fail-on", problems),
     );
   addExcludeOption(command)

@@ -44,7 +44,7 @@ export function addStaleCommand(program: Command, run: CommandRunner): void {
     .description("flags that somebody should clean up, and why")
     .option(
       "--fail-on <reasons>",
-      `exit with 1 where there are flags for such reasons: ${reasons.join(", ")}; several separated by commas`,
+      `exit with 1 where there are flags for such reasons: ${reasons.join(", ")}; several separated by commas, or repeated`,
       parseChoices("--fail-on", reasons),
     )
     .option(
