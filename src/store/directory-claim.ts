@@ -8,6 +8,14 @@ import { probeClaim } from "./probe-claim.js";
 import { type OrStoreProblem, StoreProblem, toStoreProblem } from "./store-problem.js";
 import type { WriteGate } from "./write-gate.js";
 
+/** The sockets of claims that this process holds, or is deciding. */
+const ownNames = new Set<string>();
+
+/** Whether it is this process that listens at the socket `name`. */
+export function isOwnClaim(name: string): boolean {
+  return ownNames.has(name);
+}
+
 /** Sole ownership of a data directory, until released or until the process ends, however it ends. */
 export interface DirectoryClaim {
   /** Held while another process opens the directory: write to it, and rename in it, inside this. */
@@ -58,9 +66,11 @@ class SocketClaim implements DirectoryClaim {
     let server: ClaimServer | undefined;
     try {
       server = await openClaimServer(socketPath(path, directory, `${name}.new`));
+      ownNames.add(name);
       await rename(join(path, `${name}.new`), join(path, name));
       return new SocketClaim(path, name, directory, server);
     } catch (cause) {
+      ownNames.delete(name);
       await server?.close();
       await directory.close();
       throw cause;
@@ -93,6 +103,7 @@ class SocketClaim implements DirectoryClaim {
   async release(): Promise<void> {
     await rm(join(this.#path, this.#name), { force: true });
     await this.#server.close();
+    ownNames.delete(this.#name);
     await this.#directory.close();
   }
 }

@@ -1,9 +1,11 @@
 import { type FileHandle, open, readdir } from "node:fs/promises";
 import { connect, type Socket } from "node:net";
+import { basename } from "node:path";
 import { systemClock } from "../base/index.js";
 import { CLAIM_HOLD } from "./claim-server.js";
 import { CLAIM_NAME, pipePath, socketPath } from "./claim-socket.js";
 import { codeOf } from "./directories.js";
+import { isOwnClaim } from "./directory-claim.js";
 import { isStoreProblem, type OrStoreProblem, StoreProblem } from "./store-problem.js";
 
 /** An owner finishes what it is writing first, and may have to wait for its disk. */
@@ -11,7 +13,8 @@ const HELD_TIMEOUT_MS = 30_000;
 
 /**
  * Runs `action`, which opens the directory, while its owner, if it has one, writes nothing: see `WriteGate`. An owner that
- * may be alive and does not agree is a problem, because nobody knows what it writes.
+ * may be alive and does not agree is a problem, because nobody knows what it writes. So is one in another container that has
+ * this process's id: LMDB tells readers apart by their ids, and lmdb ends the process where it cannot.
  */
 export async function whileHeld<T>(path: string, action: () => Promise<OrStoreProblem<T>>): Promise<OrStoreProblem<T>> {
   const directory = await open(path, "r").catch(() => undefined);
@@ -53,7 +56,9 @@ function hold(path: string, socketPath: string): Promise<Socket | undefined | St
     socket.write(CLAIM_HOLD.ask);
     socket.on("data", (chunk: string) => {
       text += chunk;
-      if (text.includes(CLAIM_HOLD.held)) finish(socket);
+      const namesake = NAMESAKE.exec(text);
+      if (namesake?.[1] === String(process.pid) && !isOwnClaim(basename(socketPath))) finish(sameId(path, namesake[2]));
+      else if (text.includes(CLAIM_HOLD.held)) finish(socket);
     });
     socket.on("error", (cause) => {
       error = cause;
@@ -67,6 +72,17 @@ function hold(path: string, socketPath: string): Promise<Socket | undefined | St
 
 /** A socket that nobody listens at, and one whose owner goes away. */
 const GONE = new Set<unknown>(["ECONNREFUSED", "ENOENT", "ECONNRESET", "EPIPE"]);
+
+/** Who answers, and on which host. */
+const NAMESAKE = /^(?:owner|candidate) process (\d+) on (.*)\n/m;
+
+function sameId(path: string, host: string | undefined): StoreProblem {
+  const who = `process ${process.pid} on ${host}`;
+  return new StoreProblem(
+    "in-use",
+    `${path} is in use by ${who}, and this is another process ${process.pid}: they cannot share it from containers that count processes apart. Run this in the same container, such as with "docker exec".`,
+  );
+}
 
 function unheld(path: string, why: string): StoreProblem {
   return new StoreProblem(

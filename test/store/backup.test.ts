@@ -1,6 +1,8 @@
+import { once } from "node:events";
 import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { backUpStore, flagId, isStoreProblem, type VerifyReport, verifyStore } from "../../src/store/index.js";
 import { type Build, buildProgram } from "../support/build-program.js";
 import { startChild } from "./child-process.js";
@@ -48,6 +50,23 @@ describe("a backup", () => {
     expect(await copy.findIdempotent("unchanged")).toMatchObject({ revision: 2n, changedNothing: true });
     expect(await readdir(to)).toEqual(expect.not.arrayContaining([expect.stringMatching(/^partial|\.sock/)]));
   });
+
+  it.skipIf(process.platform === "win32")(
+    "is refused in one line by who has the server's process id, in another container",
+    async () => {
+      const from = await worked();
+      const owner = createServer((socket) => {
+        socket.on("error", () => socket.destroy());
+        socket.write(`owner process ${process.pid} on elsewhere\nheld\n`);
+      });
+      owner.listen(join(from, `owner-${"0".repeat(32)}.sock`));
+      await once(owner, "listening");
+      onTestFinished(() => void owner.close());
+      for (const result of [await verifyStore(from), await backUpStore({ from, to: `${from}-backup` })]) {
+        expect(result).toMatchObject({ kind: "in-use", message: expect.stringContaining("in the same container") });
+      }
+    },
+  );
 
   it("says when it was made", async () => {
     const to = join(await temporaryDirectory(), "backup");
