@@ -5,7 +5,7 @@ import {
   ErrorInfoSchema,
 } from "../../gen/google/rpc/error_details_pb.js";
 import { CliFailure, ExitCode } from "./failure.js";
-import { isConnectionLost, isNotGrpc } from "./remote.js";
+import { isConnectionLost, isNotGrpc, isUntrusted } from "./remote.js";
 import { counted } from "./text.js";
 
 /** The options by which a request's fields are set, where a person would not guess. */
@@ -46,6 +46,9 @@ function describe(error: ConnectError, failed: FailedCall, violations: readonly 
   // Said of a write only: nobody expects a read to change anything.
   const unchanged = failed.mayHaveWritten ? "; nothing was changed" : "";
   if (isNotGrpc(error)) return `what listens at ${address} does not speak gRPC; check --address`;
+  if (isUntrusted(error)) {
+    return `the certificate of ${address} is not trusted: ${error.rawMessage}; name who signs it with --ca`;
+  }
   if (isConnectionLost(error)) return `the connection to ${address} was lost${doubt}`;
   // A server's own line for several fields would only repeat the first of those that follow.
   const first = violations[0]?.field;

@@ -125,6 +125,11 @@ function causeCode(error: ConnectError): string {
   return cause instanceof Error && "code" in cause ? String(cause.code) : "";
 }
 
+/** Whether nobody that this program trusts has signed the server's certificate. */
+export function isUntrusted(error: unknown): boolean {
+  return error instanceof ConnectError && /^(DEPTH_ZERO_)?SELF_SIGNED_CERT|^UNABLE_TO_/.test(causeCode(error));
+}
+
 /** Whether what answered does not speak HTTP/2 at all. */
 export function isNotGrpc(error: unknown): boolean {
   return error instanceof ConnectError && causeCode(error) === "ERR_HTTP2_ERROR";

@@ -1,4 +1,6 @@
+import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { createSecureContext } from "node:tls";
 import type { CliIo } from "./cli-io.js";
 import { usageFailure } from "./failure.js";
 import type { GlobalOptions } from "./global-options.js";
@@ -44,11 +46,26 @@ export function createSession(io: CliIo, options: GlobalOptions, signal: AbortSi
 
 /** What to speak TLS with: nothing of it is read before there is somebody to speak to. */
 function readTlsFiles({ ca, clientCert, clientKey }: GlobalOptions): NonNullable<RemoteOptions["tls"]> {
-  return {
+  const files = {
     ...(ca === undefined ? {} : { ca: readTlsFile(ca, "--ca") }),
     ...(clientCert === undefined ? {} : { cert: readTlsFile(clientCert, "--client-cert") }),
     ...(clientKey === undefined ? {} : { key: readTlsFile(clientKey, "--client-key") }),
   };
+  const authority = files.ca;
+  // What holds no certificate would be taken for a list of none.
+  if (authority !== undefined) checkTls(`--ca ${ca}`, () => new X509Certificate(authority));
+  if (files.cert !== undefined) {
+    checkTls(`--client-cert ${clientCert} with --client-key ${clientKey}`, () => createSecureContext(files));
+  }
+  return files;
+}
+
+function checkTls(what: string, check: () => unknown): void {
+  try {
+    check();
+  } catch (error) {
+    throw usageFailure(`${what} cannot be used: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 function readTlsFile(path: string, what: string): Buffer {

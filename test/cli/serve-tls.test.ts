@@ -60,6 +60,8 @@ describe.skipIf(!hasOpenssl)("serve over TLS (needs openssl)", () => {
     const write = await runFlagwire(["environments", "create", "qa", ...server, ...holding]);
     expect(write).toMatchObject({ exitCode: 3, stderr: expect.stringContaining("admin") });
     expect((await runFlagwire(["flags", "list", ...server])).exitCode).toBe(3);
+    const untrusting = await runFlagwire(["flags", "list", "--address", `https://${address}`]);
+    expect(untrusting).toMatchObject({ exitCode: 3, stderr: expect.stringContaining("not trusted") });
   });
 
   it("needs no token off loopback where certificates have roles", async () => {
@@ -79,6 +81,15 @@ describe.skipIf(!hasOpenssl)("serve over TLS (needs openssl)", () => {
       expect(run.stderr).toContain(complaint);
       expect(run.stderr.trim().split("\n")).toHaveLength(1);
     }
+  });
+
+  it("is wrong usage for a client with a key of another certificate, or an authority that is none", async () => {
+    const address = ["--address", "https://127.0.0.1:1"];
+    const foreign = ["--client-cert", ops.certFile, "--client-key", own.keyFile];
+    const mixed = await runFlagwire(["flags", "list", ...address, ...foreign]);
+    expect(mixed).toMatchObject({ exitCode: 2, stderr: expect.stringContaining(`--client-cert ${ops.certFile} with`) });
+    const none = await runFlagwire(["flags", "list", ...address, "--ca", own.keyFile]);
+    expect(none).toMatchObject({ exitCode: 2, stderr: expect.stringContaining(`--ca ${own.keyFile} cannot be used`) });
   });
 });
 
