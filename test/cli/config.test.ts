@@ -127,6 +127,7 @@ describe("a file with mistakes is refused, and each is named with its line:", ()
     ["workers: [1, 2]", "1: workers is a list; give a text or a number"],
     ["cors-origins: [[a]]", "1: cors-origins is a list of other things than texts and numbers"],
     ["config: other.yaml", "1: config is no setting"],
+    ["tls-cert: &both a.pem\ntls-key: *both", "2: tls-key is an alias; give a text or a number"],
   ])("%j", async (content, complaint) => {
     expect(await refused(content)).toContain(complaint);
   });
@@ -161,6 +162,11 @@ describe("what is printed of the settings", () => {
     const before = await inForce('data: "123"\nimport: "a: #b"\nallow-anonymous: true\ncors-origins: "*"\n');
     expect(values(await inForce(first.stdout))).toEqual(values(before));
     expect(before).toMatchObject({ data: { value: "123" }, import: { value: "a: #b" } });
+  });
+
+  it("is such a file for a directory that is called true", async () => {
+    const first = await runFlagwire(["serve", "--data", "true", "--flagd-ports", "--print-config"]);
+    expect(await inForce(first.stdout)).toMatchObject({ data: { value: "true" }, "flagd-ports": { value: "true" } });
   });
 
   it("is all of them, with an empty file too", async () => {

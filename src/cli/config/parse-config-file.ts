@@ -1,4 +1,4 @@
-import { isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from "yaml";
+import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument } from "yaml";
 import { usageFailure } from "../failure.js";
 import type { SettingShape } from "./setting-shape.js";
 
@@ -60,7 +60,7 @@ function unknownKey(key: string, shapes: readonly SettingShape[]): string {
 
 function textOf(value: Node | null, shape: SettingShape): string | Problem {
   if (isScalar(value)) return scalarText(value, shape);
-  if (!isSeq(value)) return { problem: `is ${value === null ? "empty" : "a mapping"}; ${expected(shape)}` };
+  if (!isSeq(value)) return { problem: `is ${nameOf(value)}; ${expected(shape)}` };
   if (!shape.isList) return { problem: `is a list; ${expected(shape)}` };
   const texts: string[] = [];
   for (const item of value.items as (Node | null)[]) {
@@ -69,6 +69,11 @@ function textOf(value: Node | null, shape: SettingShape): string | Problem {
     texts.push(text);
   }
   return texts.length > 0 ? texts.join(",") : { problem: `is an empty list; leave it out, or ${expected(shape)}` };
+}
+
+function nameOf(value: Node | null): string {
+  if (value === null) return "empty";
+  return isAlias(value) ? "an alias" : "a mapping";
 }
 
 /** A number is taken as it is written: what is not one for the setting is for its own complaint. */

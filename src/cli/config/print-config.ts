@@ -29,7 +29,10 @@ export async function printConfig(output: Output, { shapes, given, env, file }: 
     const byName = settings.map(({ name, ...setting }) => [name, setting]);
     return output.document({ config: file?.name ?? null, settings: Object.fromEntries(byName) });
   }
-  const lines = settings.map((setting) => [toYamlLine(setting), setting.from ?? "default"] as const);
+  const lines = shapes.map((shape, index) => {
+    const { value = null, from = "default" } = settings[index] ?? {};
+    return [toYamlLine(shape, value), from] as const;
+  });
   const width = Math.max(...lines.map(([line]) => line.length));
   await output.raw(lines.map(([line, from]) => `${line.padEnd(width)}  # ${from}\n`).join(""));
 }
@@ -54,9 +57,10 @@ function masked(text: string, { isSecret }: SettingShape): string {
   return isSecret ? mask : text.replaceAll(/(?<=:\/\/)[^/@\s,]*@/g, `${mask}@`);
 }
 
-function toYamlLine({ name, value }: SettingInForce): string {
+function toYamlLine({ name, kind }: SettingShape, value: string | null): string {
   if (value === null) return `# ${name}:`;
-  const isPlain = /^(\d+|true|false)$/.test(value);
+  // A file named true is quoted: without quotes it would be no text.
+  const isPlain = /^\d+$/.test(value) || (kind !== "value" && /^(true|false)$/.test(value));
   // A text of several lines would become a block.
   if (/[\n\r]/.test(value)) return `${name}: ${JSON.stringify(value)}`;
   return `${name}: ${isPlain ? value : stringify(value, { lineWidth: 0 }).trimEnd()}`;
