@@ -1,7 +1,9 @@
 import { connect } from "node:net";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { Code } from "@connectrpc/connect";
+import { afterAll, beforeAll, expect, it, vi } from "vitest";
+import { Role } from "../../gen/flagwire/v1/access_pb.js";
 import { type Build, buildProgram } from "../support/build-program.js";
-import { connectTo, dataDirectory, launch, start } from "./service.js";
+import { connectTo, connectToEach, dataDirectory, launch, PATIENCE, start } from "./service.js";
 
 let build: Build;
 beforeAll(async () => {
@@ -36,6 +38,29 @@ it("workers let pages of the origins that are given call", async () => {
   const response = await fetch(url, { method: "POST", headers, body: "{}" });
   expect(response.headers.get("access-control-allow-origin")).toBe("https://a.test");
 }, 60_000);
+
+it("workers end the streams of a token that is revoked through another of them", async () => {
+  const service = await start(build, 2);
+  const [first, second] = await connectToEach(service);
+  if (first === undefined || second === undefined) throw new Error("there are two");
+  const { bearer } = await first.admin.createToken({ token: { name: "root", role: Role.ADMIN } });
+  const root = { headers: { authorization: `Bearer ${bearer}` } };
+  const reader = await first.admin.createToken({ token: { name: "reader", role: Role.READER } }, root);
+  const headers = { authorization: `Bearer ${reader.bearer}` };
+  const streams = [first, second].map(({ evaluation }) => evaluation.watch({}, { headers })[Symbol.asyncIterator]());
+  // A worker may not have heard of the token yet.
+  await vi.waitFor(() => second.evaluation.bulkEvaluate({}, { headers }), PATIENCE);
+  for (const stream of streams) expect((await stream.next()).done).toBe(false);
+  await second.admin.revokeToken({ id: reader.token?.id ?? "" }, root);
+  for (const stream of streams) {
+    await expect(untilEnd(stream)).rejects.toMatchObject({ code: Code.Unauthenticated });
+  }
+  await expect(first.evaluation.bulkEvaluate({}, { headers })).rejects.toMatchObject({ code: Code.Unauthenticated });
+}, 60_000);
+
+async function untilEnd(stream: AsyncIterator<unknown>): Promise<void> {
+  while ((await stream.next()).done !== true);
+}
 
 it("no worker is started where a port is taken", async () => {
   const first = await start(build, 2, ["--flagd-ports", "0,0"]);

@@ -1,6 +1,7 @@
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { text } from "node:stream/consumers";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { Role } from "../../gen/flagwire/v1/access_pb.js";
 import { completeWebOptions } from "../../src/server/web-options.js";
 import { openTestServer, type TestServer } from "../support/server.js";
 
@@ -183,5 +184,23 @@ describe("an origin that is none", () => {
     const complete = () => completeWebOptions({ corsOrigins: [PAGE, origin] });
     expect(complete).toThrow(hint);
     expect(complete).toThrow(JSON.stringify(origin));
+  });
+});
+
+describe("a server with tokens", () => {
+  it("answers preflights without one, and lets a page read that it needs one", async () => {
+    const server = await openTestServer({ web: { corsOrigins: [PAGE] } });
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    const { bearer } = await server.admin.createToken({ token: { name: "root", role: Role.ADMIN } });
+    for (const path of [EVALUATE, BULK]) {
+      const asked = await preflight(server, path, PAGE, { "access-control-request-headers": "authorization" });
+      expect(asked.status).toBe(204);
+      expect(asked.headers["access-control-allow-headers"]).toContain("Authorization");
+      const refused = await call(server, "POST", path, { ...post, origin: PAGE });
+      expect(refused.status).toBe(401);
+      expect(refused.headers["access-control-allow-origin"]).toBe(PAGE);
+      const headers = { ...post, origin: PAGE, authorization: `Bearer ${bearer}` };
+      expect((await call(server, "POST", path, headers)).status).not.toBe(401);
+    }
   });
 });
