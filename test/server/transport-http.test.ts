@@ -215,6 +215,19 @@ describe("plain JSON", () => {
     expect(error.message).toContain(named);
   });
 
+  it.each([
+    ["a value of another type", '{"context":{"targetingKey":4711}}', "targeting_key from JSON: expected string"],
+    ["a message that is a text", '{"context":"4711"}', "flagwire.v1.Context from JSON"],
+    ["no JSON", '{"context":{"attributes":{"card":4711-11}}}', "from JSON: "],
+    ["no JSON, in a word", '{"context":{"attributes":{"card":a4711}}}', "not valid JSON"],
+  ])("is told nothing of what stands in %s", async (_, body, named) => {
+    const response = await postJson(EVALUATE, body);
+    const text = await response.text();
+    expect(response.headers.get("content-length")).toBe(String(Buffer.byteLength(text)));
+    expect(JSON.parse(text).message).toContain(named);
+    expect(text).not.toContain("4711");
+  });
+
   it("that is nested too deep is invalid_argument", async () => {
     const deep = `{"context":{"attributes":{"a":${"[".repeat(50_000)}${"]".repeat(50_000)}}}}`;
     const response = await postJson(EVALUATE, deep);

@@ -12,6 +12,7 @@ import { checkBody } from "./checked-body.js";
 import { type Exchange, exchangeKey } from "./connect-call.js";
 import { toConnectHandler } from "./connect-handlers.js";
 import { json, send } from "./routes.js";
+import { unquoted } from "./unquoted-error.js";
 import { writeResponse } from "./write-response.js";
 
 // A timer of Node's that is longer fires at once.
@@ -98,7 +99,11 @@ function answer(
       send(request, response, json(from.status, "invalid_argument", hint));
       return;
     }
-    await writeResponse(from, response, { clock, stallTimeoutMs: limits.stallTimeoutMs, onStalled });
+    await writeResponse(exchange.answered ? from : await unquoted(from), response, {
+      clock,
+      stallTimeoutMs: limits.stallTimeoutMs,
+      onStalled,
+    });
   };
   handler(checkBody(universal, handler.method.input, limits.maxMessageBytes))
     .then(write)
