@@ -2,7 +2,7 @@ import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import type { Gate } from "./access/gate.js";
 import { GuardedCursor } from "./access/guarded-cursor.js";
-import { guardAnswers, guardRequests, type IsAdmitted } from "./access/guarded-stream.js";
+import { guardAnswers, guardRequests, type StreamRights } from "./access/guarded-stream.js";
 import { concernsEverywhere, requiredRole } from "./access/permissions.js";
 import { refuseEverywhere, refuseRole } from "./access/permit.js";
 import { serveCursor } from "./cursor-stream.js";
@@ -67,20 +67,20 @@ type Streaming = (input: AsyncIterable<Message>, call: Call) => unknown;
 
 /** Such streams may take long, and end too when their caller would not be let in any more. */
 function guardStream({ methodKind }: DescMethod, handler: Streaming, refuse: Refuse, gate: Gate): Handler<DescMethod> {
-  const isAdmittedOf =
-    ({ identity }: Call): IsAdmitted =>
-    () =>
-      identity !== undefined && gate.admits(identity);
+  const rightsOf = ({ identity }: Call): StreamRights => ({
+    isAdmitted: () => identity !== undefined && gate.admits(identity),
+    open: () => (identity === undefined ? () => undefined : gate.openStream(identity)),
+  });
   const guarded: Streaming =
     methodKind === "client_streaming"
       ? (requests, call) => {
           const answer = (admitted: AsyncIterable<Message>) => handler(admitted, call) as Promise<unknown>;
-          return refuse(call) ?? guardRequests(requests, isAdmittedOf(call), answer);
+          return refuse(call) ?? guardRequests(requests, rightsOf(call), answer);
         }
       : (input, call) => {
           const refusal = refuse(call);
           if (refusal !== undefined) return only(refusal);
-          return guardAnswers(handler(input, call) as AnswerStream<Message>, isAdmittedOf(call));
+          return guardAnswers(handler(input, call) as AnswerStream<Message>, rightsOf(call));
         };
   return guarded as unknown as Handler<DescMethod>;
 }

@@ -1,7 +1,8 @@
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
-import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { createConnectTransport, createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { Role } from "../../gen/flagwire/v1/access_pb.js";
+import { AdminService } from "../../gen/flagwire/v1/admin_service_pb.js";
 import { EvaluationService } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { RetryInfoSchema } from "../../gen/google/rpc/error_details_pb.js";
 import { CallerMeter } from "../../src/server/access/caller-limits.js";
@@ -108,6 +109,35 @@ describe("streams with one token", () => {
     onTestFinished(() => next.abort());
     await vi.waitFor(async () => expect((await open(next.signal)).done).toBe(false));
   });
+
+  test.each(["grpc", "connect"] as const)("are imports and exports too, by %s", async (protocol) => {
+    const { server, evaluation, headers } = await start({ streams: 1 });
+    const baseUrl = `http://${server.address}`;
+    const transport =
+      protocol === "grpc" ? createGrpcTransport({ baseUrl }) : createConnectTransport({ baseUrl, httpVersion: "1.1" });
+    const admin = createClient(AdminService, transport);
+    const watch = (signal: AbortSignal) => evaluation.watch({}, { headers, signal })[Symbol.asyncIterator]().next();
+    const first = new AbortController();
+    onTestFinished(() => first.abort());
+    expect((await watch(first.signal)).done).toBe(false);
+    const ends = async () => [
+      await errorOf(admin.import(none(), { headers })),
+      await errorOf(readAll(admin.export({}, { headers }))),
+    ];
+    const codes = (await ends()).map((error) => error?.code);
+    expect(codes).toEqual([Code.ResourceExhausted, Code.ResourceExhausted]);
+    first.abort();
+    // One after the other: each leaves its place to the next.
+    await vi.waitFor(async () => expect((await ends()).map((error) => error?.code)).toEqual([undefined, undefined]));
+  });
+
+  async function readAll(answers: AsyncIterable<unknown>): Promise<void> {
+    for await (const _ of answers);
+  }
+
+  async function* none() {
+    yield { dryRun: true };
+  }
 
   test("are counted apart from those of a certificate whose name is the token's id", () => {
     const meter = new CallerMeter({ callsPerSecond: 0, streams: 1 }, new VirtualClock());
