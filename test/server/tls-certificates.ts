@@ -31,27 +31,29 @@ export class TestAuthority {
   }
 
   /** `alternativeNames` as OpenSSL writes them, such as `DNS:a.test,URI:spiffe://a.test/b`. */
-  issue(file: string, commonName: string, alternativeNames?: string): Certificate {
+  issue(file: string, commonName: string, alternativeNames?: string, days = 2): Certificate {
     const { certFile, keyFile } = this.own;
     const names = alternativeNames === undefined ? [] : ["-addext", `subjectAltName=${alternativeNames}`];
     const signed = ["-CA", certFile, "-CAkey", keyFile, "-addext", "basicConstraints=critical,CA:FALSE"];
-    return this.#make(file, ["-subj", `/CN=${commonName}`, ...signed, ...names]);
+    return this.#make(file, ["-subj", `/CN=${commonName}`, ...signed, ...names], days);
   }
 
   /** For a server on this machine. */
-  issueServer(file: string): Certificate {
-    return this.issue(file, "flags.test", "DNS:localhost,IP:127.0.0.1");
+  issueServer(file: string, days?: number): Certificate {
+    return this.issue(file, "flags.test", "DNS:localhost,IP:127.0.0.1", days);
   }
 
   remove(): void {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  #make(file: string, options: readonly string[]): Certificate {
+  #make(file: string, options: readonly string[], days = 2): Certificate {
     const certFile = join(this.folder, `${file}.pem`);
     const keyFile = join(this.folder, `${file}.key`);
     const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", keyFile];
-    execFileSync("openssl", ["req", "-x509", "-days", "2", ...key, "-out", certFile, ...options], { stdio: "ignore" });
+    execFileSync("openssl", ["req", "-x509", "-days", String(days), ...key, "-out", certFile, ...options], {
+      stdio: "ignore",
+    });
     return { certFile, keyFile, cert: readFileSync(certFile, "utf8"), key: readFileSync(keyFile, "utf8") };
   }
 }

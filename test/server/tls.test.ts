@@ -237,6 +237,23 @@ describe.skipIf(!hasOpenssl)("a server with a certificate (needs openssl)", () =
     });
   });
 
+  test("goes on with a certificate that is good while the new one has ended", async () => {
+    const short = authority.issueServer("short", 1);
+    const clock = new VirtualClock(Date.now() + 1.5 * 24 * 3_600_000);
+    const tls = await openFiles(undefined, clock);
+    const install = async ({ certFile, keyFile }: Certificate) => {
+      copyFileSync(certFile, join(authority.folder, "live.pem"));
+      copyFileSync(keyFile, join(authority.folder, "live.key"));
+      await tls.refresh();
+      return tls.current.cert;
+    };
+    expect(await install(short)).toBe(own.cert);
+    expect(await install(other)).toBe(other.cert);
+    // One that has ended is no worse than another.
+    await clock.advance(24 * 3_600_000);
+    expect(await install(short)).toBe(short.cert);
+  });
+
   describe("that asks clients for theirs", () => {
     const roles = (role: Role, environments: readonly string[] = []) => [{ name: "ops", role, environments }];
 
@@ -336,6 +353,9 @@ describe.skipIf(!hasOpenssl)("a server with a certificate (needs openssl)", () =
       expect(await open(own.certFile, own.certFile)).toContain("holds no private key");
       expect(await open(own.certFile, other.keyFile)).toContain("is not the key of the certificate");
       expect(await open(own.certFile, own.keyFile, own.keyFile)).toContain("clientCa:");
+      const partial = join(authority.folder, "partial.pem");
+      writeFileSync(partial, authority.own.cert + other.cert.slice(0, 100));
+      expect(await open(own.certFile, own.keyFile, partial)).toContain("clientCa:");
     });
 
     test("say nothing of the key", () => {

@@ -51,10 +51,12 @@ export function expiryOf({ cert }: KeyMaterial): number {
   return Date.parse(new X509Certificate(cert).validTo);
 }
 
-/** Undefined if one of them is damaged. */
+/** Undefined if one of them is damaged, or if the last one is not there whole: the file may be being written. */
 function parseCertificates(text: string): readonly X509Certificate[] | undefined {
+  const found = text.match(CERTIFICATES) ?? [];
+  if ((text.match(/-----BEGIN CERTIFICATE-----/g) ?? []).length !== found.length) return undefined;
   try {
-    return (text.match(CERTIFICATES) ?? []).map((one) => new X509Certificate(one));
+    return found.map((one) => new X509Certificate(one));
   } catch {
     return undefined;
   }

@@ -66,10 +66,11 @@ export class TlsFiles implements KeyMaterialSource {
   /** Looks whether the files have changed. */
   async refresh(): Promise<void> {
     const { paths, log } = this.#options;
-    const material = await readMaterial(paths);
-    const seen = JSON.stringify(material);
+    const read = await readMaterial(paths);
+    const seen = JSON.stringify(read);
     if (this.#isClosed || seen === this.#seen) return;
     this.#seen = seen;
+    const material = this.#refuseEnded(read);
     if (material instanceof TlsFilesProblem) {
       log.error({ problem: material.message }, "TLS files have changed and cannot be used; the old ones stay in use");
       return;
@@ -92,6 +93,19 @@ export class TlsFiles implements KeyMaterialSource {
     this.#stopTimer = this.#options.clock.after(POLL_MS, () => {
       void this.refresh().then(() => this.#poll());
     });
+  }
+
+  /** A certificate that has ended, nobody trusts: it does not take the place of one that has not. */
+  #refuseEnded(read: KeyMaterial | TlsFilesProblem): KeyMaterial | TlsFilesProblem {
+    if (read instanceof TlsFilesProblem) return read;
+    const nowMs = this.#options.clock.now();
+    const endedMs = expiryOf(read);
+    if (endedMs > nowMs || expiryOf(this.#current) <= nowMs) return read;
+    const { cert } = this.#options.paths;
+    return new TlsFilesProblem(
+      "cert",
+      `${cert} holds a certificate that has ended at ${new Date(endedMs).toISOString()}`,
+    );
   }
 
   #warnOfExpiry(): void {
