@@ -124,6 +124,11 @@ describe("what is left out", () => {
     ["[", "[", false, true],
     [String.raw`\!a`, "!a", false, true],
     ["[z-a]", "z", false, undefined],
+    ["docs/*.*.*.*", "docs/a.b.c.d", false, true],
+    ["*-[!a]*-*-*.m?", "deep/x-b-c-d.md", false, true],
+    ["**/a/*/b/*/*.ts", "x/a/1/b/2/c.js", false, undefined],
+    // More ways to match than there is time to try.
+    [`${"*a".repeat(30)}b`, "a".repeat(250), false, undefined],
   ])("by %j: %s", (line, path, isFolder, ignored) => {
     expect(parseIgnoreRules([line])(path, isFolder)).toBe(ignored);
   });
