@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { FlagKind, FlagType } from "../../gen/flagwire/v1/flag_pb.js";
@@ -191,12 +191,9 @@ describe("a program with a mirror behind a proxy that knows HTTP/1.1 only", () =
 
 describe("the client's code", () => {
   it("needs neither the store, the server nor their libraries", async () => {
-    const files = await readdir(join(build.folder, "out"), { recursive: true, withFileTypes: true });
-    const ours = files.filter((file) => file.isFile()).map((file) => join(file.parentPath, file.name));
-    expect(ours.length).toBeGreaterThan(30);
-    for (const file of ours) {
-      expect(file).toMatch(/out\/(gen|src\/(base|client|engine))\//);
-      expect(await readFile(file, "utf8")).not.toMatch(/from "(lmdb|@grpc\/|fastify|pino|yaml|commander)/);
-    }
+    expect(build.sources.length).toBeGreaterThan(30);
+    for (const source of build.sources) expect(source).toMatch(/^(gen|src\/(base|client|engine))\//);
+    expect(build.packages).toContain("@connectrpc/connect");
+    for (const name of build.packages) expect(name).not.toMatch(/^(lmdb|@grpc\/|fastify|pino|yaml|commander)/);
   });
 });

@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Client, OpenFeature, ProviderEvents, ProviderStatus } from "@openfeature/server-sdk";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
@@ -161,11 +161,10 @@ describe("a program with a provider", () => {
   });
 
   it("loads neither the store, the server nor their libraries", async () => {
-    const files = await readdir(join(build.folder, "out"), { recursive: true, withFileTypes: true });
-    for (const file of files.filter((entry) => entry.isFile())) {
-      const path = join(file.parentPath, file.name);
-      expect(path).toMatch(/out\/(gen|src\/(base|client|engine|openfeature|resolution))\//);
-      expect(await readFile(path, "utf8")).not.toMatch(/from "(lmdb|@grpc\/|fastify|pino|yaml|commander)/);
+    for (const source of build.sources) {
+      expect(source).toMatch(/^(gen|src\/(base|client|engine|openfeature|resolution))\//);
     }
+    expect(build.packages).toContain("@openfeature/server-sdk");
+    for (const name of build.packages) expect(name).not.toMatch(/^(lmdb|@grpc\/|fastify|pino|yaml|commander)/);
   });
 });
