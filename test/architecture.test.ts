@@ -136,3 +136,12 @@ test("process.argv and process.env are read in the command line only", () => {
   const readers = files.filter((file) => /\bprocess\.(argv|env)\b/.test(codeOf(file)));
   expect(readers.filter((file) => folderOf(file) !== "cli")).toEqual([]);
 });
+
+test("hooks are registered by test files, for what these import is evaluated once for many of them", () => {
+  const support = readdirSync(import.meta.dirname, { recursive: true, encoding: "utf8" }).filter(
+    (name) => name.endsWith(".ts") && !name.endsWith(".test.ts"),
+  );
+  expect(support.length).toBeGreaterThan(50);
+  const hook = /^(before|after)(Each|All)\(/m;
+  expect(support.filter((name) => hook.test(readFileSync(join(import.meta.dirname, name), "utf8")))).toEqual([]);
+});

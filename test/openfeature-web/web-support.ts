@@ -1,5 +1,5 @@
 import { type Client, OpenFeature, ProviderEvents } from "@openfeature/web-sdk";
-import { afterEach, vi } from "vitest";
+import { onTestFinished, vi } from "vitest";
 import { FlagwireWebProvider, type WebProviderOptions, type WebStorage } from "../../src/openfeature-web/index.js";
 import type { RestartableServer } from "../server/admin-support.js";
 
@@ -37,12 +37,11 @@ let pages = 0;
 const quiet = { error: () => {}, warn: () => {}, info: () => {}, debug: () => {} };
 OpenFeature.setLogger(quiet);
 
-afterEach(async () => {
-  await OpenFeature.clearProviders();
-  await OpenFeature.clearContexts();
-});
-
 export function openPage(options: WebProviderOptions, context: object = {}): Page {
+  onTestFinished(async () => {
+    await OpenFeature.clearProviders();
+    await OpenFeature.clearContexts();
+  });
   const domain = `page-${pages++}`;
   const provider = new FlagwireWebProvider({ storage: false, ...QUICK, ...options });
   const client = OpenFeature.getClient(domain);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ValueSchema } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { afterEach, expect } from "vitest";
+import { expect, onTestFinished } from "vitest";
 import type { ConditionSchema, Operator } from "../../gen/flagwire/v1/condition_pb.js";
 import { FlagKind, type FlagSchema, FlagType } from "../../gen/flagwire/v1/flag_pb.js";
 import type { RuleSchema, ServeSchema } from "../../gen/flagwire/v1/targeting_pb.js";
@@ -17,16 +17,11 @@ type ServeInit = MessageInitShape<typeof ServeSchema>;
 type ConditionInit = MessageInitShape<typeof ConditionSchema>;
 type RuleInit = MessageInitShape<typeof RuleSchema>;
 
-const opened: RestartableServer[] = [];
-afterEach(async () => {
-  for (const server of opened.splice(0)) await server.remove();
-});
-
-/** A server that ends with the test. */
+/** A server that ends with the test. For a test, or for what is done before each. */
 export async function openServer(options: TestServerOptions = {}): Promise<RestartableServer> {
   const path = await mkdtemp(join(tmpdir(), "flagwire-test-"));
   const server = new RestartableServer(await openTestServer({ ...options, path }), { ...options, path });
-  opened.push(server);
+  onTestFinished(() => server.remove());
   return server;
 }
 
