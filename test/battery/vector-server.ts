@@ -33,9 +33,9 @@ export async function openVectorServer(): Promise<VectorServer> {
   };
 }
 
-/** What of all files is answered otherwise than a host must that takes over only what is sound. */
-export function strictDifferences(way: Way): Promise<Difference[]> {
-  return allDifferences(way, expectedOfStrict);
+/** What of all files, or of one in so many of their cases, is answered otherwise than a host must that takes over only what is sound. */
+export function strictDifferences(way: Way, oneIn = 1): Promise<Difference[]> {
+  return allDifferences(way, expectedOfStrict, oneIn);
 }
 
 /** What of all files is answered otherwise than a host must that meets what is malformed too. */
@@ -43,8 +43,11 @@ export function fullDifferences(way: Way): Promise<Difference[]> {
   return allDifferences(way, () => expectedOf);
 }
 
-async function allDifferences(way: Way, expectation: typeof expectedOfStrict): Promise<Difference[]> {
+async function allDifferences(way: Way, expectation: typeof expectedOfStrict, oneIn = 1): Promise<Difference[]> {
   const lists: Difference[][] = [];
-  for (const vectors of vectorFiles) lists.push(await differencesOf(vectors.cases, way, expectation(vectors)));
+  for (const vectors of vectorFiles) {
+    const cases = vectors.cases.filter((_, index) => index % oneIn === 0);
+    lists.push(await differencesOf(cases, way, expectation(vectors)));
+  }
   return lists.flat();
 }
