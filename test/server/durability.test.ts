@@ -31,7 +31,7 @@ interface ServerProcess {
 
 async function startServer(path: string): Promise<ServerProcess> {
   const child = startChild(process.execPath, [build.compiled("test/server/children/serve.ts"), path]);
-  await vi.waitFor(() => expect(child.lines[0]).toHaveProperty("port"), { timeout: 15_000, interval: 5 });
+  await vi.waitFor(() => expect(child.lines[0]).toHaveProperty("port"), { timeout: 60_000, interval: 5 });
   const transport = createGrpcTransport({ baseUrl: `http://127.0.0.1:${child.lines[0]?.port}` });
   return {
     child,
