@@ -36,7 +36,7 @@ export default defineConfig({
     hookTimeout: 60_000,
     // Nobody should fail because the machine was busy.
     setupFiles: ["test/support/patient-waits.ts"],
-    expect: { poll: { timeout: 15_000, interval: 5 } },
+    expect: { poll: { timeout: 30_000, interval: 5 } },
     // Tests that start processes are bound by the machine, not by each other.
     pool: "forks",
     // Many wait for other processes most of the time.
