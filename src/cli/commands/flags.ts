@@ -5,10 +5,12 @@ import {
   ListFlagsResponseSchema,
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import type { CommandRunner } from "../command-runner.js";
+import { usageFailure } from "../failure.js";
 import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
 import { toTable } from "../text.js";
 import { addWriteOptions, parseNonEmpty, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
+import { addRestoreCommand, listDeletedFlags } from "./deleted-flags.js";
 import { fetchFlags } from "./fetch-flags.js";
 import { describeFlag, kindName, servesOf, stateOf, typeName } from "./flag-summary.js";
 import { createFields, createFlag, parseExpiry } from "./flags-create.js";
@@ -16,11 +18,12 @@ import { addSetCommand } from "./flags-set.js";
 import { withSimilarKeys } from "./similar-keys.js";
 
 export function addFlagsCommands(program: Command, run: CommandRunner): void {
-  const flags = program.command("flags").description("list, get, create, change and delete flags");
+  const flags = program.command("flags").description("list, get, create, change, delete and restore flags");
   flags
     .command("list")
     .description("all flags, with their settings in the environment")
     .option("--tag <tag>", "only flags with this tag", parseNonEmpty("--tag"))
+    .option("--deleted", "the keys of deleted flags instead")
     .action(run(listFlags));
   flags.command("get <key>").description("one flag, with its settings everywhere").action(run(getFlag));
   addCreateCommand(flags, run);
@@ -28,6 +31,7 @@ export function addFlagsCommands(program: Command, run: CommandRunner): void {
   addWriteOptions(flags.command("delete <key>").description("delete a flag; its key stays reserved")).action(
     run(deleteFlag),
   );
+  addRestoreCommand(flags, run);
 }
 
 function addCreateCommand(flags: Command, run: CommandRunner): void {
@@ -66,7 +70,16 @@ function collect(value: string, before: readonly string[] = []): readonly string
   return [...before, value];
 }
 
-async function listFlags(session: Session, options: { readonly tag?: string }): Promise<void> {
+interface ListOptions {
+  readonly tag?: string;
+  readonly deleted?: true;
+}
+
+async function listFlags(session: Session, options: ListOptions): Promise<void> {
+  if (options.deleted) {
+    if (options.tag !== undefined) throw usageFailure("--tag does not go together with --deleted");
+    return listDeletedFlags(session);
+  }
   const all = await fetchFlags(session, options.tag);
   if (session.output.json) {
     const { nextPageToken: _, ...document } = toDocument(ListFlagsResponseSchema, all);

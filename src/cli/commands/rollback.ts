@@ -80,7 +80,7 @@ function describe(response: RollbackResponse, what: string, options: RollbackOpt
   ];
 }
 
-function noteKilled(session: Session, changes: readonly Change[]): void {
+export function noteKilled(session: Session, changes: readonly Change[]): void {
   const killed = changes.flatMap(({ after }) => {
     const targeting = after?.kind.case === "targeting" ? after.kind.value : undefined;
     return targeting?.killed === undefined ? [] : [`${targeting.flagKey} in ${targeting.environment}`];

@@ -46,6 +46,6 @@ export function adminHandlers(
     listClients: listClientsHandler(admin.head, listClients),
     listUsage: listUsageHandler({ head: admin.head, usage }),
     listHourlyUsage: hourlyUsageHandler({ head: admin.head, usage }),
-    listDeletedFlags: deletedFlagsHandler(),
+    listDeletedFlags: deletedFlagsHandler(admin),
   };
 }

@@ -100,6 +100,11 @@ export class Catalog {
     return this.#namesBelow(flagId(""));
   }
 
+  /** Of deleted flags, sorted. */
+  reservedKeys(): readonly string[] {
+    return this.#namesBelow(reservedKeyId(""));
+  }
+
   /** Sorted. */
   environmentNames(): readonly string[] {
     return this.#namesBelow(environmentId(""));
