@@ -107,7 +107,8 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
   }
 
   pinned(): PinnedFlags {
-    return new SnapshotFlags(this.#follower.pinned(), this.#parts.clock, this.#parts.privateAttributes);
+    const { clock, privateAttributes } = this.#parts;
+    return new SnapshotFlags(this.#follower.pinned(), clock, privateAttributes, this.#follower);
   }
 
   takeUsage(): FlagUsage[] {

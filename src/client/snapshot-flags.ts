@@ -23,11 +23,14 @@ export class SnapshotFlags implements Flags {
 
   /** See MirrorOptions. */
   readonly #privateAttributes: readonly string[];
+  readonly #newest: SnapshotSource;
 
-  constructor(source: SnapshotSource, clock: Clock, privateAttributes: readonly string[]) {
+  /** `newest` knows what is private in the environment by now; the source itself, where that moves on. */
+  constructor(source: SnapshotSource, clock: Clock, privateAttributes: readonly string[], newest = source) {
     this.#source = source;
     this.#clock = clock;
     this.#privateAttributes = privateAttributes;
+    this.#newest = newest;
   }
 
   get revision(): number {
@@ -84,7 +87,8 @@ export class SnapshotFlags implements Flags {
       const now = this.#clock.now();
       const asked = ownPart(context ?? NO_CONTEXT);
       const details = checkedDetails(flag, flag.select(asked, now), defaultValue, revision);
-      const privateAttributes = [...this.#privateAttributes, ...hidden];
+      const environments = this.#newest.snapshot.privateAttributes;
+      const privateAttributes = [...environments, ...this.#privateAttributes, ...hidden];
       return { ...details, trace: explain(flag, asked, now, { privateAttributes }) };
     } catch {
       return { ...threw(key, defaultValue, revision), trace: undefined };

@@ -10,6 +10,7 @@ import { invalidArgument } from "./environment.js";
 import type { Evaluation } from "./evaluation-parts.js";
 import type { Call } from "./handlers.js";
 import { PastSnapshots } from "./past-snapshots.js";
+import { privateAttributesOf } from "./private-attributes.js";
 import { isRefusal, type OrRefusal, Refusal } from "./refusal.js";
 
 /** Whether a request asks for an answer of the past. */
@@ -39,7 +40,8 @@ export function evaluateAt({
     if (flag === undefined) return flagMissing(request.flagKey, found);
     const response = toResponse(flag.select(context, moment.nowMs), found.position.revision);
     if (request.explain) {
-      const { privateAttributes } = request.context ?? {};
+      // What is private now must not be told of the past either. An environment that is gone has what it had.
+      const privateAttributes = privateAttributesOf(head.snapshot(environment) ?? found, request.context);
       response.trace = explain(flag, context, moment.nowMs, { privateAttributes });
     }
     return response;

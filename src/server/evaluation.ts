@@ -17,6 +17,7 @@ import { evaluateAt, isOfPast } from "./evaluation-at.js";
 import type { Evaluation } from "./evaluation-parts.js";
 import type { Call, Encoded, ServiceHandlers } from "./handlers.js";
 import { answerOf } from "./kept-answers.js";
+import { privateAttributesOf } from "./private-attributes.js";
 import { isRefusal, type OrRefusal } from "./refusal.js";
 import type { Head } from "./state/head.js";
 import { reportUsageHandler } from "./usage/report-usage.js";
@@ -69,7 +70,8 @@ function evaluate(evaluation: Evaluation): Handlers["evaluate"] {
     // A trace tells of the rules.
     const denied = refuseRole(call, Role.READER);
     if (denied !== undefined) return denied;
-    return explainedAnswer(flag, question, clock, served, request.context?.privateAttributes);
+    const privateAttributes = privateAttributesOf(question.snapshot, request.context);
+    return explainedAnswer(flag, question, clock, served, privateAttributes);
   };
   // Most requests are plain, and making messages of them costs more than to answer them.
   const direct: Handlers["evaluate"]["direct"] = (bytes, call) => {
@@ -108,7 +110,7 @@ function explainedAnswer(
   { snapshot, context }: Question,
   clock: Clock,
   served: ServedCounts | undefined,
-  privateAttributes: readonly string[] | undefined,
+  privateAttributes: readonly string[],
 ): EvaluateResponse {
   const now = clock.now();
   const outcome = flag.select(context, now);

@@ -1568,8 +1568,9 @@ export type CreateEnvironmentRequest = Message<"flagwire.v1.CreateEnvironmentReq
   environment?: Environment | undefined;
 
   /**
-   * Take over the settings and segments of this environment. Empty: every flag
-   * starts as in CreateFlag without `targeting`.
+   * Take over the settings and segments of this environment, and its private
+   * attributes where `environment` has none. Empty: every flag starts as in CreateFlag
+   * without `targeting`.
    *
    * @generated from field: string copy_from = 2;
    */
@@ -1681,7 +1682,8 @@ export type GetEnvironmentResponse = Message<"flagwire.v1.GetEnvironmentResponse
   revision: bigint;
 
   /**
-   * How many contexts are kept; see Environment.keep_contexts.
+   * How many contexts are kept; see Environment.keep_contexts. This, and the counts that
+   * follow, are 0 for a token that is limited to other environments.
    *
    * @generated from field: uint32 kept_contexts = 3;
    */

@@ -14,11 +14,13 @@ import { type Environment, EnvironmentSchema } from "../../../gen/flagwire/v1/en
 import { SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
 import { TargetingSchema } from "../../../gen/flagwire/v1/targeting_pb.js";
 import { environmentId, type RecordChange, segmentId, targetingId } from "../../store/index.js";
+import { maySee } from "../access/permit.js";
 import { DEFAULT_ENVIRONMENT, environmentNotFound, invalidArgument } from "../environment.js";
 import type { ServiceHandlers } from "../handlers.js";
 import { isRefusal, Refusal } from "../refusal.js";
 import type { Catalog } from "../state/catalog.js";
 import { type Admin, writeFor } from "./admin.js";
+import { answerStore } from "./answer-store.js";
 import { mergeFields } from "./field-mask.js";
 import { initialTargeting } from "./initial-targeting.js";
 import { putEnvironment, putSegment, putTargeting, remove } from "./records.js";
@@ -33,11 +35,7 @@ export function environmentHandlers(
 > {
   return {
     createEnvironment: createEnvironment(admin),
-    getEnvironment: ({ name }) => {
-      const { catalog, revision } = admin.head;
-      const environment = catalog.environment(name);
-      return environment ? create(GetEnvironmentResponseSchema, { environment, revision }) : environmentNotFound(name);
-    },
+    getEnvironment: getEnvironment(admin),
     listEnvironments: () => {
       const { catalog, revision } = admin.head;
       const environments = catalog.environmentNames().flatMap((name) => catalog.environment(name) ?? []);
@@ -48,7 +46,40 @@ export function environmentHandlers(
   };
 }
 
+const EDITABLE = { fields: ["description", "private_attributes", "keep_contexts"] } as const;
+
 const missingEnvironment = () => invalidArgument([{ field: "environment", description: "is required" }]);
+
+function getEnvironment({ head, contexts }: Admin): Handlers["getEnvironment"] {
+  return ({ name }, call) =>
+    answerStore(async () => {
+      if (head.catalog.environment(name) === undefined) return environmentNotFound(name);
+      const keptContexts = (await contexts.list(name)).length;
+      // It may be gone since.
+      const { catalog, revision } = head;
+      const environment = catalog.environment(name);
+      if (environment === undefined) return environmentNotFound(name);
+      if (!maySee(call, name)) return create(GetEnvironmentResponseSchema, { environment, revision });
+      return create(GetEnvironmentResponseSchema, {
+        environment,
+        revision,
+        keptContexts,
+        segmentCount: catalog.segmentKeys(name).length,
+        ...countFlags(catalog, name),
+      });
+    });
+}
+
+function countFlags(catalog: Catalog, environment: string) {
+  const counts = { flagCount: 0, enabledFlags: 0, killedFlags: 0 };
+  for (const key of catalog.flagKeys()) {
+    const targeting = catalog.targeting(environment, key);
+    counts.flagCount++;
+    if (targeting?.enabled) counts.enabledFlags++;
+    if (targeting?.killed !== undefined) counts.killedFlags++;
+  }
+  return counts;
+}
 
 function createEnvironment(admin: Admin): Handlers["createEnvironment"] {
   return (request, call) => {
@@ -59,7 +90,10 @@ function createEnvironment(admin: Admin): Handlers["createEnvironment"] {
         if (catalog.environment(environment.name)) return environmentExists(environment.name);
         if (copyFrom !== "" && catalog.environment(copyFrom) === undefined) return environmentNotFound(copyFrom);
         return {
-          changes: [putEnvironment(environment), ...initialRecords(catalog, environment, copyFrom)],
+          changes: [
+            putEnvironment(started(environment, catalog.environment(copyFrom))),
+            ...initialRecords(catalog, environment, copyFrom),
+          ],
           reads: "all",
           brokenReason: "ENVIRONMENT_IN_USE",
         };
@@ -71,6 +105,12 @@ function createEnvironment(admin: Admin): Handlers["createEnvironment"] {
         }),
     });
   };
+}
+
+/** What is private in the environment that it is made after is private in the new one, if that has nothing to say of it. */
+function started(environment: Environment, source: Environment | undefined): Environment {
+  if (source === undefined || environment.privateAttributes.length > 0) return environment;
+  return create(EnvironmentSchema, { ...environment, privateAttributes: source.privateAttributes });
 }
 
 /** The settings and segments that an environment starts with. */
@@ -96,13 +136,13 @@ function initialRecords(catalog: Catalog, { name }: Environment, copyFrom: strin
 
 function updateEnvironment(admin: Admin): Handlers["updateEnvironment"] {
   return (request, call) => {
-    const { environment } = request;
+    const { environment, updateMask } = request;
     if (environment === undefined) return missingEnvironment();
     return writeFor(admin, UpdateEnvironmentRequestSchema, request, call, {
       draft: (catalog) => {
         const current = catalog.environment(environment.name);
         if (current === undefined) return environmentNotFound(environment.name);
-        const merged = mergeFields(EnvironmentSchema, current, environment, undefined, { fields: ["description"] });
+        const merged = mergeFields(EnvironmentSchema, current, environment, updateMask, EDITABLE);
         if (isRefusal(merged)) return merged;
         return { changes: [putEnvironment(merged)], reads: [], brokenReason: "ENVIRONMENT_IN_USE" };
       },

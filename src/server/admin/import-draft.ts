@@ -1,7 +1,7 @@
 import { clone, create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { type RefusedItem, RefusedItemSchema } from "../../../gen/flagwire/v1/admin_service_pb.js";
-import { EnvironmentSchema } from "../../../gen/flagwire/v1/environment_pb.js";
+import { type Environment, EnvironmentSchema } from "../../../gen/flagwire/v1/environment_pb.js";
 import { type Flag, FlagSchema } from "../../../gen/flagwire/v1/flag_pb.js";
 import type { FlagFile } from "../../../gen/flagwire/v1/history_pb.js";
 import { type Segment, SegmentSchema } from "../../../gen/flagwire/v1/segment_pb.js";
@@ -43,7 +43,7 @@ export function* draftImport(
   leftOut: LeftOut,
 ): Steps<ImportDraft> {
   const draft = new Draft(settings, catalog, leftOut);
-  for (const environment of file.environments) draft.environment(environment.name, environment.description);
+  for (const environment of file.environments) draft.environment(environment);
   for (const flag of file.flags) {
     draft.flag(flag);
     yield;
@@ -72,17 +72,21 @@ class Draft {
     readonly leftOut: LeftOut,
   ) {}
 
-  environment(name: string, description: string): void {
+  /** A file makes nothing public that is private by now, whether it knows of it or not. */
+  environment({ name, description, privateAttributes, keepContexts }: Environment): void {
     if (this.leftOut.has(leftOutEnvironment(name))) return;
     const current = this.catalog.environment(name);
     if (current === undefined) {
       this.#newEnvironments.add(name);
-      this.#put(putEnvironment(create(EnvironmentSchema, { name, description })));
-    } else if (description !== "") {
-      const changed = clone(EnvironmentSchema, current);
-      changed.description = description;
-      this.#put(putEnvironment(changed));
+      this.#put(putEnvironment(create(EnvironmentSchema, { name, description, privateAttributes, keepContexts })));
+      return;
     }
+    const changed = clone(EnvironmentSchema, current);
+    const known = new Set(current.privateAttributes);
+    changed.description = description || current.description;
+    changed.privateAttributes.push(...privateAttributes.filter((attribute) => !known.has(attribute)));
+    changed.keepContexts ||= keepContexts;
+    this.#put(putEnvironment(changed));
   }
 
   flag(flag: Flag): void {

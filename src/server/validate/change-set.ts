@@ -8,6 +8,7 @@ import { contractLimits } from "../limits.js";
 import type { Catalog } from "../state/catalog.js";
 import type { Head } from "../state/head.js";
 import { type ChangedRecord, changedItems } from "../state/watch-items.js";
+import { checkEnvironment } from "./environment.js";
 import { checkFlag } from "./flag.js";
 import { checkSegment } from "./segment.js";
 import { checkTargeting } from "./targeting.js";
@@ -160,8 +161,7 @@ function checkRecord(record: Record, catalog: Catalog): Finding[] {
       return found("segment", key, environment);
     }
     case "environment":
-      violations.key("environment.name", kind.value.name);
-      violations.text("environment.description", kind.value.description, 4_096);
+      checkEnvironment(kind.value, violations);
       return found("environment", kind.value.name, "");
     default:
       return [];
