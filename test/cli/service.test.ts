@@ -275,7 +275,7 @@ describe("environments, segments and history", () => {
     const create = ["environments", "create", "copy", "--copy-from", "production", "--description", "a copy"];
     expect((await flagwire(create)).stdout).toMatch(/^created the environment copy \(revision \d+\)\n$/);
     expect(await json("eval", "everywhere", "--env", "copy")).toMatchObject({ value: true });
-    expect((await flagwire(["environments", "list"])).stdout).toContain("copy        ada         a copy");
+    expect((await flagwire(["environments", "list"])).stdout).toContain("copy        ada                   a copy");
     const unknown = await flagwire(["eval", "everywhere", "--env", "nowhere"]);
     expect(unknown.exitCode).toBe(3);
     expect(unknown.stderr).toContain("nowhere");

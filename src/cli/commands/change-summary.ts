@@ -1,4 +1,5 @@
 import { create, equals } from "@bufbuild/protobuf";
+import type { Environment } from "../../../gen/flagwire/v1/environment_pb.js";
 import type { Change, HistoryEntry } from "../../../gen/flagwire/v1/history_pb.js";
 import type { Segment } from "../../../gen/flagwire/v1/segment_pb.js";
 import { type Targeting, TargetingSchema } from "../../../gen/flagwire/v1/targeting_pb.js";
@@ -32,6 +33,8 @@ export function describeChange(change: Change): string {
       return describeTargetingChange(change, verb);
     case "segment":
       return `${verb} ${kind} ${change.key} in ${change.environment}${describeKeys(change)}`;
+    case "environment":
+      return `${verb} ${kind} ${change.key}${describeEnvironment(change)}`;
     default:
       return `${verb} ${kind ?? "record"} ${change.key}`;
   }
@@ -54,6 +57,24 @@ export function describeKeyCounts(
     ...(old.includedCount === now.includedCount ? [] : [`included: ${now.includedCount}, were ${old.includedCount}`]),
     ...(old.excludedCount === now.excludedCount ? [] : [`excluded: ${now.excludedCount}, were ${old.excludedCount}`]),
   ].join("; ");
+}
+
+/** Such as ` (private attributes: 2, were 1; keeps contexts)`. */
+function describeEnvironment({ before, after }: Change): string {
+  const [old, now] = [before?.kind.value, after?.kind.value];
+  if (old?.$typeName !== "flagwire.v1.Environment" || now?.$typeName !== "flagwire.v1.Environment") return "";
+  const parts = describeEnvironmentFields(old, now);
+  return parts.length === 0 ? "" : ` (${parts.join("; ")})`;
+}
+
+function describeEnvironmentFields(old: Environment, now: Environment): readonly string[] {
+  const [were, are] = [old.privateAttributes, now.privateAttributes];
+  const isSame = were.length === are.length && were.every((name, index) => name === are[index]);
+  return [
+    ...(isSame ? [] : [lengths("private attributes", were, are)]),
+    ...(old.keepContexts === now.keepContexts ? [] : [now.keepContexts ? "keeps contexts" : "keeps no contexts"]),
+    ...(old.description === now.description ? [] : ["description"]),
+  ];
 }
 
 /** The everyday edits by their names, any other with what it changed. */

@@ -2,14 +2,18 @@ import type { Command } from "commander";
 import {
   CreateEnvironmentResponseSchema,
   DeleteEnvironmentResponseSchema,
+  type GetEnvironmentResponse,
+  GetEnvironmentResponseSchema,
   ListEnvironmentsResponseSchema,
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
+import { printable } from "../../base/index.js";
 import type { CommandRunner } from "../command-runner.js";
 import type { FieldOptions } from "../remote-failure.js";
 import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
 import { toTable } from "../text.js";
 import { addWriteOptions, parseNonEmpty, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
+import { addEnvironmentsSetCommand } from "./environments-set.js";
 
 interface CreateEnvironmentOptions extends WriteOptions {
   readonly description?: string;
@@ -23,8 +27,14 @@ const createFields: FieldOptions = {
 };
 
 export function addEnvironmentsCommands(program: Command, run: CommandRunner): void {
-  const environments = program.command("environments").description("list, create and delete environments");
+  const environments = program
+    .command("environments")
+    .description("list, describe, create, change and delete environments");
   environments.command("list").description("all environments").action(run(listEnvironments));
+  environments
+    .command("describe <name>")
+    .description("one environment, with what it holds")
+    .action(run(describeEnvironment, { name: "NAME" }));
   const create = environments
     .command("create <name>")
     .description("create an environment")
@@ -35,6 +45,7 @@ export function addEnvironmentsCommands(program: Command, run: CommandRunner): v
       parseNonEmpty("--copy-from"),
     );
   addWriteOptions(create).action(run(createEnvironment, createFields));
+  addEnvironmentsSetCommand(environments, run);
   addWriteOptions(
     environments.command("delete <name>").description("delete an environment with its settings and segments"),
   ).action(run(deleteEnvironment, { name: "NAME" }));
@@ -46,8 +57,39 @@ async function listEnvironments(session: Session): Promise<void> {
   if (session.output.json) {
     return session.output.document(toDocument(ListEnvironmentsResponseSchema, response));
   }
-  const rows = response.environments.map((one) => [one.name, one.createdBy, one.description]);
-  await session.output.raw(toTable(["NAME", "CREATED BY", "DESCRIPTION"], rows));
+  const rows = response.environments.map((one) => [
+    one.name,
+    one.createdBy,
+    one.keepContexts ? "kept" : "",
+    one.description,
+  ]);
+  await session.output.raw(toTable(["NAME", "CREATED BY", "CONTEXTS", "DESCRIPTION"], rows));
+}
+
+async function describeEnvironment(session: Session, name: string): Promise<void> {
+  const remote = session.remote();
+  const response = await remote.call((options) => remote.admin.getEnvironment({ name }, options));
+  if (session.output.json) return session.output.document(toDocument(GetEnvironmentResponseSchema, response));
+  await session.output.raw(describe(response));
+}
+
+/** A line a fact. */
+function describe({ environment, keptContexts, segmentCount, ...counts }: GetEnvironmentResponse): string {
+  const { name = "", description = "", createdBy = "", privateAttributes = [], keepContexts } = environment ?? {};
+  const facts = [
+    ["name", name],
+    ["description", description],
+    ["created by", createdBy],
+    ["private attributes", privateAttributes.join(", ")],
+    ["contexts", keepContexts ? `${keptContexts} kept` : "not kept"],
+    ["flags", `${counts.flagCount}, ${counts.enabledFlags} enabled, ${counts.killedFlags} killed`],
+    ["segments", String(segmentCount)],
+  ] as const;
+  const width = Math.max(...facts.map(([fact]) => fact.length));
+  return facts
+    .filter(([, text]) => text !== "")
+    .map(([fact, text]) => `${fact.padEnd(width)}  ${printable(text)}\n`)
+    .join("");
 }
 
 async function createEnvironment(session: Session, name: string, options: CreateEnvironmentOptions): Promise<void> {
