@@ -8,7 +8,6 @@ import type {
   CommitResult,
   HistoryEdges,
   HistoryOutline,
-  Idempotency,
   IdempotentWrite,
   Store,
   StoreFailure,
@@ -46,6 +45,9 @@ type Outcome =
   | Written
   | Exclude<CommitPlan, { kind: "write" | "remember" }>
   | Extract<CommitResult, { kind: "low-disk" | "unavailable" }>;
+
+/** What is urgent is refused only where less than this part of the usual space would stay free. */
+const URGENT_SHARE = 4;
 
 /** A Store on ordered tables. */
 export class LogStore implements Store {
@@ -179,18 +181,18 @@ export class LogStore implements Store {
     const plan = planCommit(this.#data, transaction);
     switch (plan.kind) {
       case "write":
-        return this.#write(plan.entry, transaction.idempotency);
+        return this.#write(plan.entry, transaction);
       case "remember":
-        return this.#remember(plan.write);
+        return this.#remember(plan.write, transaction);
       default:
         return plan;
     }
   }
 
-  #write(entry: HistoryEntry, idempotency: Idempotency | undefined): Outcome {
+  #write(entry: HistoryEntry, { idempotency, isUrgent }: Transaction): Outcome {
     const commit = encodeCommit(entry, idempotency, (id) => this.#data.recordBytes(id));
     const { sizeBytes } = commit;
-    const lowDisk = this.#lowDisk(sizeBytes);
+    const lowDisk = this.#lowDisk(sizeBytes, isUrgent);
     if (lowDisk) return lowDisk;
     const edges = writeCommit(this.#data, commit, this.#options.history);
     this.#assigned = edges.newest;
@@ -199,19 +201,21 @@ export class LogStore implements Store {
     return { kind: "written", answer: { kind: "committed", revision: edges.newest }, sizeBytes };
   }
 
-  #remember(write: IdempotentWrite): Outcome {
+  #remember(write: IdempotentWrite, { isUrgent }: Transaction): Outcome {
     const key = encodeUnchanged(this.#data, write);
     const { sizeBytes, revision } = key;
-    const lowDisk = this.#lowDisk(sizeBytes);
+    const lowDisk = this.#lowDisk(sizeBytes, isUrgent);
     if (lowDisk) return lowDisk;
     putUnchanged(this.#data, key, this.#options.history.maxEntries);
     this.#pendingBytes += sizeBytes;
     return { kind: "written", answer: { kind: "unchanged", revision }, sizeBytes };
   }
 
-  #lowDisk(sizeBytes: number): Extract<CommitResult, { kind: "low-disk" }> | undefined {
+  #lowDisk(sizeBytes: number, isUrgent = false): Extract<CommitResult, { kind: "low-disk" }> | undefined {
     const freeBytes = this.#data.tables.freeBytes();
-    const neededBytes = this.#options.minFreeBytes + this.#pendingBytes + sizeBytes;
+    const { minFreeBytes } = this.#options;
+    const spareBytes = isUrgent ? minFreeBytes / URGENT_SHARE : minFreeBytes;
+    const neededBytes = spareBytes + this.#pendingBytes + sizeBytes;
     return freeBytes < neededBytes ? { kind: "low-disk", freeBytes, neededBytes } : undefined;
   }
 

@@ -23,7 +23,7 @@ export interface LmdbStoreOptions extends BoundsOptions {
   readonly clock?: Clock | undefined;
   /**
    * A commit that would leave less free disk space than this is refused, in bytes. Default 64 MiB: a full disk is fatal to
-   * a store, and has crashed LMDB.
+   * a store, and has crashed LMDB. An urgent one needs a quarter of it.
    */
   readonly minFreeBytes?: number | undefined;
   /**

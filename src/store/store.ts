@@ -68,6 +68,8 @@ export interface Transaction {
   readonly preconditions: readonly Precondition[];
   /** Makes a repetition harmless. */
   readonly idempotency?: Idempotency | undefined;
+  /** It is small and cannot wait: a quarter of the disk space that others leave free is enough for it. */
+  readonly isUrgent?: boolean | undefined;
 }
 
 /** The new content of one record; undefined deletes it. */

@@ -1,3 +1,4 @@
+import { statfs } from "node:fs/promises";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { beforeEach, describe, expect, it } from "vitest";
@@ -140,5 +141,15 @@ describe("the data directory", () => {
     expect(error.rawMessage).toContain("nothing was changed");
     expect((await server.admin.listFlags({})).flags.map(({ key }) => key)).toEqual(["a"]);
     expect((await server.evaluation.evaluate({ flagKey: "a" })).reason).toBe("DISABLED");
+  });
+
+  it("with little free space refuses writes, but kills and revives", async () => {
+    await server.admin.createFlag({ flag: booleanFlag("a") });
+    const { bavail, bsize } = await statfs(server.path);
+    await server.restart({ minFreeBytes: 2 * bavail * bsize });
+    expect((await refusalOf(server.admin.createFlag({ flag: booleanFlag("b") }))).reason).toBe("DISK_FULL");
+    expect(await server.admin.killFlags({ flagKeys: ["a"], reason: "it burns" })).toMatchObject({ flagKeys: ["a"] });
+    expect((await server.evaluation.evaluate({ flagKey: "a" })).reason).toBe("KILLED");
+    expect(await server.admin.reviveFlags({ flagKeys: ["a"] })).toMatchObject({ flagKeys: ["a"] });
   });
 });

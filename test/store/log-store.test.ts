@@ -129,6 +129,25 @@ describe("a store whose disk is nearly full", () => {
   });
 });
 
+describe("what is urgent", () => {
+  it("is written where other things are refused, down to a quarter of the space", async () => {
+    const { store, held } = await openHeldStore({ freeBytes: 50_000, minFreeBytes: 100_000 });
+    const idempotency = { key: "kill", fingerprint: "f" };
+    const answers = [
+      store.commit(transaction([put("a")])),
+      store.commit({ ...transaction([put("a")]), isUrgent: true }),
+      store.commit({ ...transaction([], { idempotency }), isUrgent: true }),
+    ];
+    for (const { sync } of held.splice(0)) sync();
+    const kinds = (await Promise.all(answers)).map(({ kind }) => kind);
+    expect(kinds).toEqual(["low-disk", "committed", "unchanged"]);
+    const fuller = await openHeldStore({ freeBytes: 24_999, minFreeBytes: 100_000 });
+    const refused = fuller.store.commit({ ...transaction([put("a")]), isUrgent: true });
+    for (const { sync } of fuller.held.splice(0)) sync();
+    expect(await refused).toMatchObject({ kind: "low-disk" });
+  });
+});
+
 describe("a store whose disk fails", () => {
   it("acknowledges nothing any more, and says so", async () => {
     const { store, held } = await openHeldStore();

@@ -168,6 +168,7 @@ function changeKills(
     reads: [...keys.map(flagId), environmentId(environment)],
     brokenReason: "FLAG_IN_USE",
     unchecked: true,
+    isUrgent: true,
   } as const;
 }
 

@@ -37,6 +37,8 @@ export interface Draft {
    * or it was checked when it was made.
    */
   readonly unchecked?: true;
+  /** See Transaction. */
+  readonly isUrgent?: true;
   /** Whether it may change ramps. Otherwise they stay as they are, as far as what else is changed lets them. */
   readonly setsRamps?: true;
 }
@@ -200,6 +202,7 @@ export class Writer {
       changes: draft.changes,
       preconditions,
       idempotency: idempotencyKey === "" ? undefined : { key: idempotencyKey, fingerprint: write.fingerprint },
+      isUrgent: draft.isUrgent,
     });
     return this.#conclude(write, result);
   }
