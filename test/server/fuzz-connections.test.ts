@@ -2,14 +2,12 @@ import { constants } from "node:http2";
 import type { Socket } from "node:net";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { Chance, FACTOR, FuzzedServer } from "./fuzz-support.js";
+import { frame, headersOf, literal, PREFACE, TYPES } from "./http2-frames.js";
 import { toFrame } from "./transport-support.js";
 
 // Clients that break the protocols below the calls, and those that keep to them and mean no good.
 
 const EVALUATE = "/flagwire.v1.EvaluationService/Evaluate";
-const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-const TYPES = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goaway: 7, windowUpdate: 8, continuation: 9 };
-
 const chance = new Chance();
 let fuzzed: FuzzedServer;
 
@@ -18,16 +16,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => fuzzed.server.stop(0));
-
-/** A frame of HTTP/2. */
-function frame(type: number, flags: number, stream: number, payload: Uint8Array = new Uint8Array()): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.byteLength, 0, 3);
-  head[3] = type;
-  head[4] = flags;
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
 
 /** Sends bytes on a connection of its own, and waits for the server to close it, or for a moment. */
 async function send(parts: readonly Uint8Array[], patienceMs = 60): Promise<void> {
@@ -46,20 +34,34 @@ async function expectSound(): Promise<void> {
 }
 
 const settings = frame(TYPES.settings, 0, 0);
-/** A call's headers, each as a literal that is not indexed. */
-const literal = (name: string, value: string): Buffer =>
-  Buffer.concat([Buffer.of(0, name.length), Buffer.from(name), Buffer.of(value.length), Buffer.from(value)]);
-const block = Buffer.concat([
-  literal(":method", "POST"),
-  literal(":scheme", "http"),
-  literal(":path", EVALUATE),
-  literal(":authority", "localhost"),
-  literal("content-type", "application/grpc"),
-  literal("te", "trailers"),
-]);
+const block = headersOf(EVALUATE);
 /** The same without a content type. */
 const plainBlock = block.subarray(0, block.indexOf("content-type") - 2);
 const call = (stream: number) => frame(TYPES.headers, 4, stream, block);
+/**
+ * One call of each kind: wrong ones, those that are left to grpc-js, and those that are answered on their streams. What comes first
+ * is sure to be read in one piece.
+ */
+const callsOfAllKinds = (): readonly Buffer[] =>
+  [
+    headersOf("/nobody.Knows/This"),
+    plainBlock,
+    headersOf("/flagwire.v1.AdminService/Import"),
+    headersOf("/flagwire.v1.AdminService/Export"),
+    headersOf("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
+    block,
+    headersOf("/flagwire.v1.EvaluationService/Watch"),
+  ].map((headers, index) => frame(TYPES.headers, 4, 2 * index + 1, headers));
+
+const resetCallsOfAllKinds = (code: number): readonly Buffer[] =>
+  callsOfAllKinds().flatMap((headers) => {
+    const stream = headers.readUInt32BE(5);
+    return [
+      headers,
+      frame(TYPES.data, 0, stream, toFrame(Buffer.alloc(0))),
+      frame(TYPES.reset, 0, stream, Buffer.from([0, 0, 0, code])),
+    ];
+  });
 
 test("bytes of any kind do no harm, nor frames that are nearly right", async () => {
   const begin = (): Buffer =>
@@ -114,6 +116,17 @@ test.each<[string, () => readonly Uint8Array[]]>([
       frame(TYPES.goaway, 0, 0, Buffer.alloc(8)),
     ],
   ],
+  // All that a stopped server finds of a client that has given up meanwhile. It comes in one piece with the preface, so that streams
+  // are gone before anybody is told of them.
+  [
+    "calls of all kinds, and a goodbye because of an error,",
+    () => [
+      ...callsOfAllKinds(),
+      frame(TYPES.goaway, 0, 0, Buffer.from([0, 0, 0, 0, 0, 0, 0, constants.NGHTTP2_CANCEL])),
+    ],
+  ],
+  ["calls of all kinds, each reset because of an error,", () => resetCallsOfAllKinds(constants.NGHTTP2_INTERNAL_ERROR)],
+  ["calls of all kinds, each reset without one,", () => resetCallsOfAllKinds(constants.NGHTTP2_NO_ERROR)],
   [
     "calls of another content type, on a connection that then breaks,",
     () => [

@@ -42,12 +42,16 @@ export function divertStreams<T>(server: Server, { prepare, pick, answer }: Stre
   if (http2 === undefined || listener === undefined || listeners.length !== 1) return false;
   http2.off("stream", listener);
   http2.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: string[]) => {
+    // Reset, or its connection gone, in the same piece as it came: nobody is told of that again, answering throws, and its error
+    // would be nobody's and end the process.
+    if (stream.closed || stream.destroyed) {
+      stream.on("error", ignore).destroy();
+      return;
+    }
     prepare(headers);
     const picked = pick(headers);
     if (picked === undefined) {
-      // grpc-js answers a wrong content type before it looks whether anybody is there, and that throws where nobody is.
-      if (stream.destroyed) return;
-      // It also leaves such a stream without a listener; the error of a connection that breaks would end the process.
+      // grpc-js leaves one of a wrong content type without a listener; the error of a connection that breaks would end the process.
       stream.on("error", ignore);
       listener.call(http2, stream, headers, flags, rawHeaders);
       return;
