@@ -150,6 +150,9 @@ class AnswerPump {
     this.#stopTimer = clock.after(limits.stallTimeoutMs, () => {
       const { clientName } = this.call;
       cutOff({ peer: this.#peer, clientName, requestId: requestIdOf(this.call) }, this.bound.name);
+      // Where the client left before grpc-js had read its request, the connection is gone already, and nothing says so again.
+      this.count(cancelledByClient);
+      this.#end();
     });
     this.surface.write(bytes, this.#onTaken);
   }
