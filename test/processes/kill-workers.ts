@@ -41,8 +41,7 @@ export async function killWorkers(run: Run, kills: number): Promise<{ workers: n
       outcome.supervisors++;
     } else {
       process.kill(chance.oneOf(servingWorkers(run)), "SIGKILL");
-      await until("it is replaced", () => server.hasEnded || servingWorkers(run).length === count);
-      if (server.hasEnded) throw new Error(`the server has ended: ${server.errors}`);
+      await run.until("it is replaced", () => servingWorkers(run).length === count);
       outcome.workers++;
     }
   }

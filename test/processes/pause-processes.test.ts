@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { pause, until } from "./pause.js";
+import { pause } from "./pause.js";
 import { buildPrograms, type Programs } from "./programs.js";
 import { openRun } from "./run.js";
 
@@ -23,16 +23,16 @@ describe("a process that is stopped for a while", () => {
     await run.acknowledgedMore(50);
     const acknowledged = run.recording.acknowledged;
     run.server.signal("SIGSTOP");
-    await until("the nervous mirror is stale", () => nervous.status === "stale");
+    await run.until("the nervous mirror is stale", () => nervous.status === "stale");
     const { attempts } = nervous.counts;
     expect(usual.status).toBe("ready");
-    await until("it tries again and again", () => nervous.counts.attempts > attempts + 2);
+    await run.until("it tries again and again", () => nervous.counts.attempts > attempts + 2);
     // With the watchdog's 45 s.
-    await until("the usual mirror is stale", () => usual.status === "stale", 120_000);
+    await run.until("the usual mirror is stale", () => usual.status === "stale", 120_000);
     await pause(run.chance.between(0, 15_000));
     expect(run.recording.acknowledged - acknowledged).toBeLessThan(10);
     run.server.signal("SIGCONT");
-    await until("all are ready again", () => usual.status === "ready" && nervous.status === "ready");
+    await run.until("all are ready again", () => usual.status === "ready" && nervous.status === "ready");
     await run.acknowledgedMore(50);
     expect((await run.finish()).violations).toEqual([]);
     for (const { counts, statuses } of [usual, nervous]) {
@@ -53,7 +53,7 @@ describe("a process that is stopped for a while", () => {
     // What it said last is heard before what the other one says of a later write.
     const lastRevision = other.revision;
     await run.acknowledgedMore(5);
-    await until("what it said last is heard", () => other.revision > lastRevision + 5);
+    await run.until("what it said last is heard", () => other.revision > lastRevision + 5);
     const stoppedAt = stopped.revision;
     // Longer than a client may take that does not read.
     const stoppedMs = 40_000;
@@ -61,11 +61,11 @@ describe("a process that is stopped for a while", () => {
     while (performance.now() - start < stoppedMs) {
       const { revision } = other;
       await run.acknowledgedMore(20);
-      await until("the other mirror goes on", () => other.revision > revision);
+      await run.until("the other mirror goes on", () => other.revision > revision);
     }
     expect(stopped.revision).toBe(stoppedAt);
     stopped.child.signal("SIGCONT");
-    await until("it has come after", () => stopped.revision > stoppedAt);
+    await run.until("it has come after", () => stopped.revision > stoppedAt);
     expect((await run.finish()).violations).toEqual([]);
     expect(other.counts).toMatchObject({ fulls: 1, attempts, resyncs: 0 });
     expect(stopped.counts.resyncs).toBe(0);

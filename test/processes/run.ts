@@ -152,10 +152,17 @@ export class Run implements AsyncDisposable {
     return proxy;
   }
 
+  /** Waits until a condition holds; rejects as `until` does, and where the server has ended meanwhile, with what it said. */
+  async until(what: string, holds: () => boolean, timeoutMs?: number): Promise<void> {
+    const { server } = this;
+    await until(what, () => server.hasEnded || holds(), timeoutMs);
+    if (server.hasEnded) throw new Error(`the server has ended before this: ${what}; it said: ${server.errors}`);
+  }
+
   /** Waits until so many more writes were acknowledged. */
   async acknowledgedMore(count: number): Promise<void> {
     const wanted = this.recording.acknowledged + count;
-    await until(`${count} more writes are acknowledged`, () => this.recording.acknowledged >= wanted);
+    await this.until(`${count} more writes are acknowledged`, () => this.recording.acknowledged >= wanted);
   }
 
   /**
