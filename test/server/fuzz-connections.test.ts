@@ -30,7 +30,7 @@ async function send(parts: readonly Uint8Array[], patienceMs = 60): Promise<void
 
 async function expectSound(): Promise<void> {
   await fuzzed.expectSound();
-  await fuzzed.expectEmpty(1);
+  await fuzzed.expectEmpty();
 }
 
 const settings = frame(TYPES.settings, 0, 0);
