@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders } from "node:http2";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { pino } from "pino";
@@ -76,6 +77,8 @@ async function start(
   if (opened instanceof ListenProblem) throw new Error(opened.message);
   listener = opened;
   session = connectTo();
+  // Until the server knows what the connection speaks, a timer of its own is pending.
+  await once(session, "remoteSettings");
 }
 
 async function stop(): Promise<void> {

@@ -454,6 +454,7 @@ describe("a client that does not read over gRPC", () => {
     const clock = createManualClock();
     await restart({ clock, limits: { stallTimeoutMs: 5_000 } });
     const { session, stream } = largeCall();
+    await vi.waitFor(() => expect(server.seen.peers).toHaveLength(1));
     await vi.waitFor(() => expect(clock.pending).toBe(1));
     clock.advance(5_000);
     await vi.waitFor(() => expect(stream.rstCode).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM));
@@ -469,6 +470,7 @@ describe("a client that does not read over gRPC", () => {
     const clock = createManualClock();
     await restart({ clock, limits: { stallTimeoutMs: 5_000 }, answeredBy: "grpc-js" });
     const { session } = largeCall();
+    await vi.waitFor(() => expect(server.seen.peers).toHaveLength(1));
     await vi.waitFor(() => expect(clock.pending).toBe(1));
     clock.advance(5_000);
     await vi.waitFor(() => expect(session.destroyed).toBe(true));
