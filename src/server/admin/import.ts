@@ -10,20 +10,23 @@ import {
   RefusedItemSchema,
   type ResizedSegment,
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
-import type { FlagFile } from "../../../gen/flagwire/v1/history_pb.js";
+import type { Change, FlagFile } from "../../../gen/flagwire/v1/history_pb.js";
 import type { RecordChange } from "../../store/index.js";
 import { authorOf } from "../access/author.js";
 import { resolveEnvironment } from "../access/permit.js";
 import { DEFAULT_ENVIRONMENT, environmentNotFound, invalidArgument } from "../environment.js";
 import type { Call, ServiceHandlers } from "../handlers.js";
+import { ImpactPreview } from "../impacts/impact-preview.js";
 import { contractLimits } from "../limits.js";
 import { isRefusal, type OrRefusal, Refusal } from "../refusal.js";
 import type { Catalog } from "../state/catalog.js";
 import { checkChanges, type Finding } from "../validate/change-set.js";
 import { refuseUnencodable } from "../validate/encodable.js";
 import type { Admin } from "./admin.js";
+import { answerStore } from "./answer-store.js";
 import { type Culprit, Culprits, leftOutCulprit } from "./culprits.js";
 import { draftImport, type LeftOut, leftOutFlag } from "./import-draft.js";
+import { toHistoryChanges, withPreview } from "./import-preview.js";
 import { countItems, IncomingFile } from "./incoming-file.js";
 import { resizedSegments } from "./resized-segments.js";
 import type { Steps } from "./steps.js";
@@ -45,8 +48,10 @@ export function importHandler(admin: Admin): Handlers["import"] {
     if (call.signal.aborted) return new Refusal("CANCELLED", "CANCELLED", "the client has gone; nothing was changed");
     const environment = resolveEnvironment(received.first.environment, call);
     if (isRefusal(environment)) return environment;
-    const run = new ImportRun(admin, received, environment);
-    return admin.writer.write({
+    const { dryRun } = received.first;
+    const preview = dryRun ? new ImpactPreview(admin, call) : undefined;
+    const run = new ImportRun(admin, received, environment, preview);
+    const answer = await admin.writer.write({
       fields: received.first,
       fingerprint: received.fingerprint,
       author: authorOf(call),
@@ -54,6 +59,9 @@ export function importHandler(admin: Admin): Handlers["import"] {
       draft: (catalog) => run.draft(catalog),
       answer: (_catalog, revision) => run.answer(revision),
     });
+    return isRefusal(answer) || preview === undefined
+      ? answer
+      : answerStore(() => withPreview(answer, run.changes, preview));
   };
 }
 
@@ -106,12 +114,20 @@ class ImportRun {
   #segments: string[] = [];
   #resized: readonly ResizedSegment[] = [];
   #retyped: string[] = [];
+  #changes: readonly Change[] = [];
 
   constructor(
     readonly admin: Admin,
     readonly received: Received,
     readonly environment: string,
+    /** In a dry run. */
+    readonly preview: ImpactPreview | undefined,
   ) {}
+
+  /** What would be changed, as history would tell it: known in a dry run only. */
+  get changes(): readonly Change[] {
+    return this.#changes;
+  }
 
   *draft(catalog: Catalog): Steps<OrRefusal<Draft>> {
     const { file, first } = this.received;
@@ -122,6 +138,10 @@ class ImportRun {
     const changes = yield* this.#validChanges(catalog);
     if (isRefusal(changes)) return changes;
     this.#summarise(catalog, changes);
+    if (this.preview !== undefined) {
+      yield* this.preview.compile(changes);
+      this.#changes = yield* toHistoryChanges(changes, catalog);
+    }
     return { ...none, changes, unchecked: true };
   }
 

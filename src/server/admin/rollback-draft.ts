@@ -56,6 +56,12 @@ export function* draftRollback(
   return changes;
 }
 
+/** The environments of `now` that a rollback of all of them leaves as they are: there is nothing to go back to. Sorted. */
+export function skippedEnvironments(then: Catalog, now: Catalog, { environment }: RollbackScope): readonly string[] {
+  if (environment !== "") return [];
+  return now.environmentNames().filter((name) => then.environment(name) === undefined);
+}
+
 /** Changes as history tells them, of those that were not made. */
 export function toHistoryChange({ id, after }: RecordChange, catalog: Catalog): Change {
   const before = catalog.record(id);
@@ -65,7 +71,9 @@ export function toHistoryChange({ id, after }: RecordChange, catalog: Catalog): 
       ? { key: kind.value.flagKey, environment: kind.value.environment }
       : kind?.case === "segment"
         ? { key: kind.value.key, environment: kind.value.environment }
-        : { key: kind?.case === "flag" || kind?.case === "reservedKey" ? kind.value.key : "" };
+        : kind?.case === "environment"
+          ? { key: kind.value.name }
+          : { key: kind?.case === "flag" || kind?.case === "reservedKey" ? kind.value.key : "" };
   return create(ChangeSchema, { ...place, ...(before && { before }), ...(after && { after }) });
 }
 

@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import {
   type AdminService,
   type RollbackRequest,
@@ -12,6 +12,7 @@ import { authorOf } from "../access/author.js";
 import { refuseEverywhere, resolveEnvironment } from "../access/permit.js";
 import { environmentNotFound, flagNotFound, invalidArgument } from "../environment.js";
 import type { Call, ServiceHandlers } from "../handlers.js";
+import { ImpactPreview } from "../impacts/impact-preview.js";
 import { isRefusal, type OrRefusal, Refusal } from "../refusal.js";
 import { awaitNamedRevision } from "../state/await-named-revision.js";
 import type { Catalog } from "../state/catalog.js";
@@ -21,7 +22,13 @@ import { answerStore } from "./answer-store.js";
 import { readEntry, WHOLE_ENTRY } from "./history-entry.js";
 import { PastRecords } from "./past-records.js";
 import { refuseUnreachable } from "./past-revision.js";
-import { draftRollback, isWantedBy, type RollbackScope, toHistoryChange } from "./rollback-draft.js";
+import {
+  draftRollback,
+  isWantedBy,
+  type RollbackScope,
+  skippedEnvironments,
+  toHistoryChange,
+} from "./rollback-draft.js";
 import { type ShownChanges, shownChanges } from "./shown-entry.js";
 import { runSteps, type Steps } from "./steps.js";
 import { fingerprintOf } from "./write-request.js";
@@ -55,13 +62,17 @@ const moved = new Refusal("ABORTED", "TOO_MANY_CONFLICTS", "other writes kept ch
 /** One rollback: its draft may be made more than once, and the answer tells of the last. */
 class Rollback {
   #changes: readonly Change[] = [];
+  #skipped: readonly string[] = [];
+  readonly #preview: ImpactPreview | undefined;
 
   constructor(
     readonly admin: Admin,
     readonly request: RollbackRequest,
     readonly scope: RollbackScope,
     readonly call: Call,
-  ) {}
+  ) {
+    this.#preview = request.dryRun ? new ImpactPreview(admin, call) : undefined;
+  }
 
   async run(): Promise<OrRefusal<RollbackResponse>> {
     const { head, writer } = this.admin;
@@ -118,7 +129,9 @@ class Rollback {
     const changes = yield* draftRollback(past, catalog, this.scope, writer.clock.now());
     const findings = yield* checkChanges(head, changes);
     if (findings.length > 0) return refuseResult(this.request.toRevision, findings);
+    this.#skipped = skippedEnvironments(past.catalog, catalog, this.scope);
     this.#changes = changes.map((change) => toHistoryChange(change, catalog));
+    if (this.#preview !== undefined) yield* this.#preview.compile(changes);
     return { changes, reads: "all", brokenReason: "ROLLBACK_REFUSED", unchecked: true };
   }
 
@@ -134,11 +147,15 @@ class Rollback {
     return environment === "" ? undefined : flagGone(flagKey, past.revision);
   }
 
-  async #answer({ revision, earlier }: Written): Promise<RollbackResponse> {
-    const part = { ...WHOLE_ENTRY, maySee: () => true, isAsked: () => true };
+  async #answer({ revision, earlier }: Written): Promise<OrRefusal<RollbackResponse>> {
+    const impacts = (await this.#preview?.impacts()) ?? [];
+    if (isRefusal(impacts)) return impacts;
+    const rest = create(RollbackResponseSchema, { revision, skippedEnvironments: [...this.#skipped], impacts });
+    const maxBytes = WHOLE_ENTRY.maxBytes - toBinary(RollbackResponseSchema, rest).length;
+    const part = { ...WHOLE_ENTRY, maxBytes, maySee: () => true, isAsked: () => true };
     const showing = shownChanges(await this.#madeChanges(revision, earlier), part);
     const { changes, omitted } = await runSteps<ShownChanges, never>(showing, this.admin.writer.turns, () => undefined);
-    return create(RollbackResponseSchema, { changes, omittedChanges: omitted, revision });
+    return create(RollbackResponseSchema, { ...rest, changes, omittedChanges: omitted });
   }
 
   /** What an earlier attempt changed is in history, as long as that is kept. */

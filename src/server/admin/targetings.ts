@@ -8,7 +8,9 @@ import {
   KillFlagsResponseSchema,
   ReviveFlagsRequestSchema,
   ReviveFlagsResponseSchema,
+  type UpdateTargetingRequest,
   UpdateTargetingRequestSchema,
+  type UpdateTargetingResponse,
   UpdateTargetingResponseSchema,
 } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import { KillSchema, type Targeting, TargetingSchema } from "../../../gen/flagwire/v1/targeting_pb.js";
@@ -16,13 +18,16 @@ import { environmentId, flagId } from "../../store/index.js";
 import { authorOf } from "../access/author.js";
 import { refuseRole, resolveEnvironment } from "../access/permit.js";
 import { environmentNotFound, flagNotFound, invalidArgument } from "../environment.js";
-import type { ServiceHandlers } from "../handlers.js";
+import type { Call, ServiceHandlers } from "../handlers.js";
+import { ImpactPreview } from "../impacts/impact-preview.js";
 import { isRefusal, type OrRefusal, Refusal } from "../refusal.js";
 import type { Catalog } from "../state/catalog.js";
 import { type Admin, writeFor } from "./admin.js";
+import { answerStore } from "./answer-store.js";
 import { mergeFields } from "./field-mask.js";
 import { initialTargeting, withRuleIds } from "./initial-targeting.js";
 import { putTargeting } from "./records.js";
+import type { Draft } from "./writer.js";
 
 const EDITABLE = {
   fields: ["enabled", "off_variant", "prerequisites", "targets", "rules", "default"],
@@ -64,24 +69,65 @@ function updateTargeting(admin: Admin): Handlers["updateTargeting"] {
     if (isRefusal(environment)) return environment;
     const denied = isSwitch(updateMask) ? undefined : refuseRole(call, Role.EDITOR);
     if (denied !== undefined) return denied;
-    return writeFor(admin, UpdateTargetingRequestSchema, request, call, {
-      draft: (catalog) => {
-        const current = currentTargeting(catalog, environment, targeting.flagKey);
-        if (isRefusal(current)) return current;
-        const merged = mergeFields(TargetingSchema, current, targeting, updateMask, EDITABLE);
-        if (isRefusal(merged)) return merged;
-        return {
-          changes: [putTargeting(withRuleIds(merged))],
-          reads: hasReferences(merged) ? "all" : [flagId(targeting.flagKey), environmentId(environment)],
-          brokenReason: "FLAG_IN_USE",
-        };
-      },
-      answer: (catalog, revision) => {
-        const value = catalog.targeting(environment, targeting.flagKey);
-        // None where a write is repeated whose flag was deleted since.
-        return create(UpdateTargetingResponseSchema, { ...(value && { targeting: value }), revision });
-      },
-    });
+    const change = { environment, targeting, updateMask };
+    return request.dryRun
+      ? tryTargeting(admin, change, request, call)
+      : writeTargeting(admin, change, request, call, undefined);
+  };
+}
+
+/** What an UpdateTargeting is to change. */
+interface TargetingChange {
+  readonly environment: string;
+  readonly targeting: Targeting;
+  readonly updateMask: FieldMask | undefined;
+}
+
+function writeTargeting(
+  admin: Admin,
+  change: TargetingChange,
+  request: UpdateTargetingRequest,
+  call: Call,
+  preview: ImpactPreview | undefined,
+): Promise<OrRefusal<UpdateTargetingResponse>> {
+  const { environment, targeting } = change;
+  return writeFor(admin, UpdateTargetingRequestSchema, request, call, {
+    draft: (catalog) => {
+      const draft = draftTargeting(catalog, change);
+      return preview === undefined || isRefusal(draft) ? draft : preview.of(draft);
+    },
+    answer: (catalog, revision) => {
+      const value = catalog.targeting(environment, targeting.flagKey);
+      // None where a write is repeated whose flag was deleted since.
+      return create(UpdateTargetingResponseSchema, { ...(value && { targeting: value }), revision });
+    },
+  });
+}
+
+function tryTargeting(
+  admin: Admin,
+  change: TargetingChange,
+  request: UpdateTargetingRequest,
+  call: Call,
+): Promise<OrRefusal<UpdateTargetingResponse>> {
+  return answerStore(async () => {
+    const preview = new ImpactPreview(admin, call);
+    const answer = await writeTargeting(admin, change, request, call, preview);
+    if (isRefusal(answer)) return answer;
+    const impacts = await preview.impacts();
+    return isRefusal(impacts) ? impacts : create(UpdateTargetingResponseSchema, { ...answer, impacts });
+  });
+}
+
+function draftTargeting(catalog: Catalog, { environment, targeting, updateMask }: TargetingChange): OrRefusal<Draft> {
+  const current = currentTargeting(catalog, environment, targeting.flagKey);
+  if (isRefusal(current)) return current;
+  const merged = mergeFields(TargetingSchema, current, targeting, updateMask, EDITABLE);
+  if (isRefusal(merged)) return merged;
+  return {
+    changes: [putTargeting(withRuleIds(merged))],
+    reads: hasReferences(merged) ? "all" : [flagId(targeting.flagKey), environmentId(environment)],
+    brokenReason: "FLAG_IN_USE",
   };
 }
 

@@ -6,8 +6,9 @@ import { emptySnapshot, type Problem, type Snapshot } from "../../engine/index.j
 import { flagId, type RecordChange, segmentId, targetingId } from "../../store/index.js";
 import { contractLimits } from "../limits.js";
 import type { Catalog } from "../state/catalog.js";
+import { type Candidate, changedSources, compileChanges } from "../state/compile-changes.js";
 import type { Head } from "../state/head.js";
-import { type ChangedRecord, changedItems } from "../state/watch-items.js";
+import type { ChangedRecord } from "../state/watch-items.js";
 import { checkEnvironment } from "./environment.js";
 import { checkFlag } from "./flag.js";
 import { checkSegment } from "./segment.js";
@@ -27,9 +28,6 @@ export interface Finding extends Problem {
 
 /** What changes are checked against: the records and, compiled, the environments at one revision. */
 export type CheckedState = Pick<Head, "catalog" | "snapshot">;
-
-/** How many flags and segments are compiled in one step. */
-const ITEMS_PER_STEP = 1_000;
 
 /**
  * Everything that is wrong with what some changes would lead to; empty if they may be made. In steps, between which `state`
@@ -54,32 +52,10 @@ export function* checkChanges(
     const sources = known ? changedSources(changed, name) : allSources(after, name);
     if (known !== undefined && sources.length === 0) continue;
     const touched = touchedKeys(changes, name);
-    let candidate = current;
-    const concerned = new Set<string>();
-    // In parts: what one part needs of a later one is compiled anew with that.
-    for (let from = 0; from < sources.length; from += ITEMS_PER_STEP) {
-      const part = sources.slice(from, from + ITEMS_PER_STEP);
-      candidate = candidate.apply("delta", changedItems(after, [name], part).get(name) ?? [], current.position);
-      for (const key of candidate.changedKeys) concerned.add(key);
-      yield;
-    }
-    yield* newProblems({ current, candidate, concerned, touched }, after.segmentKeys(name), findings);
+    const candidate = yield* compileChanges(current, sources, after);
+    yield* newProblems({ current, ...candidate, touched }, after.segmentKeys(name), findings);
   }
   return findings.unique();
-}
-
-/** One changed record for each flag and segment of an environment that some changes touch. */
-function changedSources(changed: readonly ChangedRecord[], environment: string): readonly ChangedRecord[] {
-  const sources = new Map<string, ChangedRecord>();
-  for (const record of changed) {
-    const kind = (record.after ?? record.before)?.kind;
-    if (kind?.case === "flag") sources.set(`flag ${kind.value.key}`, record);
-    if (kind?.case === "targeting" && kind.value.environment === environment)
-      sources.set(`flag ${kind.value.flagKey}`, record);
-    if (kind?.case === "segment" && kind.value.environment === environment)
-      sources.set(`segment ${kind.value.key}`, record);
-  }
-  return [...sources.values()];
 }
 
 /** One record for each flag and segment of an environment. */
@@ -92,11 +68,8 @@ function allSources(catalog: Catalog, environment: string): readonly ChangedReco
 }
 
 /** One environment before and after. */
-interface Comparison {
+interface Comparison extends Candidate {
   readonly current: Snapshot;
-  readonly candidate: Snapshot;
-  /** The flags that may answer differently. */
-  readonly concerned: ReadonlySet<string>;
   readonly touched: TouchedKeys;
 }
 
