@@ -3,6 +3,7 @@ import type { CliIo } from "./cli-io.js";
 import type { CommandRunner } from "./command-runner.js";
 import { addBackupCommand } from "./commands/backup.js";
 import { addClientsCommand } from "./commands/clients.js";
+import { addDiffCommand } from "./commands/diff.js";
 import { addDumpCommand } from "./commands/dump.js";
 import { addEnvironmentsCommands } from "./commands/environments.js";
 import { addEvalCommand } from "./commands/eval.js";
@@ -50,6 +51,7 @@ export function createProgram(io: CliIo, run: CommandRunner): Command {
   addRampCommands(program, run);
   addKillCommands(program, run);
   addImportCommands(program, run);
+  addDiffCommand(program, run);
   addExportCommand(program, run);
   addEvalCommand(program, run);
   addWatchCommand(program, run);

@@ -5,7 +5,7 @@ import { runFlagwire } from "./run-flagwire.js";
 
 describe("a command line that is not understood", () => {
   it.each([
-    [["diff"], "unknown command 'diff'"],
+    [["differ"], "unknown command 'differ'"],
     [["flags", "frob"], "unknown command 'frob'"],
     [["on"], "missing required argument 'key'"],
     [["on", "a", "b"], "too many arguments"],

@@ -442,14 +442,13 @@ describe("files", () => {
       });
     const created = await flagwire(["apply", "-f", "-"], { stdin: segments(3, 40, 2) });
     expect(created).toMatchObject({ stdout: expect.stringMatching(/^3 segments changed [^\n]*\n$/), stderr: "" });
-    for (const argv of [
-      ["apply", "-f", "-", "--dry-run"],
-      ["import", "-"],
-    ]) {
-      const { stdout, stderr } = await flagwire(argv, { stdin: segments(4, 0, 2) });
-      expect(stdout.split("\n").slice(1)).toEqual(["segment sized-0 in production: included: 4, were 3", ""]);
-      expect(stderr).toBe("flagwire: warning: segment sized-1 in production has no keys left; it had 40\n");
-    }
+    const warning = "flagwire: warning: segment sized-1 in production has no keys left; it had 40\n";
+    const tried = await flagwire(["apply", "-f", "-", "--dry-run"], { stdin: segments(4, 0, 2) });
+    expect(tried.stdout).toContain("\nchanged segment sized-0 in production (included: 4, were 3)\n");
+    expect(tried.stderr).toContain(warning);
+    const { stdout, stderr } = await flagwire(["import", "-"], { stdin: segments(4, 0, 2) });
+    expect(stdout.split("\n").slice(1)).toEqual(["segment sized-0 in production: included: 4, were 3", ""]);
+    expect(stderr).toBe(warning);
   });
 
   it("of flagd's format are imported whole: the example", async () => {

@@ -16,6 +16,7 @@ import {
 } from "../write-options.js";
 import { describeDifferences } from "./change-details.js";
 import { describeChange } from "./change-summary.js";
+import { tellImpacts } from "./tell-impacts.js";
 
 interface RollbackOptions extends WriteOptions {
   readonly flag?: string;
@@ -57,9 +58,13 @@ async function rollBack(session: Session, toRevision: bigint, options: RollbackO
   await remote.reach();
   const response = await remote.call((call) => remote.admin.rollback(request, call), budgetMs);
   noteKilled(session, response.changes);
+  noteSkipped(session, toRevision, response.skippedEnvironments);
   if (session.output.json) return session.output.document(toDocument(RollbackResponseSchema, response));
   const scope = `${request.flagKey && ` ${request.flagKey}`}${request.environment && ` in ${request.environment}`}`;
   for (const line of describe(response, `${scope} to revision ${toRevision}`, options)) await session.output.line(line);
+  if (options.dryRun && response.changes.length + response.omittedChanges > 0) {
+    await tellImpacts(session, response.impacts);
+  }
 }
 
 /** `what` is such as ` new-checkout in production to revision 12`. */
@@ -88,4 +93,11 @@ export function noteKilled(session: Session, changes: readonly Change[]): void {
   if (killed.length === 0) return;
   const more = killed.length > maximumNamed ? ` and ${killed.length - maximumNamed} more` : "";
   session.output.note(`still killed, until "flagwire revive": ${killed.slice(0, maximumNamed).join(", ")}${more}`);
+}
+
+function noteSkipped(session: Session, revision: bigint, names: readonly string[]): void {
+  if (names.length === 0) return;
+  const more = names.length > maximumNamed ? ` and ${names.length - maximumNamed} more` : "";
+  const list = `${names.slice(0, maximumNamed).join(", ")}${more}`;
+  session.output.note(`left as they are, because they were not there at revision ${revision}: ${list}`);
 }

@@ -7,6 +7,7 @@ import { invariant } from "../../base/index.js";
 import type { CommandRunner } from "../command-runner.js";
 import { parseRollout, type WantedRollout } from "../parse-rollout.js";
 import { planRollout } from "../plan-rollout.js";
+import { callBudgetMs } from "../remote.js";
 import { refusalReason } from "../remote-failure.js";
 import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
@@ -14,6 +15,7 @@ import { addWriteOptions, revisionNote, toWriteFields, type WriteOptions } from 
 import { describeServe, stateOf } from "./flag-summary.js";
 import { holdsForEveryone } from "./holds-for-everyone.js";
 import { withSimilarKeys } from "./similar-keys.js";
+import { tellImpacts } from "./tell-impacts.js";
 
 interface RolloutOptions extends WriteOptions {
   readonly bucketBy?: string;
@@ -57,6 +59,7 @@ async function rollOut(session: Session, key: string, shares: string, options: R
   await session.output.line(
     `${key} serves ${describeServe(response.targeting?.default)} by default in ${environment} ${revisionNote(response.revision, options)}`,
   );
+  if (options.dryRun) await tellImpacts(session, response.impacts);
 }
 
 /** The plan depends on what was read, so it is only written onto that; a change in between means planning anew. */
@@ -95,5 +98,5 @@ async function readAndUpdate(
     updateMask: { paths: ["default"] },
     ...toWriteFields(session, { expectedRevision: revision, ...options }),
   };
-  return remote.call((call) => remote.admin.updateTargeting(request, call), 2_000);
+  return remote.call((call) => remote.admin.updateTargeting(request, call), options.dryRun ? callBudgetMs : 2_000);
 }

@@ -4,11 +4,9 @@ import type { HistoryEntry } from "../../../gen/flagwire/v1/history_pb.js";
 import { printable } from "../../base/index.js";
 import type { CommandRunner } from "../command-runner.js";
 import type { Session } from "../session.js";
-import { counted } from "../text.js";
 import { parseRevision } from "../write-options.js";
-import { describeDifferences } from "./change-details.js";
-import { describeChange } from "./change-summary.js";
 import { toEntryDocument } from "./history.js";
+import { describeWhole } from "./whole-changes.js";
 
 export function addShowCommand(program: Command, run: CommandRunner): void {
   program
@@ -40,12 +38,6 @@ function describeEntry(entry: HistoryEntry): readonly string[] {
     `time      ${time === undefined ? "" : timestampDate(time).toISOString()}`,
     `author    ${printable(author)}`,
     ...(comment === "" ? [] : [`comment   ${printable(comment)}`]),
-    ...changes.flatMap((change) => [
-      printable(describeChange(change)),
-      ...describeDifferences([change], { maxLines: Number.POSITIVE_INFINITY, isShort: false }).map(
-        (line) => `  ${line}`,
-      ),
-    ]),
-    ...(omittedChanges === 0 ? [] : [`and ${counted(omittedChanges, "further change")}, for which there is no room`]),
+    ...describeWhole(changes, omittedChanges),
   ];
 }

@@ -5,6 +5,7 @@ import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
 import { addWriteOptions, revisionNote, toWriteFields, type WriteOptions } from "../write-options.js";
 import { withSimilarKeys } from "./similar-keys.js";
+import { tellImpacts } from "./tell-impacts.js";
 
 /** `on` and `off`. */
 export function addSwitchCommands(program: Command, run: CommandRunner): void {
@@ -35,4 +36,5 @@ async function switchFlag(session: Session, key: string, enabled: boolean, optio
   await session.output.line(
     `${key} is ${enabled ? "on" : "off"} in ${environment} ${revisionNote(response.revision, options)}`,
   );
+  if (options.dryRun) await tellImpacts(session, response.impacts);
 }
