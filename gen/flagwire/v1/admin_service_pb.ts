@@ -673,7 +673,8 @@ export type Impact = Message<"flagwire.v1.Impact"> & {
 
   /**
    * The flags that would answer some of them another variant, those with the most
-   * first. At most 100.
+   * first; after them those of which none was found, but whose answers depend on
+   * private attributes. At most 100.
    *
    * @generated from field: repeated flagwire.v1.FlagImpact flags = 5;
    */
@@ -696,7 +697,8 @@ export const ImpactSchema: GenMessage<Impact> = /*@__PURE__*/
 
 /**
  * What a change would mean to the callers of one flag. A flag that does not exist
- * answers no variant.
+ * answers no variant. Variants are compared by name: one that has another value is not
+ * another one.
  *
  * @generated from message flagwire.v1.FlagImpact
  */
@@ -724,7 +726,8 @@ export type FlagImpact = Message<"flagwire.v1.FlagImpact"> & {
   moves: VariantMove[];
 
   /**
-   * Some of these contexts. At most 5.
+   * Some of these contexts, for callers with the role editor. At most 5, and fewer where
+   * all impacts would take more than 1 MiB.
    *
    * @generated from field: repeated flagwire.v1.ImpactExample examples = 4;
    */
