@@ -6,10 +6,12 @@ import { type Impact, ImportRequestSchema, ImportResponseSchema } from "../../ge
 import { Operator } from "../../gen/flagwire/v1/condition_pb.js";
 import { FlagFileSchema } from "../../gen/flagwire/v1/history_pb.js";
 import { TargetingSchema } from "../../gen/flagwire/v1/targeting_pb.js";
-import { putTargeting } from "../../src/server/admin/records.js";
+import type { Identity } from "../../src/server/access/identity.js";
+import { putTargeting, remove } from "../../src/server/admin/records.js";
 import { runAtOnce } from "../../src/server/admin/steps.js";
 import { type ImpactBounds, ImpactPreview } from "../../src/server/impacts/impact-preview.js";
 import { isRefusal } from "../../src/server/refusal.js";
+import { flagId } from "../../src/store/index.js";
 import { booleanFlag, inSegment, match, rule, serve, stringFlag, text } from "./admin-support.js";
 import { callOf, type OpenAdmin, openAdmin, users } from "./impacts-support.js";
 import { anybody } from "./open-gate.js";
@@ -167,6 +169,21 @@ describe("a dry run of UpdateTargeting", () => {
       changedContexts: 0,
       privateAttributes: ["email", "targetingKey", "user.name"],
     });
+  });
+
+  it("names the private attributes of answers that would not depend on them any more", async () => {
+    const opened = await openAdmin({ privateAttributes: ["email"] });
+    await createSwitch(opened, "a");
+    const setRules = (rules: ReturnType<typeof rule>[], dryRun: boolean) =>
+      opened.admin.updateTargeting({
+        targeting: { flagKey: "a", rules },
+        updateMask: { paths: ["rules"] },
+        dryRun,
+      });
+    await setRules([rule(match("email", Operator.EXISTS), "on")], false);
+    opened.contexts.put("production", users(1));
+    const [impact] = (await setRules([], true)).impacts;
+    expect(impact?.flags).toMatchObject([{ flagKey: "a", changedContexts: 0, privateAttributes: ["email"] }]);
   });
 
   it("gives operators the counts without the contexts", async () => {
@@ -335,6 +352,21 @@ describe("a dry run of Rollback", () => {
     expect(scoped.skippedEnvironments).toEqual([]);
     expect((await admin.rollback({ toRevision: revision })).skippedEnvironments).toEqual(["s1", "s2"]);
   });
+});
+
+it("a preview leaves out the environments that its caller may not see", async () => {
+  const environments = ["production", "staging"];
+  const opened = await openAdmin({ environments });
+  await createSwitch(opened, "a");
+  for (const name of environments) opened.contexts.put(name, users(1));
+  const namesFor = async (identity: Identity) => {
+    const preview = new ImpactPreview(opened, { ...callOf(), identity });
+    runAtOnce(preview.compile([remove(flagId("a"))]));
+    const impacts = await preview.impacts();
+    return isRefusal(impacts) ? impacts : impacts.map(({ environment }) => environment);
+  };
+  expect(await namesFor(anybody)).toEqual(environments);
+  expect(await namesFor({ ...anybody, environments: ["staging"] })).toEqual(["staging"]);
 });
 
 describe("the bounds of a preview", () => {

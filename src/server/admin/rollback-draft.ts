@@ -56,9 +56,8 @@ export function* draftRollback(
   return changes;
 }
 
-/** The environments of `now` that a rollback of all of them leaves as they are: there is nothing to go back to. Sorted. */
-export function skippedEnvironments(then: Catalog, now: Catalog, { environment }: RollbackScope): readonly string[] {
-  if (environment !== "") return [];
+/** The environments that were not there then, of those that a rollback is about: it leaves them as they are. Sorted. */
+export function skippedEnvironments(then: Catalog, now: Catalog): readonly string[] {
   return now.environmentNames().filter((name) => then.environment(name) === undefined);
 }
 

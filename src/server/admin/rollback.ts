@@ -129,7 +129,7 @@ class Rollback {
     const changes = yield* draftRollback(past, catalog, this.scope, writer.clock.now());
     const findings = yield* checkChanges(head, changes);
     if (findings.length > 0) return refuseResult(this.request.toRevision, findings);
-    this.#skipped = skippedEnvironments(past.catalog, catalog, this.scope);
+    this.#skipped = skippedEnvironments(past.catalog, catalog);
     this.#changes = changes.map((change) => toHistoryChange(change, catalog));
     if (this.#preview !== undefined) yield* this.#preview.compile(changes);
     return { changes, reads: "all", brokenReason: "ROLLBACK_REFUSED", unchecked: true };
