@@ -7,3 +7,4 @@ export * from "./loopback.js";
 export * from "./message-frame.js";
 export * from "./printable.js";
 export * from "./random.js";
+export * from "./reservoir.js";
