@@ -5,6 +5,7 @@ import {
   type EvaluateResponse,
   EvaluationService,
   type ReportUsageRequest,
+  type ReportUsageResponse,
   type WatchRequest,
 } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import type { WatchResponse } from "../../gen/flagwire/v1/watch_pb.js";
@@ -122,24 +123,24 @@ class GrpcTransport implements MirrorTransport, RemoteTransport {
   }
 
   /** On the stream's connection if there is one: each other would be opened for this call alone. */
-  async reportUsage(request: ReportUsageRequest, signal: AbortSignal): Promise<void> {
+  async reportUsage(request: ReportUsageRequest, signal: AbortSignal): Promise<ReportUsageResponse> {
     try {
       const options = { ...this.#headers, signal };
       const session = this.#streamSession;
-      if (session !== undefined) await this.#client(session).reportUsage(request, options);
-      else if (this.#pollProtocol === "http1") await this.#http1Client().reportUsage(request, options);
-      else await this.#reportAlone(request, options);
+      if (session !== undefined) return await this.#client(session).reportUsage(request, options);
+      if (this.#pollProtocol === "http1") return await this.#http1Client().reportUsage(request, options);
+      return await this.#reportAlone(request, options);
     } catch (error) {
       throw toTransportError(error);
     }
   }
 
-  async #reportAlone(request: ReportUsageRequest, options: CallOptions): Promise<void> {
+  async #reportAlone(request: ReportUsageRequest, options: CallOptions): Promise<ReportUsageResponse> {
     const session = this.#openSession(this.#isDetached);
     const abort = (): void => session.abort();
     options.signal?.addEventListener("abort", abort);
     try {
-      await this.#client(session).reportUsage(request, options);
+      return await this.#client(session).reportUsage(request, options);
     } finally {
       options.signal?.removeEventListener("abort", abort);
       session.abort();

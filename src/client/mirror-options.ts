@@ -55,6 +55,8 @@ export interface MirrorParts {
   readonly privateAttributes: readonly string[];
   /** How often usage is reported; undefined: never. */
   readonly reportIntervalMs: number | undefined;
+  /** See MirrorOptions. */
+  readonly sampleContexts: boolean;
   /** A new id, unlike any other's. */
   readonly createId: () => string;
   /** Keeps the program from ending by itself until the function returned is called. */
@@ -96,4 +98,10 @@ export function resolveReportInterval(option: false | { readonly intervalMs?: nu
   const { intervalMs = 60_000 } = option;
   checkPause("reportUsage.intervalMs", intervalMs);
   return intervalMs;
+}
+
+/** Throws a `TypeError` for what is neither true nor false: what was meant as a refusal must not be taken for consent. */
+export function resolveSampleContexts(option: unknown = true): boolean {
+  if (typeof option !== "boolean") throw new TypeError("sampleContexts must be true or false");
+  return option;
 }

@@ -4,6 +4,7 @@ import type { WatchResponse } from "../../gen/flagwire/v1/watch_pb.js";
 import type { StopTimer } from "../base/index.js";
 import type { Snapshot } from "../engine/index.js";
 import { CacheWriter } from "./cache-writer.js";
+import { ContextSamples } from "./context-samples.js";
 import { type Ending, toMirrorError, type Verdict } from "./ending.js";
 import { Follower } from "./follower.js";
 import { Link } from "./link.js";
@@ -37,6 +38,7 @@ export interface OpeningObserver {
 export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
   readonly #parts: MirrorParts;
   readonly #follower: Follower;
+  readonly #samples: ContextSamples;
   readonly #link: Link;
   readonly #listeners: Listeners<MirrorEvents>;
   readonly #cacheWriter: CacheWriter | undefined;
@@ -51,16 +53,19 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
   constructor(parts: MirrorParts) {
     const { environment, transport, clock, random, backoff, cache, times, privateAttributes } = parts;
     const follower = new Follower(environment);
-    super(follower, clock, privateAttributes);
+    const hidden = (): readonly string[] => [...follower.snapshot.privateAttributes, ...privateAttributes];
+    const samples = new ContextSamples(random, hidden);
+    super(follower, clock, privateAttributes, follower, samples);
     this.#parts = parts;
     this.#follower = follower;
+    this.#samples = samples;
     const { connectTimeoutMs, firstMessageTimeoutMs, staleAfterMs } = times;
     // Of the time to open, a half: there has to be enough left for a poll.
     const doubtTimeoutMs = Math.min(firstMessageTimeoutMs, connectTimeoutMs / 2);
     const timeouts = { ...times, doubtTimeoutMs, silenceTimeoutMs: staleAfterMs };
     this.#link = new Link({ transport, clock, random, backoff, ...timeouts }, this);
     this.#waits = new RevisionWaits(clock, () => `the mirror is ${this.status}, at revision ${this.revision}`);
-    this.#reporter = createReporter(parts, follower);
+    this.#reporter = createReporter(parts, follower, samples);
     this.#listeners = new Listeners((event, error) => this.#listenerFailed(event, error));
     if (cache !== undefined) {
       const failed = (error: unknown): void =>
@@ -108,7 +113,7 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
 
   pinned(): PinnedFlags {
     const { clock, privateAttributes } = this.#parts;
-    return new SnapshotFlags(this.#follower.pinned(), clock, privateAttributes, this.#follower);
+    return new SnapshotFlags(this.#follower.pinned(), clock, privateAttributes, this.#follower, this.#samples);
   }
 
   takeUsage(): FlagUsage[] {
@@ -295,12 +300,20 @@ const FLUSH_TIMEOUT_MS = 2_000;
 const LAST_REPORT_TIMEOUT_MS = 1_000;
 
 /** Undefined where nobody wants it or can. */
-function createReporter(parts: MirrorParts, follower: Follower): UsageReporter | undefined {
-  const { transport, reportIntervalMs: intervalMs } = parts;
+function createReporter(parts: MirrorParts, follower: Follower, samples: ContextSamples): UsageReporter | undefined {
+  const { transport, reportIntervalMs: intervalMs, sampleContexts } = parts;
   if (transport.reportUsage === undefined || intervalMs === undefined) return undefined;
   const send = transport.reportUsage.bind(transport);
   const take = (maxCount: number): FlagUsage[] => follower.takeUsage(maxCount);
-  return new UsageReporter({ ...parts, intervalMs, address: transport.address, send, take });
+  const { address } = transport;
+  return new UsageReporter({
+    ...parts,
+    intervalMs,
+    address,
+    send,
+    take,
+    samples: sampleContexts ? samples : undefined,
+  });
 }
 
 const GO_ON: Verdict = { kind: "go-on" };

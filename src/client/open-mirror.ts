@@ -17,6 +17,7 @@ import {
   type MirrorTimes,
   resolveBackoff,
   resolveReportInterval,
+  resolveSampleContexts,
   resolveTimes,
 } from "./mirror-options.js";
 import { Opening } from "./opening.js";
@@ -55,15 +56,20 @@ export interface MirrorOptions extends Partial<MirrorTimes> {
   /** A name for the server's operators. At most 256 characters. Default `flagwire`. */
   readonly clientName?: string;
   /**
-   * Names or paths of attributes whose values `explain` leaves out, whatever else it is told to, such as `email`. Default
-   * none.
+   * Names or paths of attributes whose values are told to nobody, such as `email`: `explain` leaves them out, whatever else it is
+   * told to, and so do contexts that are sent (see `sampleContexts`). Default none, but for those of the environment.
    */
   readonly privateAttributes?: readonly string[];
   /**
-   * Whether and how often the mirror tells the server what it answered: how often each variant of each flag, and nothing of
-   * anybody's context. Default every minute, give or take a half. `false` leaves the counts to `takeUsage`.
+   * Whether and how often the mirror tells the server what it answered: how often each variant of each flag. Default every
+   * minute, give or take a half. `false` leaves the counts to `takeUsage`.
    */
   readonly reportUsage?: false | { readonly intervalMs?: number };
+  /**
+   * Whether reports of usage may carry some of the contexts that were evaluated, at most 50, without private attributes: where the
+   * environment keeps contexts, so that changes can be tried on them. Default true; `false` sends nothing of anybody's context.
+   */
+  readonly sampleContexts?: boolean;
   /** Told what happens in the background, also before anybody can listen to events. Default nobody. */
   readonly log?: (entry: MirrorLogEntry) => void;
   /** How to reach the server. Default gRPC at `address`. The mirror closes it. */
@@ -76,8 +82,8 @@ export interface MirrorOptions extends Partial<MirrorTimes> {
  * Opens a mirror of one environment. Resolves at the first sync; with a cache or a bootstrap also when the server cannot
  * be reached or is slow, and the mirror then follows it as soon as it can. Rejects with a `MirrorError` where the server
  * refuses (kind `refused`: the token, the environment), and where it cannot be reached and there is nothing to begin with
- * (kind `connection`); with a `TypeError` for an address that is none, for private attributes that are no list of names, and for
- * a time that is none or a pause of 0.
+ * (kind `connection`); with a `TypeError` for an address that is none, for private attributes that are no list of names, for
+ * `sampleContexts` that is neither true nor false, and for a time that is none or a pause of 0.
  *
  * The program stays alive while opening is pending. An open mirror does not keep it alive.
  */
@@ -169,6 +175,7 @@ function resolveParts(options: MirrorOptions): MirrorParts {
     clientName: options.clientName ?? "flagwire",
     privateAttributes,
     reportIntervalMs: resolveReportInterval(options.reportUsage),
+    sampleContexts: resolveSampleContexts(options.sampleContexts),
     createId: randomUUID,
     stayAlive,
     transport,

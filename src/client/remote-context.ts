@@ -2,44 +2,75 @@ import { create, type JsonObject, type JsonValue } from "@bufbuild/protobuf";
 import { type Context as ContextMessage, ContextSchema } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { type Context, targetingKey, toJsonLevel } from "../engine/index.js";
 
+/** How large a context may be that is made a message of. */
+export interface ContextBounds {
+  /** Levels of objects and lists in an attribute. */
+  readonly maxDepth: number;
+  /** Characters of names and texts, with one for each value. The JSON of what is within it may still be longer. */
+  readonly maxSize: number;
+}
+
+/** Deeper than any server accepts. Bounds the walk through a context that contains itself. */
+const ANY: ContextBounds = { maxDepth: 64, maxSize: Number.POSITIVE_INFINITY };
+
 /**
  * The context as a message, so that a server finds in it what the engine would find here: the context's own properties,
- * enumerable or not. What JSON cannot hold is as good as missing. Throws where reading the context does.
+ * enumerable or not. What JSON cannot hold is as good as missing. Throws where reading the context does, and a RangeError beyond
+ * the bounds, as soon as they are reached.
  */
-export function toContextMessage(context: Context): ContextMessage {
+export function toContextMessage(context: Context, bounds: ContextBounds = ANY): ContextMessage {
+  const walk = new Walk(bounds);
   const attributes: JsonObject = {};
   for (const name of Object.getOwnPropertyNames(context)) {
     if (name === "targetingKey") continue;
-    const value = toJson(context[name], 0);
+    const value = walk.member(name, context[name], 0);
     if (value !== undefined) define(attributes, name, value);
   }
   return create(ContextSchema, { targetingKey: targetingKey(context) ?? "", attributes });
 }
 
-/** Deeper than any server accepts. Bounds the walk through a context that contains itself. */
-const MAX_DEPTH = 64;
+class Walk {
+  readonly #maxDepth: number;
+  #leftSize: number;
 
-function toJson(value: unknown, depth: number): JsonValue | undefined {
-  const level = toJsonLevel(value);
-  if (typeof level !== "object" || level === null) return level;
-  if (depth >= MAX_DEPTH) throw new RangeError("the context is nested too deep");
-  return Array.isArray(level) ? toList(level, depth + 1) : toObject(level, depth + 1);
-}
-
-// Not `map`, which leaves the holes of a sparse list.
-function toList(elements: readonly unknown[], depth: number): JsonValue[] {
-  const list: JsonValue[] = [];
-  for (const element of elements) list.push(toJson(element, depth) ?? null);
-  return list;
-}
-
-function toObject(value: object, depth: number): JsonObject {
-  const object: JsonObject = {};
-  for (const [name, member] of Object.entries(value)) {
-    const json = toJson(member, depth);
-    if (json !== undefined) define(object, name, json);
+  constructor({ maxDepth, maxSize }: ContextBounds) {
+    this.#maxDepth = maxDepth;
+    this.#leftSize = maxSize;
   }
-  return object;
+
+  member(name: string, value: unknown, depth: number): JsonValue | undefined {
+    this.#spend(name.length);
+    return this.#toJson(value, depth);
+  }
+
+  #toJson(value: unknown, depth: number): JsonValue | undefined {
+    const level = toJsonLevel(value);
+    this.#spend(typeof level === "string" ? level.length + 1 : 1);
+    if (typeof level !== "object" || level === null) return level;
+    if (depth >= this.#maxDepth) throw new RangeError("the context is nested too deep");
+    return Array.isArray(level) ? this.#toList(level, depth + 1) : this.#toObject(level, depth + 1);
+  }
+
+  // Not `map`, which leaves the holes of a sparse list.
+  #toList(elements: readonly unknown[], depth: number): JsonValue[] {
+    const list: JsonValue[] = [];
+    for (const element of elements) list.push(this.#toJson(element, depth) ?? null);
+    return list;
+  }
+
+  #toObject(value: object, depth: number): JsonObject {
+    const object: JsonObject = {};
+    for (const [name, member] of Object.entries(value)) {
+      const json = this.member(name, member, depth);
+      if (json !== undefined) define(object, name, json);
+    }
+    return object;
+  }
+
+  #spend(size: number): void {
+    this.#leftSize -= size;
+    if (this.#leftSize < 0) throw new RangeError("the context is too large");
+  }
 }
 
 // Defined, not assigned: a name may be `__proto__`.

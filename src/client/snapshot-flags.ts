@@ -8,6 +8,7 @@ import {
   explain,
   type JsonValue,
 } from "../engine/index.js";
+import { type ContextSamples, noSamples } from "./context-samples.js";
 import { type EvaluationDetails, type Explanation, errorDetails, toDetails, typeMismatch } from "./details.js";
 import type { SnapshotSource } from "./follower.js";
 import type { Flags } from "./mirror-api.js";
@@ -24,13 +25,21 @@ export class SnapshotFlags implements Flags {
   /** See MirrorOptions. */
   readonly #privateAttributes: readonly string[];
   readonly #newest: SnapshotSource;
+  readonly #samples: ContextSamples;
 
   /** `newest` knows what is private in the environment by now; the source itself, where that moves on. */
-  constructor(source: SnapshotSource, clock: Clock, privateAttributes: readonly string[], newest = source) {
+  constructor(
+    source: SnapshotSource,
+    clock: Clock,
+    privateAttributes: readonly string[],
+    newest = source,
+    samples: ContextSamples = noSamples,
+  ) {
     this.#source = source;
     this.#clock = clock;
     this.#privateAttributes = privateAttributes;
     this.#newest = newest;
+    this.#samples = samples;
   }
 
   get revision(): number {
@@ -98,6 +107,7 @@ export class SnapshotFlags implements Flags {
   /** Nothing of the engine throws, but what it reads of the context may. Perhaps only what does not count, being inherited. */
   #select(flag: CompiledFlag, context: Context | undefined): CountedOutcome {
     const asked = context ?? NO_CONTEXT;
+    if (this.#samples.isWanted) this.#samples.add(asked);
     const now = flag.usesNow ? this.#clock.now() : 0;
     try {
       return flag.select(asked, now);

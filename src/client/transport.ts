@@ -2,6 +2,7 @@ import type {
   EvaluateRequest,
   EvaluateResponse,
   ReportUsageRequest,
+  ReportUsageResponse,
   WatchRequest,
 } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import type { WatchResponse } from "../../gen/flagwire/v1/watch_pb.js";
@@ -20,7 +21,7 @@ export interface MirrorTransport {
    * Throws a `TransportError` unless the server has counted the report; with RESOURCE_EXHAUSTED, it comes again in smaller ones.
    * Absent: usage is not reported.
    */
-  reportUsage?(request: ReportUsageRequest, signal: AbortSignal): Promise<void>;
+  reportUsage?(request: ReportUsageRequest, signal: AbortSignal): Promise<ReportUsageResponse>;
   /** From now on, streams open and to come do not keep the program from ending by itself. */
   unref(): void;
   /** Drops every connection. */

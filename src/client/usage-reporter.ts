@@ -1,7 +1,12 @@
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { type ReportUsageRequest, ReportUsageRequestSchema } from "../../gen/flagwire/v1/evaluation_service_pb.js";
+import {
+  type ReportUsageRequest,
+  ReportUsageRequestSchema,
+  type ReportUsageResponse,
+} from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import type { Clock, Random, StopTimer } from "../base/index.js";
+import type { ContextSamples } from "./context-samples.js";
 import { messageOf } from "./mirror-error.js";
 import type { MirrorLogEntry } from "./mirror-options.js";
 import { TransportError } from "./transport.js";
@@ -12,9 +17,11 @@ export interface UsageReporterOptions {
   readonly environment: string;
   readonly clientName: string;
   /** See MirrorTransport. */
-  readonly send: (request: ReportUsageRequest, signal: AbortSignal) => Promise<void>;
+  readonly send: (request: ReportUsageRequest, signal: AbortSignal) => Promise<ReportUsageResponse>;
   /** Takes at most so many of the counts since the last time. */
   readonly take: (maxCount: number) => FlagUsage[];
+  /** Contexts to send where the server wants some. Undefined: none are sent. */
+  readonly samples: ContextSamples | undefined;
   readonly intervalMs: number;
   /** See MirrorParts. */
   readonly createId: () => string;
@@ -29,6 +36,8 @@ export interface UsageReporterOptions {
 const MAX_COUNTS = 1_000;
 /** No report is so large that it has to be divided further. */
 const MIN_COUNTS = 50;
+/** In one report, whatever a server wants. */
+const MAX_CONTEXTS = 50;
 /** The server takes no higher count of a variant; what is above it, after days of an outage, is lost. */
 const MAX_COUNT = 1_000_000_000_000;
 const SEND_TIMEOUT_MS = 10_000;
@@ -45,6 +54,7 @@ export class UsageReporter {
   #pending: ReportUsageRequest[] = [];
   /** The most counts that get through, as far as is known. */
   #maxCounts = MAX_COUNTS;
+  #maxContexts = MAX_CONTEXTS;
   #sinceMs: number;
   #stopTimer: StopTimer | undefined;
   #sending: AbortController | undefined;
@@ -104,7 +114,7 @@ export class UsageReporter {
   /** Makes one of what was counted, if the last one is settled. */
   #hasReport(): boolean {
     if (this.#pending.length > 0) return true;
-    const { environment, clientName, clock, createId, take } = this.#options;
+    const { environment, clientName, clock, createId, take, samples } = this.#options;
     const counts = take(this.#maxCounts);
     if (counts.length === 0) return false;
     // The clock may have been set back meanwhile.
@@ -123,6 +133,7 @@ export class UsageReporter {
         revision: BigInt(revision),
         count: BigInt(Math.min(count, MAX_COUNT)),
       })),
+      contexts: samples?.take() ?? [],
     });
     this.#pending.push(report);
     return true;
@@ -133,16 +144,25 @@ export class UsageReporter {
     const [report] = this.#pending;
     if (report === undefined) return;
     try {
-      await withSignal(this.#options.send(report, signal), signal);
+      const { wantedContexts } = await withSignal(this.#options.send(report, signal), signal);
+      this.#options.samples?.want(Math.min(wantedContexts, this.#maxContexts));
     } catch (error) {
-      if (!isTooLarge(report, error)) throw error;
-      this.#divide(report);
+      if (isForItsContexts(report, error)) this.#leaveOutContexts(report);
+      else if (isTooLarge(report, error)) this.#divide(report);
+      else throw error;
       return;
     }
     if (this.#pending[0] === report) this.#pending.shift();
     if (!this.#isFailing) return;
     this.#isFailing = false;
     this.#log("info", `usage is reported to ${this.#options.address} again`);
+  }
+
+  /** The counts matter more. Nothing of the report was counted, so it keeps its id. Later ones carry fewer. */
+  #leaveOutContexts(report: ReportUsageRequest): void {
+    if (this.#pending[0] !== report) return;
+    this.#maxContexts = Math.floor(report.contexts.length / 2);
+    this.#pending[0] = { ...report, contexts: [] };
   }
 
   /** Two reports of one that was refused for its size, so that nothing of it was counted. Later ones are as small. */
@@ -183,8 +203,14 @@ function isTooLarge({ counts }: ReportUsageRequest, error: unknown): boolean {
   return error instanceof TransportError && error.code === "RESOURCE_EXHAUSTED" && counts.length > MIN_COUNTS;
 }
 
+/** Whether the report may have been refused for the contexts that it carries. */
+function isForItsContexts({ contexts }: ReportUsageRequest, error: unknown): boolean {
+  if (contexts.length === 0 || !(error instanceof TransportError)) return false;
+  return error.code === "RESOURCE_EXHAUSTED" || error.code === "INVALID_ARGUMENT";
+}
+
 /** Settles as the promise does, or rejects when the signal aborts: a transport may be anybody's. */
-async function withSignal(promise: Promise<void>, signal: AbortSignal): Promise<void> {
+async function withSignal<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   let letGo = (): void => {};
   const aborted = new Promise<never>((_resolve, reject) => {
     const abort = (): void => reject(new TransportError("DEADLINE_EXCEEDED", "it took too long"));
@@ -193,7 +219,7 @@ async function withSignal(promise: Promise<void>, signal: AbortSignal): Promise<
     letGo = () => signal.removeEventListener("abort", abort);
   });
   try {
-    await Promise.race([promise, aborted]);
+    return await Promise.race([promise, aborted]);
   } finally {
     letGo();
   }

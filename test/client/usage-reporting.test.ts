@@ -1,37 +1,12 @@
-import { clone } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type ReportUsageRequest, ReportUsageRequestSchema } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { type Mirror, type MirrorOptions, openMirror, TransportError } from "../../src/client/index.js";
 import { UsageReporter } from "../../src/client/usage-reporter.js";
 import { createWatchHub } from "../../src/watch/index.js";
-import { HubTransport } from "../support/hub-transport.js";
 import { booleanFlag, deletedFlag } from "../support/items.js";
 import { Publisher } from "../support/publisher.js";
 import { settle, VirtualClock } from "../support/virtual-clock.js";
-
-/** A server that counts reports, and may be away in several ways. */
-class CountingTransport extends HubTransport {
-  readonly reports: ReportUsageRequest[] = [];
-  /** What becomes of a report; it is noted in any case. */
-  answer: (signal: AbortSignal) => Promise<void> = async () => {};
-  isClosedAtLastReport = false;
-
-  async reportUsage(request: ReportUsageRequest, signal: AbortSignal): Promise<void> {
-    this.reports.push(clone(ReportUsageRequestSchema, request));
-    this.isClosedAtLastReport = this.isClosed;
-    await this.answer(signal);
-  }
-
-  /** The reports as `flag variant count @ revision`, the counts of one report joined. */
-  get told(): string[] {
-    return this.reports.map(({ counts }) =>
-      counts
-        .map(({ flagKey, variant, count, revision }) => `${flagKey} ${variant || "-"} ${count} @ ${revision}`)
-        .join(", "),
-    );
-  }
-}
+import { CountingTransport } from "./counting-transport.js";
 
 let clock: VirtualClock;
 let publisher: Publisher;
@@ -209,6 +184,7 @@ describe("a mirror's reports", () => {
       clientName: "flagwire",
       address: transport.address,
       send: (request, signal) => transport.reportUsage(request, signal),
+      samples: undefined,
       take: () => usages.splice(0),
       intervalMs: 60_000,
       createId: () => "1",
