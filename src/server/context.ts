@@ -16,20 +16,21 @@ const HOLDS_LONG_TEXT = `holds a string, or a list of strings, of more than ${co
 /**
  * A request's context in the flat form that the engine reads. Refused where it is nested too deep, where a list or a string
  * is so long that the comparisons of one evaluation have no bound, and where it holds text that only JSON can carry.
+ * `field`: where it stands in the request.
  */
-export function toContext(message: ContextMessage | undefined): OrRefusal<Context> {
+export function toContext(message: ContextMessage | undefined, field = "context"): OrRefusal<Context> {
   if (message === undefined) return EMPTY;
   const { targetingKey, attributes, privateAttributes } = message;
-  const refusal = privateAttributes.length === 0 ? undefined : refusePrivateAttributes(privateAttributes);
+  const refusal = privateAttributes.length === 0 ? undefined : refusePrivateAttributes(privateAttributes, field);
   if (refusal !== undefined) return refusal;
   if (targetingKey.length > contractLimits.contextTextLength) {
-    return invalidArgument([{ field: "context.targeting_key", description: TEXT_TOO_LONG }]);
+    return invalidArgument([{ field: `${field}.targeting_key`, description: TEXT_TOO_LONG }]);
   }
   if (attributes === undefined) return targetingKey === "" ? EMPTY : { targetingKey };
   for (const [name, value] of Object.entries(attributes)) {
     const description = isEncodable(name) ? findProblem(value, contractLimits.contextDepth - 1) : UNENCODABLE;
     if (description !== undefined) {
-      return invalidArgument([{ field: `context.attributes[${JSON.stringify(name)}]`, description }]);
+      return invalidArgument([{ field: `${field}.attributes[${JSON.stringify(name)}]`, description }]);
     }
   }
   // Our own copy could drop a key `__proto__`; the decoded message is nobody else's, so it can be completed in place.
@@ -37,15 +38,15 @@ export function toContext(message: ContextMessage | undefined): OrRefusal<Contex
   return attributes as Context;
 }
 
-function refusePrivateAttributes(names: readonly string[]): Refusal | undefined {
+function refusePrivateAttributes(names: readonly string[], place: string): Refusal | undefined {
   const { privateAttributes: most, attributeLength } = contractLimits;
   if (names.length > most) {
     const description = `has ${names.length} entries; ${most} is the limit`;
-    return invalidArgument([{ field: "context.private_attributes", description }]);
+    return invalidArgument([{ field: `${place}.private_attributes`, description }]);
   }
   const violations: FieldViolation[] = [];
   for (const [index, name] of names.entries()) {
-    const field = `context.private_attributes[${index}]`;
+    const field = `${place}.private_attributes[${index}]`;
     if (name === "") violations.push({ field, description: "is empty" });
     else if (name.length > attributeLength) {
       violations.push({ field, description: `is longer than ${attributeLength} characters` });

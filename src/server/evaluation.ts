@@ -6,7 +6,7 @@ import type {
   EvaluationService,
 } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import type { Clock } from "../base/index.js";
-import { type CompiledFlag, type Context, explain, type Snapshot } from "../engine/index.js";
+import { type CompiledFlag, type Context, explain, type Snapshot, withoutPrivate } from "../engine/index.js";
 import { refuseRole, resolveEnvironment } from "./access/permit.js";
 import { BulkAnswers, refuseFlagKeys, responseTooLarge, unknownFlag } from "./bulk-question.js";
 import { toContext } from "./context.js";
@@ -42,6 +42,8 @@ export function evaluationHandlers(evaluation: Evaluation): Handlers {
 interface Question {
   readonly snapshot: Snapshot;
   readonly context: Context;
+  /** The context as others may see it: without what the caller marked as private. */
+  readonly shown: Context;
 }
 
 function toQuestion(
@@ -54,7 +56,8 @@ function toQuestion(
   const snapshot = head.snapshot(environment);
   if (snapshot === undefined) return environmentNotFound(environment);
   const context = toContext(request.context);
-  return isRefusal(context) ? context : { snapshot, context };
+  if (isRefusal(context)) return context;
+  return { snapshot, context, shown: withoutPrivate(context, request.context?.privateAttributes ?? []) };
 }
 
 function evaluate(evaluation: Evaluation): Handlers["evaluate"] {
@@ -82,7 +85,9 @@ function evaluate(evaluation: Evaluation): Handlers["evaluate"] {
     const snapshot = head.snapshot(environment);
     if (snapshot === undefined) return environmentNotFound(environment);
     const flag = findFlag(snapshot, plain.flagKey);
-    return isRefusal(flag) ? flag : answer(flag, { snapshot, context: plain.context }, clock, served);
+    if (isRefusal(flag)) return flag;
+    const { context } = plain;
+    return answer(flag, { snapshot, context, shown: context }, clock, served);
   };
   return Object.assign(fromMessage, { direct });
 }
@@ -95,26 +100,26 @@ function findFlag(snapshot: Snapshot, key: string): OrRefusal<CompiledFlag> {
 
 function answer(
   flag: CompiledFlag,
-  { snapshot, context }: Question,
+  { snapshot, context, shown }: Question,
   clock: Clock,
   served: ServedCounts | undefined,
 ): Encoded<EvaluateResponse> {
   const outcome = flag.select(context, flag.usesNow ? clock.now() : 0);
-  served?.add(outcome, snapshot, context);
+  served?.add(outcome, snapshot, shown);
   return answerOf(outcome, snapshot);
 }
 
 /** An answer with the trace of how it came about, made for this call. */
 function explainedAnswer(
   flag: CompiledFlag,
-  { snapshot, context }: Question,
+  { snapshot, context, shown }: Question,
   clock: Clock,
   served: ServedCounts | undefined,
   privateAttributes: readonly string[],
 ): EvaluateResponse {
   const now = clock.now();
   const outcome = flag.select(context, now);
-  served?.add(outcome, snapshot, context);
+  served?.add(outcome, snapshot, shown);
   const response = toResponse(outcome, snapshot.position.revision);
   response.trace = explain(flag, context, now, { privateAttributes });
   return response;
@@ -124,7 +129,7 @@ function bulkEvaluate({ head, clock, served }: Evaluation): Handlers["bulkEvalua
   return (request, call) => {
     const question = toQuestion(head, request, call);
     if (isRefusal(question)) return question;
-    const { snapshot, context } = question;
+    const { snapshot, context, shown } = question;
     const { flagKeys } = request;
     const refusal = refuseFlagKeys(flagKeys);
     if (refusal !== undefined) return refusal;
@@ -132,7 +137,7 @@ function bulkEvaluate({ head, clock, served }: Evaluation): Handlers["bulkEvalua
     const answers = new BulkAnswers();
     const answerTo = (flag: CompiledFlag): EncodedAnswer => {
       const outcome = flag.select(context, now);
-      served?.add(outcome, snapshot, context);
+      served?.add(outcome, snapshot, shown);
       return answerOf(outcome, snapshot);
     };
     if (flagKeys.length === 0) {

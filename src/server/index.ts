@@ -3,6 +3,13 @@ export type { ClientRole } from "./access/client-roles.js";
 export { createTokenIn } from "./access/create-token-in.js";
 export type { ClientListing, ClientQuery, ConnectedClient, ListConnectedClients } from "./clients/client-directory.js";
 export { joinListings } from "./clients/client-registry.js";
+export { type KeptContext, type KeptContexts, noContexts } from "./contexts/kept-contexts.js";
+export {
+  type EnvironmentsAt,
+  environmentsOf,
+  type OwnedKeptContexts,
+  openKeptContexts,
+} from "./contexts/open-kept-contexts.js";
 export type { DecisionOptions, DecisionTarget } from "./decisions/open-decision-log.js";
 export { corsOriginProblem } from "./http/cors-origin.js";
 export { type JoinedSource, joinSources } from "./join-sources.js";

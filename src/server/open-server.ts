@@ -11,7 +11,10 @@ import { putEnvironment } from "./admin/records.js";
 import { stamp } from "./admin/stamp.js";
 import { Writer } from "./admin/writer.js";
 import { ClientRegistry } from "./clients/client-registry.js";
+import { ContextSampler } from "./contexts/context-sampler.js";
 import { noContexts } from "./contexts/kept-contexts.js";
+import { type OwnedKeptContexts, openKeptContexts } from "./contexts/open-kept-contexts.js";
+import { ReportedContexts } from "./contexts/reported-contexts.js";
 import { openDecisionLog } from "./decisions/open-decision-log.js";
 import { DEFAULT_ENVIRONMENT } from "./environment.js";
 import { evaluationHandlers } from "./evaluation.js";
@@ -56,7 +59,11 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
   const kept = options.usage === undefined && store.side ? openUsageLedger({ side: store.side, clock }) : undefined;
   const usage = options.usage ?? kept ?? createMemoryUsageLedger(clock);
   const decisions = options.decisions && openDecisionLog(options.decisions, { log, clock, random });
-  const observers = decisions === undefined ? [] : [decisions];
+  const keptContexts = options.contexts === undefined ? openOwnContexts(head, clock) : undefined;
+  const contexts = options.contexts ?? keptContexts ?? noContexts;
+  const sampler = new ContextSampler({ head, contexts, clock, random });
+  const reportedContexts = new ReportedContexts({ head, contexts, clock });
+  const observers = decisions === undefined ? [sampler] : [decisions, sampler];
   const served = new ServedCounts({ head, usage, clock, observers });
   const clients = new ClientRegistry(clock);
   const { allowAnonymous = false, clientRoles = [], ownToken, tls } = options;
@@ -69,11 +76,11 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
     ownToken,
     limits: options.callers ?? {},
   });
-  const evaluation = { head, hub, clock, usage: reports.wrap(usage), served, clients };
+  const evaluation = { head, hub, clock, usage: reports.wrap(usage), served, clients, reportedContexts };
   const listClients = options.listClients ?? (async (query) => clients.list(query));
   const services = [
     serveService(EvaluationService, evaluationHandlers(evaluation)),
-    serveService(AdminService, adminHandlers({ head, writer, contexts: noContexts }, usage, listClients)),
+    serveService(AdminService, adminHandlers({ head, writer, contexts }, usage, listClients)),
     ...flagdEvaluationServices(evaluation),
     ...flagdSyncService(evaluation, log),
   ].map((service) => guardService(service, gate));
@@ -92,14 +99,15 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
   const http = { corsOrigins, createRoutes, meters: calls };
   const listener = await openListener({ ...listen, ...from, tls, services, health, log, clock, limits, ...http });
   if (listener instanceof ListenProblem) {
+    await sampler.close();
     await kept?.close();
+    await keptContexts?.close();
     await head.close();
     return listener;
   }
   const server = new RunningServer(listener, head, hub, health, clients, metrics);
-  server.closeLast(served);
-  if (decisions !== undefined) server.closeLast(decisions);
-  if (kept !== undefined) server.closeLast(kept);
+  const last = [served, decisions, sampler, kept, keptContexts];
+  for (const part of last) if (part !== undefined) server.closeLast(part);
   try {
     await options.prepare?.(listener.address);
   } catch (error) {
@@ -110,6 +118,14 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
   const runner = openRampRunner({ head, writer, clock, log });
   server.onStop(() => runner.stop());
   return server;
+}
+
+/** Undefined where another process owns the data. */
+function openOwnContexts({ store, catalog, revision }: Head, clock: Clock): OwnedKeptContexts | undefined {
+  const { side } = store;
+  if (side === undefined) return undefined;
+  const environments = catalog.environmentNames().flatMap((name) => catalog.environment(name) ?? []);
+  return openKeptContexts({ store, side, clock, start: { revision, environments } });
 }
 
 async function openHead(store: Store, hub: WatchHub, clock: Clock): Promise<Head> {

@@ -5,6 +5,7 @@ import type { WatchLimits } from "../watch/index.js";
 import type { CallerLimits } from "./access/caller-limits.js";
 import type { ClientRole } from "./access/client-roles.js";
 import type { ListConnectedClients } from "./clients/client-directory.js";
+import type { KeptContexts } from "./contexts/kept-contexts.js";
 import type { DecisionOptions } from "./decisions/open-decision-log.js";
 import type { ServerAddress, SocketSource } from "./listener.js";
 import type { ProcessReport } from "./metrics/metric-report.js";
@@ -45,6 +46,8 @@ export interface ServerOptions {
   readonly usage?: UsageLedger;
   /** What of the answers of this process is written out, one by one. Default: nothing. */
   readonly decisions?: DecisionOptions | undefined;
+  /** Where contexts are kept. Default: beside the log of the store; nowhere where that is not this process's own. */
+  readonly contexts?: KeptContexts;
   /** Tells who is connected, of all processes that serve the store. Default: only of this one. */
   readonly listClients?: ListConnectedClients;
   /** Where the data are, for what is free there. Default: not known. */

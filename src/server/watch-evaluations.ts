@@ -9,7 +9,7 @@ import {
 } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { GoodbyeReason, GoodbyeSchema } from "../../gen/flagwire/v1/watch_pb.js";
 import { type Clock, type Random, systemRandom } from "../base/index.js";
-import type { Snapshot } from "../engine/index.js";
+import { type Context, type Snapshot, withoutPrivate } from "../engine/index.js";
 import { resolveEnvironment } from "./access/permit.js";
 import { BulkAnswers, refuseFlagKeys, responseTooLarge, unknownFlag } from "./bulk-question.js";
 import { toContext } from "./context.js";
@@ -48,7 +48,8 @@ export function watchEvaluationsHandler(
     const { announcements } = head;
     const silenceMs = SILENCE_MS + SILENCE_JITTER_MS * random();
     const cursor = new HeadCursor({ announcements, clock, read, silenceMs }, onNews);
-    return new EvaluationStream({ cursor, told, clock, random, served });
+    const shown = withoutPrivate(told.context, request.context?.privateAttributes ?? []);
+    return new EvaluationStream({ cursor, told, shown, clock, random, served });
   });
 }
 
@@ -73,6 +74,8 @@ const streamEnded = new Refusal("UNAVAILABLE", "STREAM_ENDED", "the stream has e
 interface StreamParts {
   readonly cursor: HeadCursor<Snapshot>;
   readonly told: ToldAnswers;
+  /** The context as others may see it: without what the caller marked as private. */
+  readonly shown: Context;
   readonly clock: Clock;
   readonly random: Random;
   readonly served: ServedCounts | undefined;
@@ -116,7 +119,7 @@ class EvaluationStream implements AnswerCursor<WatchEvaluationsResponse> {
 
   /** Undefined where no answer is another. */
   #follow(now: Snapshot): OrRefusal<Message> | undefined {
-    const { told, clock, served } = this.#parts;
+    const { told, shown, clock, served } = this.#parts;
     const step: AnswerStep = { before: this.#snapshot, now, nowMs: clock.now() };
     this.#snapshot = now;
     const full = step.before === undefined;
@@ -125,7 +128,7 @@ class EvaluationStream implements AnswerCursor<WatchEvaluationsResponse> {
     const encoded = new BulkAnswers();
     for (const answer of answers) {
       if (!encoded.add(encode(answer, now))) return responseTooLarge;
-      if (answer.outcome !== undefined) served?.add(answer.outcome, now, told.context);
+      if (answer.outcome !== undefined) served?.add(answer.outcome, now, shown);
     }
     return new EncodedUpdate({ full, answers: encoded.parts, removed, revision: now.position.revision });
   }

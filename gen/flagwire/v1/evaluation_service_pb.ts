@@ -564,7 +564,8 @@ export type ReportUsageRequest = Message<"flagwire.v1.ReportUsageRequest"> & {
   /**
    * Some of the contexts that were evaluated, none twice, without private attributes;
    * at most ReportUsageResponse.wanted_contexts of the report before. Beyond that, and
-   * where the environment keeps none, they are dropped.
+   * where the environment keeps none, they are dropped; so are those of a report that
+   * has no `start_time`, or one from before they were to be kept.
    *
    * @generated from field: repeated flagwire.v1.Context contexts = 7;
    */

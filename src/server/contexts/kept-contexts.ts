@@ -5,8 +5,11 @@ import type { Context } from "../../engine/index.js";
  * all processes of the service. Whoever keeps some has left private attributes out.
  */
 export interface KeptContexts {
-  /** Keeps some, as the newest. One like another takes its place. */
-  keep(environment: string, contexts: readonly Context[]): Promise<void>;
+  /**
+   * Keeps some, as the newest. One like another takes its place. `sinceMs`: since when they were collected, in milliseconds since
+   * 1970; if that was before the environment began to keep contexts, or before attributes became private, none are kept.
+   */
+  keep(environment: string, contexts: readonly Context[], sinceMs?: number): Promise<void>;
   /** All that are kept, the newest first. */
   list(environment: string): Promise<readonly KeptContext[]>;
 }

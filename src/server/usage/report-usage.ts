@@ -6,10 +6,13 @@ import {
   ReportUsageResponseSchema,
 } from "../../../gen/flagwire/v1/evaluation_service_pb.js";
 import type { Clock } from "../../base/index.js";
+import { type Context, withoutPrivate } from "../../engine/index.js";
 import { resolveEnvironment } from "../access/permit.js";
+import { toContext } from "../context.js";
+import { MAX_REPORTED_CONTEXTS, type ReportedContexts } from "../contexts/reported-contexts.js";
 import { environmentNotFound, invalidArgument } from "../environment.js";
 import type { ServiceHandlers } from "../handlers.js";
-import { isRefusal } from "../refusal.js";
+import { isRefusal, type OrRefusal } from "../refusal.js";
 import type { Head } from "../state/head.js";
 import { Violations } from "../validate/violations.js";
 import { settingsRevisionOf } from "./settings-revision.js";
@@ -23,6 +26,8 @@ export interface UsageParts {
   readonly head: Head;
   readonly clock: Clock;
   readonly usage: UsageLedger;
+  /** Takes the contexts that reports bring. Default: none are wanted. */
+  readonly reportedContexts?: ReportedContexts;
 }
 
 export function reportUsageHandler(parts: UsageParts): ServiceHandlers<typeof EvaluationService>["reportUsage"] {
@@ -31,7 +36,9 @@ export function reportUsageHandler(parts: UsageParts): ServiceHandlers<typeof Ev
     if (isRefusal(environment)) return environment;
     const violations = checkReport(request);
     if (violations.list.length > 0) return invalidArgument(violations.list);
-    const { head, clock, usage } = parts;
+    const contexts = readContexts(request);
+    if (isRefusal(contexts)) return contexts;
+    const { head, clock, usage, reportedContexts } = parts;
     if (head.snapshot(environment) === undefined) return environmentNotFound(environment);
     const counts = knownCounts(request, head, environment);
     const nowMs = clock.now();
@@ -44,7 +51,10 @@ export function reportUsageHandler(parts: UsageParts): ServiceHandlers<typeof Ev
       counts,
     });
     const unknownCount = request.counts.length - counts.length;
-    return create(ReportUsageResponseSchema, { alreadyCounted, unknownCount });
+    const sinceMs = request.startTime && timestampMs(request.startTime);
+    await reportedContexts?.take(environment, alreadyCounted ? [] : contexts, sinceMs);
+    const wantedContexts = reportedContexts?.wanted(environment) ?? 0;
+    return create(ReportUsageResponseSchema, { alreadyCounted, unknownCount, wantedContexts });
   };
 }
 
@@ -66,6 +76,17 @@ function checkReport({ clientName, reportId, startTime, endTime, counts }: Repor
     else if (count > MAX_COUNT) violations.add(`counts[${index}].count`, `is ${count}; ${MAX_COUNT} is the limit`);
   }
   return violations;
+}
+
+/** As many as may be kept, without what their caller marked as private; the rest is not looked at. */
+function readContexts({ contexts }: ReportUsageRequest): OrRefusal<readonly Context[]> {
+  const read: Context[] = [];
+  for (const [index, message] of contexts.slice(0, MAX_REPORTED_CONTEXTS).entries()) {
+    const context = toContext(message, `contexts[${index}]`);
+    if (isRefusal(context)) return context;
+    read.push(withoutPrivate(context, message.privateAttributes));
+  }
+  return read;
 }
 
 /** The counts of what exists: names that anybody may make up are not kept. */
