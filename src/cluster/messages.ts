@@ -6,6 +6,8 @@ import type {
   DecisionOptions,
   HourlyListing,
   HourlyQuery,
+  KeptContext,
+  KeptContexts,
   KeyMaterial,
   ProcessReport,
   UsageListing,
@@ -74,6 +76,14 @@ export interface WorkerSpeech {
     | { readonly kind: "record-usage"; readonly report: UsageReport }
     | { readonly kind: "list-usage"; readonly query: UsageQuery }
     | { readonly kind: "list-hourly-usage"; readonly query: HourlyQuery }
+    /** See KeptContexts. */
+    | {
+        readonly kind: "keep-contexts";
+        readonly environment: string;
+        readonly contexts: Parameters<KeptContexts["keep"]>[1];
+        readonly sinceMs: number | undefined;
+      }
+    | { readonly kind: "list-contexts"; readonly environment: string }
     /** Who has a stream of changes open at any worker. */
     | { readonly kind: "list-clients"; readonly query: ClientQuery }
     /** What every process of the service counts. */
@@ -83,6 +93,8 @@ export interface WorkerSpeech {
     readonly "record-usage": UsageReceipt;
     readonly "list-usage": UsageListing;
     readonly "list-hourly-usage": HourlyListing;
+    readonly "keep-contexts": undefined;
+    readonly "list-contexts": readonly KeptContext[];
     readonly "list-clients": ClientListing;
     readonly "gather-metrics": readonly ProcessReport[];
   };

@@ -14,6 +14,7 @@ import { HandedSockets } from "./handed-sockets.js";
 import { Link } from "./link.js";
 import type { Overview, SupervisorSpeech, WorkerReport, WorkerSettings, WorkerSpeech } from "./messages.js";
 import type { Port } from "./port.js";
+import { createRemoteKeptContexts } from "./remote-kept-contexts.js";
 import { createRemoteOwner } from "./remote-owner.js";
 import { createRemoteUsageLedger } from "./remote-usage-ledger.js";
 
@@ -145,6 +146,7 @@ class Worker {
       log,
       clock: this.#options.clock,
       usage: createRemoteUsageLedger(this.#link),
+      contexts: createRemoteKeptContexts(this.#link),
       dataDirectory: directory,
       version,
       gatherMetrics: () => this.#link.ask({ kind: "gather-metrics" }),

@@ -11,10 +11,15 @@ import {
   createTcpSource,
   type DecisionOptions,
   defaultWebOptions,
+  type EnvironmentsAt,
+  environmentsOf,
   joinListings,
   type KeptUsageLedger,
   type KeyMaterialSource,
   type ListenProblem,
+  noContexts,
+  type OwnedKeptContexts,
+  openKeptContexts,
   openUsageLedger,
   type ProcessReport,
   processMetrics,
@@ -100,13 +105,15 @@ const KILL_AFTER_MS = 7_000;
 
 /** Listens, and starts the workers; or says why it cannot listen. */
 export async function openSupervisor(options: SupervisorOptions): Promise<Supervisor | ListenProblem> {
-  const { listen, log } = options;
+  const { listen, log, store } = options;
+  // Read before anybody connects, and before the first commit: the store still has at hand what it opened with.
+  const environments = environmentsOf(await store.load());
   const source = options.source ?? createTcpSource({ ...listen, log, pauseOnConnect: true });
   // Connections are accepted before there is a worker, and wait.
   let accept = (socket: Socket): void => void socket.destroy();
   const address = await source.open((socket) => accept(socket));
   if (!("port" in address)) return address;
-  const supervisor = new RunningSupervisor(options, source, address);
+  const supervisor = new RunningSupervisor(options, source, address, environments);
   accept = (socket) => supervisor.accept(socket);
   return supervisor;
 }
@@ -116,6 +123,7 @@ class RunningSupervisor implements Supervisor, PlaceHost {
   readonly failed: Promise<SupervisorFailure>;
   readonly #options: SupervisorOptions;
   readonly #keptUsage: KeptUsageLedger | undefined;
+  readonly #keptContexts: OwnedKeptContexts | undefined;
   readonly #source: SocketSource;
   readonly #places: WorkerPlace[] = [];
   readonly #waiting = new WaitingRoom();
@@ -138,6 +146,7 @@ class RunningSupervisor implements Supervisor, PlaceHost {
     options: SupervisorOptions,
     source: SocketSource,
     readonly address: ServerAddress,
+    environments: EnvironmentsAt,
   ) {
     this.#options = options;
     this.#source = source;
@@ -151,8 +160,10 @@ class RunningSupervisor implements Supervisor, PlaceHost {
       this.#resolveFailed = resolve;
     });
     const owner = createStoreOwner(options.store);
-    const { side } = options.store;
+    const { store } = options;
+    const { side } = store;
     this.#keptUsage = side && openUsageLedger({ side, clock: options.clock });
+    this.#keptContexts = side && openKeptContexts({ store, side, clock: options.clock, start: environments });
     const usage = this.#keptUsage ?? createMemoryUsageLedger(options.clock);
     const listClients = (query: ClientQuery) => this.#listClients(query);
     const gatherMetrics = () => this.#gatherMetrics();
@@ -168,7 +179,7 @@ class RunningSupervisor implements Supervisor, PlaceHost {
       const web = { ...defaultWebOptions, ...options.web };
       const access = { clientRoles, callers, allowAnonymous, ownToken };
       const settings = { number, directory, version, address, host: listen.host, web, decisions, ...access };
-      const asked = { owner, usage, listClients, gatherMetrics };
+      const asked = { owner, usage, contexts: this.#keptContexts ?? noContexts, listClients, gatherMetrics };
       this.#places.push(new WorkerPlace({ settings, tls, fork, ...asked, clock, random, log }, this));
     }
     this.#tick(clock.monotonicMs());
@@ -328,5 +339,6 @@ class RunningSupervisor implements Supervisor, PlaceHost {
     for (const socket of this.#waiting.empty()) socket.destroy();
     await Promise.all(this.#places.map((place) => place.drain(DRAIN_DEADLINE_MS, KILL_AFTER_MS)));
     await this.#keptUsage?.close();
+    await this.#keptContexts?.close();
   }
 }

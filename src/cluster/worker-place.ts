@@ -1,7 +1,13 @@
 import type { ChildProcess } from "node:child_process";
 import type { Logger } from "pino";
 import type { Clock, Random, StopTimer } from "../base/index.js";
-import type { KeyMaterialSource, ListConnectedClients, ProcessReport, UsageLedger } from "../server/index.js";
+import type {
+  KeptContexts,
+  KeyMaterialSource,
+  ListConnectedClients,
+  ProcessReport,
+  UsageLedger,
+} from "../server/index.js";
 import type { StoreOwner } from "../store/index.js";
 import type { WorkerSettings } from "./messages.js";
 import { Restarts } from "./restarts.js";
@@ -24,6 +30,7 @@ export interface PlaceOptions {
   readonly fork: () => ChildProcess;
   readonly owner: StoreOwner;
   readonly usage: UsageLedger;
+  readonly contexts: KeptContexts;
   readonly listClients: ListConnectedClients;
   readonly gatherMetrics: () => Promise<readonly ProcessReport[]>;
   readonly clock: Clock;
@@ -107,13 +114,14 @@ export class WorkerPlace {
   }
 
   #start(): void {
-    const { settings, tls, fork, owner, usage, listClients, gatherMetrics, clock } = this.#options;
+    const { settings, tls, fork, owner, usage, contexts, listClients, gatherMetrics, clock } = this.#options;
     const worker = new WorkerProcess({
       settings,
       tls,
       fork,
       owner,
       usage,
+      contexts,
       listClients,
       gatherMetrics,
       clock,

@@ -4,6 +4,7 @@ import type { Clock } from "../base/index.js";
 import type {
   ClientListing,
   ClientQuery,
+  KeptContexts,
   KeyMaterialSource,
   ListConnectedClients,
   ProcessReport,
@@ -32,6 +33,7 @@ export interface WorkerProcessOptions {
   readonly fork: () => ChildProcess;
   readonly owner: StoreOwner;
   readonly usage: UsageLedger;
+  readonly contexts: KeptContexts;
   /** Asks all workers. */
   readonly listClients: ListConnectedClients;
   readonly gatherMetrics: () => Promise<readonly ProcessReport[]>;
@@ -155,7 +157,7 @@ export class WorkerProcess {
   }
 
   #answer(question: WorkerSpeech["question"]) {
-    const { owner, usage, listClients, gatherMetrics } = this.#options;
+    const { owner, usage, contexts, listClients, gatherMetrics } = this.#options;
     switch (question.kind) {
       case "commit":
         return owner.commit(question.transaction);
@@ -165,6 +167,10 @@ export class WorkerProcess {
         return usage.list(question.query);
       case "list-hourly-usage":
         return usage.listHours(question.query);
+      case "keep-contexts":
+        return contexts.keep(question.environment, question.contexts, question.sinceMs).then(() => undefined);
+      case "list-contexts":
+        return contexts.list(question.environment);
       case "list-clients":
         return listClients(question.query);
       case "gather-metrics":
