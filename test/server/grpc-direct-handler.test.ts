@@ -60,6 +60,11 @@ it("a direct handler is not asked where something may be written: that is looked
 it("Evaluate has a direct handler, which leaves to the other what it does not take", () => {
   // Bytes that it does not take never reach the state.
   const nothing = undefined as never;
-  const { direct } = evaluationHandlers({ head: nothing, hub: nothing, clock: systemClock, usage: nothing }).evaluate;
+  const { direct } = evaluationHandlers({
+    head: { store: nothing } as never,
+    hub: nothing,
+    clock: systemClock,
+    usage: nothing,
+  }).evaluate;
   expect(direct?.(Uint8Array.of(0xff), callWith(undefined))).toBeUndefined();
 });
