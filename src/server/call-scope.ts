@@ -1,5 +1,6 @@
 import type { Identity } from "./access/identity.js";
 import type { Refusal } from "./refusal.js";
+import type { CallTrace } from "./tracing/call-trace.js";
 
 /**
  * The life of one call: it is finished by its answer or aborted, whichever comes first. The signal is made only where
@@ -10,6 +11,10 @@ export class CallScope {
   identity: Identity | undefined;
   /** Undefined until somebody asks; see requestIdOf. */
   requestId: string | undefined;
+  /** See ObservedCall. */
+  startedMs = Number.NaN;
+  /** See Call. */
+  trace: CallTrace | undefined;
   #controller: AbortController | undefined;
   #reason: Refusal | undefined;
   #over = false;

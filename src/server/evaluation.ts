@@ -69,12 +69,12 @@ function evaluate(evaluation: Evaluation): Handlers["evaluate"] {
     if (isRefusal(question)) return question;
     const flag = findFlag(question.snapshot, request.flagKey);
     if (isRefusal(flag)) return flag;
-    if (!request.explain) return answer(flag, question, clock, served);
+    if (!request.explain) return answer(flag, question, clock, served, call);
     // A trace tells of the rules.
     const denied = refuseRole(call, Role.READER);
     if (denied !== undefined) return denied;
     const privateAttributes = privateAttributesOf(question.snapshot, request.context);
-    return explainedAnswer(flag, question, clock, served, privateAttributes);
+    return explainedAnswer(flag, question, clock, served, call, privateAttributes);
   };
   // Most requests are plain, and making messages of them costs more than to answer them.
   const direct: Handlers["evaluate"]["direct"] = (bytes, call) => {
@@ -87,7 +87,7 @@ function evaluate(evaluation: Evaluation): Handlers["evaluate"] {
     const flag = findFlag(snapshot, plain.flagKey);
     if (isRefusal(flag)) return flag;
     const { context } = plain;
-    return answer(flag, { snapshot, context, shown: context }, clock, served);
+    return answer(flag, { snapshot, context, shown: context }, clock, served, call);
   };
   return Object.assign(fromMessage, { direct });
 }
@@ -103,9 +103,11 @@ function answer(
   { snapshot, context, shown }: Question,
   clock: Clock,
   served: ServedCounts | undefined,
+  call: Pick<Call, "trace">,
 ): Encoded<EvaluateResponse> {
   const outcome = flag.select(context, flag.usesNow ? clock.now() : 0);
   served?.add(outcome, snapshot, shown);
+  call.trace?.evaluated(outcome, snapshot);
   return answerOf(outcome, snapshot);
 }
 
@@ -115,11 +117,13 @@ function explainedAnswer(
   { snapshot, context, shown }: Question,
   clock: Clock,
   served: ServedCounts | undefined,
+  call: Pick<Call, "trace">,
   privateAttributes: readonly string[],
 ): EvaluateResponse {
   const now = clock.now();
   const outcome = flag.select(context, now);
   served?.add(outcome, snapshot, shown);
+  call.trace?.evaluated(outcome, snapshot);
   const response = toResponse(outcome, snapshot.position.revision);
   response.trace = explain(flag, context, now, { privateAttributes });
   return response;
@@ -130,6 +134,7 @@ function bulkEvaluate({ head, clock, served }: Evaluation): Handlers["bulkEvalua
     const question = toQuestion(head, request, call);
     if (isRefusal(question)) return question;
     const { snapshot, context, shown } = question;
+    call.trace?.asked(snapshot);
     const { flagKeys } = request;
     const refusal = refuseFlagKeys(flagKeys);
     if (refusal !== undefined) return refusal;

@@ -2,6 +2,7 @@ import type { DescMethod, DescService, Message, MessageShape } from "@bufbuild/p
 import type { Identity } from "./access/identity.js";
 import type { OrRefusal } from "./refusal.js";
 import type { ClientCertificate } from "./tls/client-certificate.js";
+import type { CallTrace } from "./tracing/call-trace.js";
 
 /** What a handler may know of its call, whatever the transport. */
 export interface Call {
@@ -17,6 +18,8 @@ export interface Call {
   clientName?: string | undefined;
   /** Who calls. Set before any handler is called. */
   identity?: Identity | undefined;
+  /** Where the call is traced: what is recorded of it. Undefined too once a stream is open. */
+  readonly trace?: CallTrace | undefined;
 }
 
 /**

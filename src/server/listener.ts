@@ -6,10 +6,12 @@ import type { ServedService } from "./handlers.js";
 import { createHealthService, type HealthState } from "./health.js";
 import { createHttpServer, type HttpServer } from "./http/http-server.js";
 import { CallMeters } from "./metrics/call-meters.js";
+import { CallObservers } from "./observe/call-observers.js";
 import { peekProtocol } from "./preface.js";
 import { createReflectionServices } from "./reflection.js";
 import type { KeyMaterialSource } from "./tls/key-material.js";
 import { TlsTerminator } from "./tls/tls-terminator.js";
+import type { CallTracing } from "./tracing/call-tracing.js";
 import { defaultTransportLimits, type TransportLimits, type TransportOptions } from "./transport.js";
 
 /** Where connections come from: a port, or a process that has one. Gives sockets as they were accepted. */
@@ -45,6 +47,8 @@ export interface ListenerOptions {
   readonly createRoutes?: NonNullable<TransportOptions["createRoutes"]>;
   /** Where calls are counted. Default: where nobody looks. */
   readonly meters?: CallMeters;
+  /** How calls are traced. Default: not at all. */
+  readonly tracing?: CallTracing | undefined;
   /** Default: TCP, at `host` and `port`. */
   readonly source?: SocketSource;
   /** What to speak TLS with. Default: clear text. */
@@ -89,8 +93,8 @@ export async function openListener(options: ListenerOptions): Promise<Listener |
   const onStalled = () => {
     stalledClients += 1;
   };
-  const meters = options.meters ?? new CallMeters(options.clock);
-  const transport = { ...options, limits, services, meters, onStalled };
+  const observers = new CallObservers(options.meters ?? new CallMeters(options.clock), options, options.tracing);
+  const transport = { ...options, limits, services, observers, onStalled };
   const grpc = createGrpcServer(transport);
   const http = createHttpServer(transport);
   const undecided = new Set<Socket>();

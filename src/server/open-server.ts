@@ -34,6 +34,7 @@ import { openRampRunner } from "./ramps/ramp-runner.js";
 import { type FlagwireServer, RunningServer } from "./running-server.js";
 import type { ServerOptions } from "./server-options.js";
 import { Head } from "./state/head.js";
+import { registeredTracing } from "./tracing/call-tracing.js";
 import type { HttpRoutes, TransportOptions } from "./transport.js";
 import { createMemoryUsageLedger } from "./usage/memory-usage-ledger.js";
 import { openUsageLedger } from "./usage/open-usage-ledger.js";
@@ -96,7 +97,8 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
     const answerMetrics = createMetricsRoute({ gate, calls, gather }, transport);
     return (request, response) => answerOfrep(request, response) || answerMetrics(request, response);
   };
-  const http = { corsOrigins, createRoutes, meters: calls };
+  const tracing = options.tracing ?? registeredTracing(version);
+  const http = { corsOrigins, createRoutes, meters: calls, tracing };
   const listener = await openListener({ ...listen, ...from, tls, services, health, log, clock, limits, ...http });
   if (listener instanceof ListenProblem) {
     await sampler.close();

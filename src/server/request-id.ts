@@ -1,10 +1,13 @@
 import { randomUUID } from "node:crypto";
+import type { CallTrace } from "./tracing/call-trace.js";
 
 /** A call that its client may have named. */
 export interface NamedCall {
   header(name: string): string | undefined;
   /** See requestIdOf. */
   requestId: string | undefined;
+  /** See Call. */
+  readonly trace?: Pick<CallTrace, "traceId"> | undefined;
 }
 
 /** Under which name an id travels, there and back. */
@@ -15,10 +18,11 @@ const TRACE_PARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/;
 
 /**
  * What a call is called in the log and in the answer that tells an error: the client's `x-request-id`, else the trace of its
- * `traceparent`, where these are well formed; else made. Nothing is looked at or made before somebody asks.
+ * `traceparent`, where these are well formed; else that of its own span, where it is traced; else made. Nothing is looked at or made
+ * before somebody asks.
  */
 export function requestIdOf(call: NamedCall): string {
-  call.requestId ??= givenRequestId(call) ?? randomUUID();
+  call.requestId ??= givenRequestId(call) ?? call.trace?.traceId ?? randomUUID();
   return call.requestId;
 }
 

@@ -10,6 +10,7 @@ import type { DecisionOptions } from "./decisions/open-decision-log.js";
 import type { ServerAddress, SocketSource } from "./listener.js";
 import type { ProcessReport } from "./metrics/metric-report.js";
 import type { KeyMaterialSource } from "./tls/key-material.js";
+import type { CallTracing } from "./tracing/call-tracing.js";
 import type { TransportLimits } from "./transport.js";
 import type { UsageLedger } from "./usage/usage-ledger.js";
 import type { WebOptions } from "./web-options.js";
@@ -52,8 +53,10 @@ export interface ServerOptions {
   readonly listClients?: ListConnectedClients;
   /** Where the data are, for what is free there. Default: not known. */
   readonly dataDirectory?: string;
-  /** What runs, for the metrics. Default `unknown`. */
+  /** What runs, for metrics and traces. Default `unknown`. */
   readonly version?: string;
+  /** How calls are traced. Default: by the SDK that the program has registered by OpenTelemetry's API; without one, not at all. */
+  readonly tracing?: CallTracing | undefined;
   /** What all processes of the service count, this one included. Default: this one only. */
   readonly gatherMetrics?: () => Promise<readonly ProcessReport[]>;
   /**

@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { Clock } from "../base/index.js";
 import type { ServedService } from "./handlers.js";
 import type { HealthState } from "./health.js";
-import type { CallMeters } from "./metrics/call-meters.js";
+import type { CallObservers } from "./observe/call-observers.js";
 
 /** Bounds on what one client may ask for. */
 export interface TransportLimits {
@@ -78,8 +78,8 @@ export interface TransportOptions {
   readonly corsOrigins?: readonly string[];
   /** Makes what HTTP/1.1 answers beside the services. Default nothing. */
   readonly createRoutes?: (options: TransportOptions) => HttpRoutes;
-  /** Where calls are counted. */
-  readonly meters: CallMeters;
+  /** Count calls, and trace them. */
+  readonly observers: CallObservers;
   /** Called when a client that did not read was cut off. */
   readonly onStalled: () => void;
 }

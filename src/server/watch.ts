@@ -23,6 +23,7 @@ export function watchHandler({ hub, clients }: WatchParts): ServiceHandlers<type
   const open = (request: WatchRequest, call: Call, onNews: () => void): OrRefusal<AnswerCursor<WatchResponse>> => {
     const target = toTarget(hub, request, call);
     if (isRefusal(target)) return target;
+    call.trace?.watched(target.environment);
     const cursor = hub.open(target, onNews);
     // Those of one update come and go with every poll.
     if (target.once === true || clients === undefined) return new WatchAnswers(cursor, target.once === true);

@@ -16,6 +16,7 @@ import { serverStreamHandler } from "../../src/server/grpc/answer-pump.js";
 import type { GrpcHost } from "../../src/server/grpc/grpc-call.js";
 import { serveService } from "../../src/server/handlers.js";
 import { CallMeters } from "../../src/server/metrics/call-meters.js";
+import { CallObservers } from "../../src/server/observe/call-observers.js";
 import { defaultTransportLimits } from "../../src/server/transport.js";
 import { createManualClock } from "./transport-support.js";
 
@@ -42,7 +43,7 @@ it("a stream of grpc-js's ends when what was written is not taken in time, whate
     limits: { ...defaultTransportLimits, stallTimeoutMs: 5_000 },
     clock,
     log: pino({ level: "silent" }),
-    meters: new CallMeters(clock),
+    observers: new CallObservers(new CallMeters(clock), { host: "127.0.0.1", port: 0 }),
     cutOff,
     reportStalled: () => undefined,
   };

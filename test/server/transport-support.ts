@@ -26,6 +26,7 @@ import { createHealthState, type HealthState } from "../../src/server/health.js"
 import { type Listener, ListenProblem, openListener } from "../../src/server/listener.js";
 import type { CallMeters } from "../../src/server/metrics/call-meters.js";
 import { type OrRefusal, Refusal } from "../../src/server/refusal.js";
+import type { CallTracing } from "../../src/server/tracing/call-tracing.js";
 import type { TransportLimits } from "../../src/server/transport.js";
 import { openGate } from "./open-gate.js";
 
@@ -62,6 +63,7 @@ export async function openTestServer(
     readonly host?: string;
     readonly answeredBy?: "stream" | "grpc-js";
     readonly meters?: CallMeters;
+    readonly tracing?: CallTracing;
   } = {},
 ): Promise<TestServer> {
   const seen: Seen = { cleanups: [], aborts: [], produced: new Map(), imports: [], peers: [], kept: [] };
@@ -78,6 +80,7 @@ export async function openTestServer(
     limits: options.limits ?? {},
     answeredBy: options.answeredBy ?? "stream",
     ...(options.meters === undefined ? {} : { meters: options.meters }),
+    tracing: options.tracing,
   });
   if (listener instanceof ListenProblem) throw new Error(listener.message);
   return { listener, health, url: `http://127.0.0.1:${listener.address.port}`, seen, log };

@@ -27,6 +27,7 @@ export function writeFor<D extends DescMessage, T>(
     fingerprint: fingerprintOf(schema, [request]),
     author: authorOf(call),
     signal: call.signal,
+    trace: call.trace,
     ...steps,
   });
 }

@@ -56,6 +56,7 @@ export function importHandler(admin: Admin): Handlers["import"] {
       fingerprint: received.fingerprint,
       author: authorOf(call),
       signal: call.signal,
+      trace: call.trace,
       draft: (catalog) => run.draft(catalog),
       answer: (_catalog, revision) => run.answer(revision),
     });

@@ -116,6 +116,7 @@ class Rollback {
       fingerprint: fingerprintOf(RollbackRequestSchema, [request]),
       author: authorOf(call),
       signal: call.signal,
+      trace: call.trace,
       draft,
       answer: (_catalog, revision, earlier) => ({ revision, earlier }),
     });

@@ -1,4 +1,5 @@
 import { equals } from "@bufbuild/protobuf";
+import type { Attributes } from "@opentelemetry/api";
 import { type Record, RecordSchema } from "../../../gen/flagwire/v1/history_pb.js";
 import type { Clock } from "../../base/index.js";
 import {
@@ -8,6 +9,7 @@ import {
   type RecordChange,
   type RecordId,
   recordRevision,
+  type Transaction,
 } from "../../store/index.js";
 import { invalidArgument } from "../environment.js";
 import { keepRamps } from "../ramps/keep-ramps.js";
@@ -15,6 +17,7 @@ import { isRefusal, type OrRefusal, Refusal } from "../refusal.js";
 import { awaitNamedRevision } from "../state/await-named-revision.js";
 import type { Catalog } from "../state/catalog.js";
 import type { Head } from "../state/head.js";
+import type { CallTrace } from "../tracing/call-trace.js";
 import { checkChanges } from "../validate/change-set.js";
 import { answerStore } from "./answer-store.js";
 import { refuseFindings } from "./findings.js";
@@ -50,6 +53,8 @@ export interface Write<T> {
   readonly author: string;
   /** Aborts when nobody waits for the answer any more: what is not committed by then never is. */
   readonly signal: AbortSignal;
+  /** See Call. */
+  readonly trace?: CallTrace | undefined;
   /** Works the changes out, in steps where it is much work. Called again after a conflict with another write. */
   readonly draft: (catalog: Catalog) => OrRefusal<Draft> | Steps<OrRefusal<Draft>>;
   /**
@@ -195,7 +200,7 @@ export class Writer {
       draft.reads === "all"
         ? [{ kind: "head", revision: seen }]
         : ids.map((id) => ({ kind: "unchanged", id, revision: seen }));
-    const result = await head.store.commit({
+    const transaction: Transaction = {
       timeMs: this.clock.now(),
       author: write.author,
       comment,
@@ -203,7 +208,9 @@ export class Writer {
       preconditions,
       idempotency: idempotencyKey === "" ? undefined : { key: idempotencyKey, fingerprint: write.fingerprint },
       isUrgent: draft.isUrgent,
-    });
+    };
+    const commit = (): Promise<CommitResult> => head.store.commit(transaction);
+    const result = await (write.trace?.during("store.commit", commit, describeCommit) ?? commit());
     return this.#conclude(write, result);
   }
 
@@ -245,6 +252,14 @@ export class Writer {
     await this.head.reached(earlier.revision);
     return write.answer(this.head.catalog, earlier.revision, earlier);
   }
+}
+
+/** What a trace tells of a commit. */
+function describeCommit(result: CommitResult): Attributes {
+  return {
+    "flagwire.commit.result": result.kind,
+    ...(result.kind === "committed" && { "flagwire.revision": String(result.revision) }),
+  };
 }
 
 function isDraft(prepared: Prepared): prepared is PreparedDraft {

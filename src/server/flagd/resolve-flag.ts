@@ -39,6 +39,7 @@ export function resolveFlagHandler(
     if (flag === undefined) return refuseFlag(request.flagKey, "FLAG_NOT_FOUND", "there is no such flag");
     const outcome = flag.select(context, flag.usesNow ? clock.now() : 0);
     served?.add(outcome, snapshot, context);
+    call.trace?.evaluated(outcome, snapshot);
     return answers.of(outcome);
   };
 }

@@ -3,8 +3,7 @@ import type { ServerDuplexStream, ServerWritableStream } from "@grpc/grpc-js";
 import type { StopTimer } from "../../base/index.js";
 import type { BidiFunction, BoundMethod, ServerStreamFunction } from "../bound-method.js";
 import type { AnswerStream, Encoded } from "../handlers.js";
-import type { CallMeter } from "../metrics/call-meter.js";
-import { codeOf } from "../metrics/status-codes.js";
+import type { CallObserver } from "../observe/call-observer.js";
 import { isRefusal, type OrRefusal, type Refusal } from "../refusal.js";
 import { requestIdOf } from "../request-id.js";
 import { cancelledByClient, refusalOfThrown } from "../status.js";
@@ -19,23 +18,24 @@ type Item = OrRefusal<Message | Encoded<Message>>;
 
 /** grpc-js's handler of a server-streaming method. */
 export function serverStreamHandler(bound: BoundMethod, handle: ServerStreamFunction, host: GrpcHost) {
-  const meter = host.meters.of(bound.method, "grpc");
+  const observer = host.observers.of(bound.method, "grpc");
   return (surface: WritableCall): void => {
     const { request } = surface;
     const call = new GrpcCall(surface);
-    const count = startCount(meter, host);
-    if (request instanceof Undecodable) endWith(surface, request.refusal, call, count);
-    else pumpAnswers(() => handle(request, call), surface, call, bound, host, count);
+    observer.begin(call);
+    if (request instanceof Undecodable) endWith(surface, request.refusal, call, observer);
+    else pumpAnswers(() => handle(request, call), surface, call, bound, host, observer);
   };
 }
 
 /** grpc-js's handler of a bidirectional method. */
 export function bidiHandler(bound: BoundMethod, handle: BidiFunction, host: GrpcHost) {
-  const meter = host.meters.of(bound.method, "grpc");
+  const observer = host.observers.of(bound.method, "grpc");
   return (surface: DuplexCall): void => {
     const call = new GrpcCall(surface);
+    observer.begin(call);
     const requests = new RequestStream(surface, call, host);
-    pumpAnswers(() => handle(requests, call), surface, call, bound, host, startCount(meter, host));
+    pumpAnswers(() => handle(requests, call), surface, call, bound, host, observer);
   };
 }
 
@@ -45,33 +45,19 @@ function pumpAnswers(
   call: GrpcCall,
   bound: BoundMethod,
   host: GrpcHost,
-  count: CountEnd,
+  observer: CallObserver,
 ): void {
   try {
-    new AnswerPump(open()[Symbol.asyncIterator](), surface, call, bound, host, count).start();
+    new AnswerPump(open()[Symbol.asyncIterator](), surface, call, bound, host, observer).start();
   } catch (thrown) {
     call.finish();
-    endWith(surface, refusalOfThrown(thrown, bound.name, host.log, call), call, count);
+    endWith(surface, refusalOfThrown(thrown, bound.name, host.log, call), call, observer);
   }
 }
 
-/** Counts what a stream ended with: nothing for OK. Only the first counts. */
-type CountEnd = (refusal: Refusal | undefined) => void;
-
-function startCount(meter: CallMeter, { meters }: GrpcHost): CountEnd {
-  const startedMs = meter.start();
-  let isCounted = false;
-  return (refusal) => {
-    if (isCounted) return;
-    isCounted = true;
-    if (refusal !== undefined) meters.refused(refusal);
-    meter.end(startedMs, codeOf(refusal));
-  };
-}
-
 /** Ends a stream with a status, after what was written before. grpc-js takes both from an `error` event. */
-function endWith(surface: WritableCall | DuplexCall, refusal: Refusal, call: GrpcCall, count: CountEnd): void {
-  count(refusal);
+function endWith(surface: WritableCall | DuplexCall, refusal: Refusal, call: GrpcCall, observer: CallObserver): void {
+  observer.end(call, refusal);
   surface.emit("error", toGrpcStatus(refusal, call));
 }
 
@@ -95,7 +81,7 @@ class AnswerPump {
     readonly call: GrpcCall,
     readonly bound: BoundMethod,
     readonly host: GrpcHost,
-    readonly count: CountEnd,
+    readonly observer: CallObserver,
   ) {
     // Asked for now: a session that was destroyed has no peer.
     this.#peer = call.peer;
@@ -103,7 +89,7 @@ class AnswerPump {
 
   start(): void {
     this.call.onAbort((reason) => {
-      this.count(reason);
+      this.observer.end(this.call, reason);
       this.#end();
     });
     this.call.followClient(this.host.clock);
@@ -118,7 +104,7 @@ class AnswerPump {
   readonly #onResult = (result: IteratorResult<Item, unknown>): void => {
     if (this.#ended) return;
     if (result.done === true) {
-      this.count(undefined);
+      this.observer.end(this.call, undefined);
       this.#end();
       this.surface.end();
       return;
@@ -135,12 +121,12 @@ class AnswerPump {
 
   #refuse(refusal: Refusal): void {
     this.#end();
-    endWith(this.surface, refusal, this.call, this.count);
+    endWith(this.surface, refusal, this.call, this.observer);
   }
 
   readonly #onTaken = (error?: Error | null): void => {
     if (error) {
-      this.count(cancelledByClient);
+      this.observer.end(this.call, cancelledByClient);
       this.#end();
     } else this.#pull();
   };
@@ -151,10 +137,11 @@ class AnswerPump {
       const { clientName } = this.call;
       cutOff({ peer: this.#peer, clientName, requestId: requestIdOf(this.call) }, this.bound.name);
       // Where the client left before grpc-js had read its request, the connection is gone already, and nothing says so again.
-      this.count(cancelledByClient);
+      this.observer.end(this.call, cancelledByClient);
       this.#end();
     });
     this.surface.write(bytes, this.#onTaken);
+    this.observer.opened(this.call);
   }
 
   #end(): void {

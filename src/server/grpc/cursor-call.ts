@@ -4,8 +4,7 @@ import type { StopTimer } from "../../base/index.js";
 import type { BoundMethod } from "../bound-method.js";
 import { CallScope } from "../call-scope.js";
 import type { AnswerCursor, Call, CursorHandler } from "../handlers.js";
-import type { CallMeter } from "../metrics/call-meter.js";
-import { codeOf } from "../metrics/status-codes.js";
+import type { CallObserver } from "../observe/call-observer.js";
 import { isRefusal, type Refusal } from "../refusal.js";
 import { givenRequestId, REQUEST_ID_HEADER, requestIdOf } from "../request-id.js";
 import { cancelledByClient, deadlineExceeded, refusalOfThrown } from "../status.js";
@@ -33,7 +32,7 @@ export interface CursorMethod {
   readonly bound: BoundMethod;
   readonly open: CursorHandler<Message, Message>;
   readonly host: GrpcHost;
-  readonly meter: CallMeter;
+  readonly observer: CallObserver;
   readonly deadlines: DeadlineQueue;
   readonly sweep: StreamSweep;
 }
@@ -101,7 +100,6 @@ class CursorCall extends CallScope implements Call, DueCall, WritingStream {
   #cursor: AnswerCursor<Message> | undefined;
   #isRequestEnded = false;
   #isEnded = false;
-  #isCounted = false;
   #stopDeadline: StopTimer | undefined;
   #stopReading: StopTimer | undefined;
   /** The client's, on the clock's time, in milliseconds. */
@@ -117,7 +115,7 @@ class CursorCall extends CallScope implements Call, DueCall, WritingStream {
     this.#stream = stream;
     this.#headers = headers;
     this.#frame = new RequestFrame(Math.min(method.host.limits.maxMessageBytes, MAX_REQUEST_BYTES));
-    method.meter.start();
+    method.observer.begin(this);
   }
 
   header(name: string): string | undefined {
@@ -176,7 +174,7 @@ class CursorCall extends CallScope implements Call, DueCall, WritingStream {
     this.#letGo();
     this.#isEnded = true;
     const reason = this.#deadlineMs <= host.clock.now() ? deadlineExceeded : cancelledByClient;
-    this.#count(reason);
+    this.#method.observer.end(this, reason);
     this.abort(reason);
   }
 
@@ -210,7 +208,7 @@ class CursorCall extends CallScope implements Call, DueCall, WritingStream {
 
   /** Sends what there is to send. */
   readonly #advance = (): void => {
-    const { bound, host, sweep } = this.#method;
+    const { bound, host, observer, sweep } = this.#method;
     if (this.#isEnded || this.#cursor === undefined) return;
     const answer = this.#ask(this.#cursor);
     if (answer === undefined) {
@@ -225,6 +223,7 @@ class CursorCall extends CallScope implements Call, DueCall, WritingStream {
     this.writingSinceMs = sweep.nowMs();
     this.#respond();
     this.#stream.write(frame, this.#onTaken);
+    observer.opened(this);
   };
 
   #ask(cursor: AnswerCursor<Message>): ReturnType<AnswerCursor<Message>["next"]> {
@@ -257,7 +256,7 @@ class CursorCall extends CallScope implements Call, DueCall, WritingStream {
   #end(refusal: Refusal | undefined): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    this.#count(refusal);
+    this.#method.observer.end(this, refusal);
     this.#letGo();
     this.finish();
     const stream = this.#stream;
@@ -277,15 +276,6 @@ class CursorCall extends CallScope implements Call, DueCall, WritingStream {
     }
     // When two turns have passed, for those who are still sending.
     if (!this.#isRequestEnded) this.#method.deadlines.add(this);
-  }
-
-  /** Counts the end, whichever comes first. */
-  #count(refusal: Refusal | undefined): void {
-    if (this.#isCounted) return;
-    this.#isCounted = true;
-    const { host, meter } = this.#method;
-    if (refusal !== undefined) host.meters.refused(refusal);
-    meter.end(0, codeOf(refusal));
   }
 
   /** The client is to send no more. It gets its status all the same: HTTP/2 has this for answers that come early. */

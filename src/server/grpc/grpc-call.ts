@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import type { Clock } from "../../base/index.js";
 import { CallScope } from "../call-scope.js";
 import type { Call } from "../handlers.js";
-import type { CallMeters } from "../metrics/call-meters.js";
+import type { CallObservers } from "../observe/call-observers.js";
 import type { Client } from "../report-stalled.js";
 import { cancelledByClient, deadlineExceeded } from "../status.js";
 import { type ClientCertificate, toClientCertificate } from "../tls/client-certificate.js";
@@ -25,7 +25,7 @@ export interface GrpcHost {
   readonly limits: TransportLimits;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly meters: CallMeters;
+  readonly observers: CallObservers;
   /** Destroys the connection of a client that does not read. */
   cutOff(client: Client, method: string): void;
   /** Counts and logs a client that did not read and was cut off. */

@@ -28,8 +28,8 @@ export class RawStreams implements StreamDiversion<RawMethod> {
 
   /** Does nothing with a method of another kind. */
   add(bound: BoundMethod): void {
-    const meter = this.#host.meters.of(bound.method, "grpc");
-    const shared = { host: this.#host, deadlines: this.#deadlines, meter };
+    const observer = this.#host.observers.of(bound.method, "grpc");
+    const shared = { host: this.#host, deadlines: this.#deadlines, observer };
     if (bound.kind === "unary") this.#methods.set(`/${bound.name}`, { ...shared, bound, kind: "unary" });
     if (bound.kind !== "server_streaming" || bound.open === undefined) return;
     const { open } = bound;

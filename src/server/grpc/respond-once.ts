@@ -1,7 +1,6 @@
 import type { sendUnaryData } from "@grpc/grpc-js";
 import type { Answer, BoundMethod, ClientStreamFunction, UnaryFunction } from "../bound-method.js";
-import type { CallMeter } from "../metrics/call-meter.js";
-import { codeOf } from "../metrics/status-codes.js";
+import type { CallObserver } from "../observe/call-observer.js";
 import { isRefusal } from "../refusal.js";
 import { requestIdOf } from "../request-id.js";
 import { type Decoded, encodeAnswer, Undecodable } from "./codec.js";
@@ -16,11 +15,11 @@ type ReadableCall = ConstructorParameters<typeof RequestStream>[0];
 
 /** grpc-js's handler of a unary method, for the calls that `RawStreams` does not take. */
 export function unaryHandler(bound: BoundMethod, handle: UnaryFunction, host: GrpcHost) {
-  const meter = host.meters.of(bound.method, "grpc");
+  const observer = host.observers.of(bound.method, "grpc");
   return (surface: UnaryCall, send: Send): void => {
     const { request } = surface;
     const call = new GrpcCall(surface);
-    const single = new SingleAnswer(call, sendAnswer(surface, call, send, bound, host, meter), bound.name, host);
+    const single = new SingleAnswer(call, sendAnswer(surface, call, send, bound, host, observer), bound.name, host);
     if (request instanceof Undecodable) single.give(request.refusal);
     else single.take(() => handle(request, call), host.limits.unaryTimeoutMs);
   };
@@ -28,11 +27,11 @@ export function unaryHandler(bound: BoundMethod, handle: UnaryFunction, host: Gr
 
 /** grpc-js's handler of a client-streaming method. Bounded by how long the client may pause, not as a whole. */
 export function clientStreamHandler(bound: BoundMethod, handle: ClientStreamFunction, host: GrpcHost) {
-  const meter = host.meters.of(bound.method, "grpc");
+  const observer = host.observers.of(bound.method, "grpc");
   return (surface: ReadableCall, send: Send): void => {
     const call = new GrpcCall(surface);
     const requests = new RequestStream(surface, call, host, host.limits.stallTimeoutMs);
-    const single = new SingleAnswer(call, sendAnswer(surface, call, send, bound, host, meter), bound.name, host);
+    const single = new SingleAnswer(call, sendAnswer(surface, call, send, bound, host, observer), bound.name, host);
     single.take(() => handle(requests, call));
   };
 }
@@ -43,14 +42,13 @@ function sendAnswer(
   send: Send,
   bound: BoundMethod,
   host: GrpcHost,
-  meter: CallMeter,
+  observer: CallObserver,
 ) {
-  const startedMs = meter.start();
+  observer.begin(call);
   return (answer: Answer): void => {
     const outcome = isRefusal(answer) ? answer : encodeAnswer(bound, answer, host.log, call);
-    meter.end(startedMs, codeOf(outcome));
+    observer.end(call, isRefusal(outcome) ? outcome : undefined);
     if (isRefusal(outcome)) {
-      host.meters.refused(outcome);
       send(toGrpcStatus(outcome, call));
       return;
     }

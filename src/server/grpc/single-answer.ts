@@ -8,6 +8,7 @@ import type { GrpcHost } from "./grpc-call.js";
 /** A call that can be told when its client goes away. */
 export interface FollowedCall extends CallScope, NamedCall {
   requestId: string | undefined;
+  trace: CallScope["trace"];
   /** From now on, aborts with the client, or at its deadline. */
   followClient(clock: Clock): void;
 }

@@ -3,11 +3,10 @@ import type { Clock, StopTimer } from "../../base/index.js";
 import type { Answer, BoundMethod } from "../bound-method.js";
 import { CallScope } from "../call-scope.js";
 import type { Call } from "../handlers.js";
-import type { CallMeter } from "../metrics/call-meter.js";
-import { OK_CODE } from "../metrics/status-codes.js";
+import type { CallObserver } from "../observe/call-observer.js";
 import { isRefusal } from "../refusal.js";
 import { REQUEST_ID_HEADER, requestIdOf } from "../request-id.js";
-import { cancelledByClient, deadlineExceeded, refusalOfThrown, toStatusNumber } from "../status.js";
+import { cancelledByClient, deadlineExceeded, refusalOfThrown } from "../status.js";
 import type { ClientCertificate } from "../tls/client-certificate.js";
 import { decode, encodeFrame, Undecodable } from "./codec.js";
 import type { DeadlineQueue, DueCall } from "./deadline-queue.js";
@@ -31,7 +30,7 @@ export interface UnaryMethod {
   readonly kind: "unary";
   readonly bound: BoundMethod & { readonly kind: "unary" };
   readonly host: GrpcHost;
-  readonly meter: CallMeter;
+  readonly observer: CallObserver;
   readonly deadlines: DeadlineQueue;
 }
 
@@ -80,7 +79,6 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
   readonly #method: UnaryMethod;
   readonly #stream: ServerHttp2Stream;
   readonly #headers: IncomingHttpHeaders;
-  readonly #startedMs: number;
   /** While the request is read. */
   #frame: RequestFrame | undefined;
   #isRequestEnded = false;
@@ -96,7 +94,7 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
     this.#stream = stream;
     this.#headers = headers;
     this.#frame = new RequestFrame(method.host.limits.maxMessageBytes);
-    this.#startedMs = method.meter.start();
+    method.observer.begin(this);
   }
 
   header(name: string): string | undefined {
@@ -197,13 +195,10 @@ class UnaryCall extends CallScope implements Call, FollowedCall, DueCall {
     this.#stopTimer?.();
     this.finish();
     this.#enqueue();
-    const { bound, host, meter } = this.#method;
+    const { bound, host, observer } = this.#method;
     const outcome = isRefusal(answer) ? answer : encodeFrame(bound, answer, host.log, this);
     const stream = this.#stream;
-    if (isRefusal(outcome)) {
-      host.meters.refused(outcome);
-      meter.end(this.#startedMs, toStatusNumber(outcome.code));
-    } else meter.end(this.#startedMs, OK_CODE);
+    observer.end(this, isRefusal(outcome) ? outcome : undefined);
     if (stream.destroyed || stream.closed) return;
     if (isRefusal(outcome)) {
       const headers = { ...RESPONSE_HEADERS, ...toStatusHeaders(outcome), [REQUEST_ID_HEADER]: requestIdOf(this) };

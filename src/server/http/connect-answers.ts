@@ -1,6 +1,7 @@
 import type { Message } from "@bufbuild/protobuf";
 import type { ConnectError } from "@connectrpc/connect";
 import { type Encoded, isEncoded } from "../handlers.js";
+import type { CallObserver } from "../observe/call-observer.js";
 import { isRefusal, type OrRefusal } from "../refusal.js";
 import type { ConnectCall } from "./connect-call.js";
 
@@ -20,10 +21,9 @@ type State =
 export class ConnectAnswers implements AsyncIterableIterator<Message, undefined> {
   readonly #answers: AsyncIterator<Item>;
   readonly #call: ConnectCall;
-  /** Maps a refusal, or anything thrown, to Connect's error. */
+  /** Maps a refusal, or anything thrown, to Connect's error, and says so to the observer. */
   readonly #toError: (thrown: unknown) => ConnectError;
-  /** Called when the stream has ended without an error. */
-  readonly #onEnded: () => void;
+  readonly #observer: CallObserver;
   #state: State = { kind: "open" };
   #waiter: Waiter | undefined;
 
@@ -31,12 +31,12 @@ export class ConnectAnswers implements AsyncIterableIterator<Message, undefined>
     answers: AsyncIterator<Item>,
     call: ConnectCall,
     toError: (thrown: unknown) => ConnectError,
-    onEnded: () => void,
+    observer: CallObserver,
   ) {
     this.#answers = answers;
     this.#call = call;
     this.#toError = toError;
-    this.#onEnded = onEnded;
+    this.#observer = observer;
     call.onAbort((reason) => this.#fail(reason));
   }
 
@@ -75,6 +75,7 @@ export class ConnectAnswers implements AsyncIterableIterator<Message, undefined>
     const waiter = this.#waiter;
     this.#waiter = undefined;
     waiter?.resolve({ done: false, value: isEncoded(answer) ? answer.message : answer });
+    this.#observer.opened(this.#call);
   }
 
   #fail(thrown: unknown): void {
@@ -92,7 +93,7 @@ export class ConnectAnswers implements AsyncIterableIterator<Message, undefined>
     this.#waiter = undefined;
     if (this.#state.kind !== "open") return waiter;
     this.#state = state;
-    if (state.kind === "ended") this.#onEnded();
+    if (state.kind === "ended") this.#observer.end(this.#call, undefined);
     this.#call.finish();
     this.#answers.return?.().then(undefined, () => {
       // The stream is over; what a cleanup throws changes nothing for the client.

@@ -2,8 +2,7 @@ import type { Message } from "@bufbuild/protobuf";
 import { ConnectError, type HandlerContext } from "@connectrpc/connect";
 import type { Answer, BoundMethod } from "../bound-method.js";
 import { type AnswerStream, isEncoded } from "../handlers.js";
-import type { MeteredProtocol } from "../metrics/call-meter.js";
-import { OK_CODE } from "../metrics/status-codes.js";
+import type { CallObserver } from "../observe/call-observer.js";
 import { isRefusal, type Refusal } from "../refusal.js";
 import { REQUEST_ID_HEADER } from "../request-id.js";
 import { deadlineExceeded, refusalOfThrown } from "../status.js";
@@ -17,10 +16,14 @@ export type ConnectHandler = (input: never, context: HandlerContext) => unknown;
 
 /** Wraps a handler for Connect: refusals and throws become Connect's errors. */
 export function toConnectHandler(bound: BoundMethod, options: TransportOptions): ConnectHandler {
+  const connect = options.observers.of(bound.method, "connect");
+  const grpcWeb = options.observers.of(bound.method, "grpc-web");
+  const observerOf = ({ protocolName }: HandlerContext): CallObserver =>
+    protocolName === "grpc-web" ? grpcWeb : connect;
   const single = (context: HandlerContext, open: (call: ConnectCall) => Answer | Promise<Answer>, timeoutMs?: number) =>
-    answerOnce(new ConnectCall(context), open, bound.name, options, countCall(bound, context, options), timeoutMs);
+    answerOnce(new ConnectCall(context), open, bound.name, options, observerOf(context), timeoutMs);
   const many = (context: HandlerContext, open: (call: ConnectCall) => AnswerStream<Message>) =>
-    answerMany(new ConnectCall(context), open, bound.name, options, countCall(bound, context, options));
+    answerMany(new ConnectCall(context), open, bound.name, options, observerOf(context));
   switch (bound.kind) {
     case "unary":
       return (request: Message, context) =>
@@ -34,31 +37,16 @@ export function toConnectHandler(bound: BoundMethod, options: TransportOptions):
   }
 }
 
-/** Counts what a call ended with: nothing for an answer. Only the first counts. */
-type CountEnd = (error: ConnectError | undefined) => void;
-
-function countCall(bound: BoundMethod, { protocolName }: HandlerContext, { meters }: TransportOptions): CountEnd {
-  const meter = meters.of(bound.method, PROTOCOLS.get(protocolName) ?? "connect");
-  const startedMs = meter.start();
-  let isCounted = false;
-  return (error) => {
-    if (isCounted) return;
-    isCounted = true;
-    meter.end(startedMs, error?.code ?? OK_CODE);
-  };
-}
-
-const PROTOCOLS: ReadonlyMap<string, MeteredProtocol> = new Map([["grpc-web", "grpc-web"]]);
-
 /** The handler's answer, or an error if the client's leaving or the time limit comes before it. */
 async function answerOnce(
   call: ConnectCall,
   open: (call: ConnectCall) => Answer | Promise<Answer>,
   method: string,
   options: TransportOptions,
-  count: CountEnd,
+  observer: CallObserver,
   timeoutMs?: number,
 ): Promise<Message> {
+  observer.begin(call);
   const aborted = new Promise<Refusal>((resolve) => call.onAbort(resolve));
   const abort = () => call.abort(deadlineExceeded);
   const stopTimer = timeoutMs === undefined ? undefined : options.clock.after(timeoutMs, abort);
@@ -67,12 +55,10 @@ async function answerOnce(
     if (isRefusal(answer)) throw answer;
     const message = isEncoded(answer) ? answer.message : answer;
     call.answered();
-    count(undefined);
+    observer.end(call, undefined);
     return message;
   } catch (thrown) {
-    const error = toError(thrown, method, call, options);
-    count(error);
-    throw error;
+    throw toError(thrown, method, call, options, observer);
   } finally {
     stopTimer?.();
     call.finish();
@@ -84,27 +70,34 @@ function answerMany(
   open: (call: ConnectCall) => AnswerStream<Message>,
   method: string,
   options: TransportOptions,
-  count: CountEnd,
+  observer: CallObserver,
 ): AsyncIterable<Message> {
-  const fail = (thrown: unknown): ConnectError => {
-    const error = toError(thrown, method, call, options);
-    count(error);
-    return error;
-  };
+  observer.begin(call);
+  const fail = (thrown: unknown): ConnectError => toError(thrown, method, call, options, observer);
   try {
-    return new ConnectAnswers(open(call)[Symbol.asyncIterator](), call, fail, () => count(undefined));
+    return new ConnectAnswers(open(call)[Symbol.asyncIterator](), call, fail, observer);
   } catch (thrown) {
     call.finish();
     throw fail(thrown);
   }
 }
 
-function toError(thrown: unknown, method: string, call: ConnectCall, options: TransportOptions): ConnectError {
+/** What a call fails with, which ends it. */
+function toError(
+  thrown: unknown,
+  method: string,
+  call: ConnectCall,
+  options: TransportOptions,
+  observer: CallObserver,
+): ConnectError {
   // Connect's own, from a request stream that a handler reads: it says what is wrong with the request.
-  if (thrown instanceof ConnectError) return thrown;
+  if (thrown instanceof ConnectError) {
+    observer.endWith(call, thrown.code);
+    return thrown;
+  }
   const requestId = call.name();
   const refusal = refusalOfThrown(thrown, method, options.log, call);
-  options.meters.refused(refusal);
+  observer.end(call, refusal);
   const error = toConnectError(refusal);
   error.metadata.set(REQUEST_ID_HEADER, requestId);
   return error;

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { responseClosed } from "../metrics/metered-response.js";
+import { responseClosed } from "../observe/observed-response.js";
 import type { TransportLimits, TransportOptions } from "../transport.js";
 import { createConnectHandlers } from "./connect-router.js";
 import { createCors } from "./cors.js";
@@ -26,7 +26,7 @@ export function createHttpServer(options: TransportOptions): HttpServer {
   const answerCors = createCors(options.corsOrigins ?? []);
   const answerRoute = options.createRoutes?.(options) ?? (() => false);
   let draining = false;
-  const { meters } = options;
+  const { meters } = options.observers;
   function onClose(this: ServerResponse): void {
     if (this.headersSent) meters.httpResponded(this.statusCode);
     responseClosed(this);

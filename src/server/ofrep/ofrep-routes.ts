@@ -6,8 +6,8 @@ import type { Identity } from "../access/identity.js";
 import { resolveEnvironment } from "../access/permit.js";
 import { environmentNotFound, flagNotFound, invalidArgument } from "../environment.js";
 import { nameResponse } from "../http/name-response.js";
-import type { CallMeter } from "../metrics/call-meter.js";
-import { meterResponse } from "../metrics/metered-response.js";
+import type { CallObserver } from "../observe/call-observer.js";
+import { observeResponse, responseOpened } from "../observe/observed-response.js";
 import { isRefusal, type OrRefusal, type Refusal } from "../refusal.js";
 import { reportStalled } from "../report-stalled.js";
 import { selectedEnvironment } from "../selected-environment.js";
@@ -25,7 +25,7 @@ import { readBody } from "./read-body.js";
 import { readContext } from "./read-context.js";
 import { RequestRates } from "./request-rates.js";
 import { sendJson, sendMethodNotAllowed, sendProblem, sendRefusal } from "./responses.js";
-import { type OfrepTarget, queryParameter, toOfrepTarget } from "./target.js";
+import { EVENTS_PATH, FLAGS_PATH, type OfrepTarget, queryParameter, toOfrepTarget } from "./target.js";
 import { untilRevision } from "./until-revision.js";
 
 /** What OFREP answers with. */
@@ -61,7 +61,7 @@ class OfrepRoutes {
   readonly #transport: TransportOptions;
   readonly #rates: RequestRates | undefined;
   readonly #configs: FlagConfigs;
-  readonly #meters: Readonly<Record<OfrepTarget["kind"], CallMeter>>;
+  readonly #observers: Readonly<Record<OfrepTarget["kind"], CallObserver>>;
 
   constructor(parts: OfrepParts, transport: TransportOptions) {
     const { head, clock, requestsPerSecond } = parts;
@@ -69,8 +69,12 @@ class OfrepRoutes {
     this.#transport = transport;
     this.#rates = requestsPerSecond > 0 ? new RequestRates({ perSecond: requestsPerSecond, clock }) : undefined;
     this.#configs = new FlagConfigs(head, clock);
-    const meter = (method: string) => transport.meters.named("ofrep.v1", method, "ofrep", method === "events");
-    this.#meters = { flag: meter("flag"), all: meter("all"), events: meter("events") };
+    const { observers } = transport;
+    this.#observers = {
+      flag: observers.ofRoute("flag", "POST", `${FLAGS_PATH}/{key}`, false),
+      all: observers.ofRoute("all", "POST", FLAGS_PATH, false),
+      events: observers.ofRoute("events", "GET", EVENTS_PATH, true),
+    };
   }
 
   answer(target: OfrepTarget, request: IncomingMessage, response: ServerResponse): void {
@@ -79,17 +83,17 @@ class OfrepRoutes {
       sendMethodNotAllowed(request, response, method);
       return;
     }
-    meterResponse(response, this.#meters[target.kind]);
+    const call = new OfrepCall(request);
+    observeResponse(response, this.#observers[target.kind], call);
     const waitMs = this.#rates?.take(request.socket.remoteAddress ?? "") ?? 0;
     if (waitMs > 0) {
       const seconds = Math.ceil(waitMs / 1_000);
       sendProblem(response, 429, `too many requests; try again in ${seconds} s`, { "retry-after": String(seconds) });
       return;
     }
-    const call = new OfrepCall(request);
     const identity = this.#identify(call, target);
     if (isRefusal(identity)) {
-      this.#transport.meters.refused(identity);
+      this.#transport.observers.meters.refused(identity);
       sendRefusal(response, identity, target);
       return;
     }
@@ -101,7 +105,7 @@ class OfrepRoutes {
     }
     const environment = environmentOf(call, target);
     if (isRefusal(environment)) {
-      this.#transport.meters.refused(environment);
+      this.#transport.observers.meters.refused(environment);
       sendRefusal(response, environment, target);
     } else if (target.kind === "events") this.#openEvents(target, environment, call, request, response);
     else this.#readQuestion(target, environment, call, request, response);
@@ -136,7 +140,7 @@ class OfrepRoutes {
       }
       const answer = (): void => {
         try {
-          if (target.kind === "flag") this.#answerOne(target, environment, body, response);
+          if (target.kind === "flag") this.#answerOne(target, environment, call, body, response);
           else this.#answerAll(target, environment, call, body, request, response);
           this.#boundWriting(call, request, response);
         } catch (thrown) {
@@ -154,6 +158,7 @@ class OfrepRoutes {
   #answerOne(
     target: OfrepTarget & { readonly kind: "flag" },
     environment: string,
+    call: OfrepCall,
     body: Buffer,
     response: ServerResponse,
   ): void {
@@ -168,6 +173,7 @@ class OfrepRoutes {
     else {
       const outcome = flag.select(context, flag.usesNow ? clock.now() : 0);
       served?.add(outcome, snapshot, context);
+      call.trace?.evaluated(outcome, snapshot);
       const { status, json, sizeBytes } = textOf(outcome);
       sendJson(response, status, json, sizeBytes);
     }
@@ -189,6 +195,7 @@ class OfrepRoutes {
       return;
     }
     const snapshot = head.snapshot(environment);
+    if (snapshot !== undefined) call.trace?.asked(snapshot);
     const answers = snapshot && bulkBody(snapshot, context, clock, served, ticket);
     if (answers === undefined || isRefusal(answers)) {
       sendRefusal(response, answers ?? environmentNotFound(environment), target);
@@ -230,6 +237,7 @@ class OfrepRoutes {
     const configs = this.#configs;
     const access = { isAdmitted: () => identity !== undefined && gate.admits(identity), onChange: gate.onChange };
     new EventStream({ configs, environment, lastEventId, access, clock, random, stallTimeoutMs, onStalled }, response);
+    responseOpened(response);
   }
 
   /** Bounds how long the client may take for an answer that was sent. Most are gone at once. */

@@ -8,7 +8,8 @@ export type OfrepTarget = {
 );
 
 const ROOT = "/ofrep/v1/";
-const FLAGS = `${ROOT}evaluate/flags`;
+/** Where flags are evaluated: all of them, or the one whose key comes after it. */
+export const FLAGS_PATH = `${ROOT}evaluate/flags`;
 /** Where changes are told. Clients learn of it from an answer. */
 export const EVENTS_PATH = `${ROOT}sse`;
 
@@ -19,10 +20,10 @@ export function toOfrepTarget(url: string): OfrepTarget | undefined {
   const query = queryAt === -1 ? "" : url.slice(queryAt + 1);
   const whole = queryAt === -1 ? url : url.slice(0, queryAt);
   const path = whole.endsWith("/") ? whole.slice(0, -1) : whole;
-  if (path === FLAGS) return { kind: "all", query };
+  if (path === FLAGS_PATH) return { kind: "all", query };
   if (path === EVENTS_PATH) return { kind: "events", query };
-  if (!path.startsWith(`${FLAGS}/`)) return undefined;
-  return { kind: "flag", key: decode(path.slice(FLAGS.length + 1)), query };
+  if (!path.startsWith(`${FLAGS_PATH}/`)) return undefined;
+  return { kind: "flag", key: decode(path.slice(FLAGS_PATH.length + 1)), query };
 }
 
 function decode(text: string): string | undefined {
