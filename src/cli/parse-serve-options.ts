@@ -8,6 +8,7 @@ import { dataDirectory } from "./data-directory.js";
 import { usageFailure } from "./failure.js";
 import { parseClientRoles } from "./parse-client-roles.js";
 import { parseCorsOrigins } from "./parse-cors-origins.js";
+import { parseOtlp } from "./parse-otlp.js";
 import { defaultFlagdPorts, type FlagdPorts, type GivenServeOptions, type ServeOptions } from "./serve-options.js";
 
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -44,6 +45,7 @@ export function parseServeOptions(given: GivenServeOptions, env: Variables, file
       ofrepRequestsPerSecond: rateLimit === undefined ? 0 : parseNumber(rateLimit, "requests a second"),
     },
     ...tls,
+    otlp: parseOtlp(setting("otlp", given.otlp), setting("otlp-sample", given.otlpSample)),
     callers: {
       callsPerSecond:
         tokenRate === undefined ? defaultCallerLimits.callsPerSecond : parseNumber(tokenRate, "calls a second"),

@@ -1,5 +1,14 @@
 import type { Logger } from "pino";
-import type { CallerLimits, ClientRole, DecisionOptions, TlsFiles, TlsPaths, WebOptions } from "../server/index.js";
+import type {
+  CallerLimits,
+  ClientRole,
+  DecisionOptions,
+  OtlpSettings,
+  Telemetry,
+  TlsFiles,
+  TlsPaths,
+  WebOptions,
+} from "../server/index.js";
 import type { Store } from "../store/index.js";
 import type { HostPort } from "./address.js";
 import type { Seed } from "./seed-server.js";
@@ -20,6 +29,8 @@ export interface GivenServeOptions {
   readonly tlsKey?: string;
   readonly tlsClientCa?: string;
   readonly tlsClientRoles?: string;
+  readonly otlp?: string;
+  readonly otlpSample?: string;
   readonly allowAnonymous?: boolean;
   readonly drainDelay?: string;
   readonly decisions?: string;
@@ -48,6 +59,8 @@ export interface ServeOptions {
   readonly decisions: DecisionOptions | undefined;
   /** How long it reports that it is not ready, and answers all the same, before it drains. In milliseconds. */
   readonly drainDelayMs: number;
+  /** Where telemetry goes. Undefined: nowhere, unless the program brings an SDK of its own. */
+  readonly otlp: OtlpSettings | undefined;
 }
 
 /** Where flagd's clients expect what they look for. Port 0: any that is free. */
@@ -68,6 +81,8 @@ export interface ServeParts {
   readonly ownToken: string;
   /** The files of `tls`, found sound. */
   readonly tls: TlsFiles | undefined;
+  /** Exports what this process records, where it answers calls itself. */
+  readonly telemetry: Telemetry | undefined;
   /** Read and found sound. */
   readonly seed: Seed | undefined;
 }

@@ -19,7 +19,7 @@ export async function serveWorkers(session: Session, options: ServeOptions, part
   // Opening has read everything, to know that it can be read, and keeps it for the first to ask. Here nobody will.
   await store.load();
   const directory = resolve(options.data);
-  const { listen, allowAnonymous, clientRoles, callers, workers, web, decisions } = options;
+  const { listen, allowAnonymous, clientRoles, callers, workers, web, decisions, otlp } = options;
   const { clock } = session.io;
   // Nothing is read of a connection before it is handed over.
   const source = createServeSource(options, { log, pauseOnConnect: true });
@@ -36,6 +36,7 @@ export async function serveWorkers(session: Session, options: ServeOptions, part
     ownToken,
     web,
     decisions,
+    otlp,
     workers,
     fork: forkWorker,
     log,

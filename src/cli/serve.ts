@@ -6,8 +6,12 @@ import {
   type DecisionOptions,
   type FlagwireServer,
   ListenProblem,
+  loadTraceSdk,
   openServer,
+  openTelemetry,
   type SocketSource,
+  type Telemetry,
+  TelemetryProblem,
   TlsFiles,
   TlsFilesProblem,
 } from "../server/index.js";
@@ -40,7 +44,12 @@ async function serveOpened(session: Session, options: ServeOptions, log: Logger)
   const seed = options.seed === undefined ? undefined : await readSeed(session, options.seed);
   const tls = await openTls(session, options, log);
   try {
-    return await serveDirectory(session, options, { log, seed, tls });
+    const telemetry = await openExport(session, options, log);
+    try {
+      return await serveDirectory(session, options, { log, seed, tls, telemetry });
+    } finally {
+      await telemetry?.close();
+    }
   } finally {
     tls?.close();
   }
@@ -49,7 +58,7 @@ async function serveOpened(session: Session, options: ServeOptions, log: Logger)
 async function serveDirectory(
   session: Session,
   options: ServeOptions,
-  parts: Pick<ServeParts, "log" | "seed" | "tls">,
+  parts: Pick<ServeParts, "log" | "seed" | "tls" | "telemetry">,
 ): Promise<ExitCode> {
   const store = await openLmdbStore({ path: options.data, clock: session.io.clock });
   if (isStoreProblem(store)) throw new CliFailure(ExitCode.refused, store.message);
@@ -79,6 +88,19 @@ async function openTls(session: Session, { tls: paths }: ServeOptions, log: Logg
   if (!(files instanceof TlsFilesProblem)) return files;
   const option = { cert: "--tls-cert", key: "--tls-key", clientCa: "--tls-client-ca" }[files.part];
   throw usageFailure(`${option}: ${files.message}`);
+}
+
+/** Of this process, where it answers calls itself; workers export their own. What is missing is known before anything is opened. */
+async function openExport(
+  { io }: Session,
+  { otlp, workers }: ServeOptions,
+  log: Logger,
+): Promise<Telemetry | undefined> {
+  if (otlp === undefined) return undefined;
+  const exported = { settings: otlp, version: io.version, log, clock: io.clock };
+  const opened = await (workers === 1 ? openTelemetry(exported) : loadTraceSdk());
+  if (opened instanceof TelemetryProblem) throw usageFailure(`--otlp: ${opened.message}`);
+  return "tracing" in opened ? opened : undefined;
 }
 
 /** Whoever can connect could change everything: nobody should come to that without having said so. */
@@ -130,7 +152,7 @@ async function openSeeded(
   parts: ServeParts,
   source: SocketSource,
 ): Promise<FlagwireServer | undefined> {
-  const { store, log, seed, tls, ownToken } = parts;
+  const { store, log, seed, tls, telemetry, ownToken } = parts;
   try {
     const server = await openServer({
       store,
@@ -145,6 +167,7 @@ async function openSeeded(
       ownToken,
       web,
       decisions,
+      tracing: telemetry?.tracing,
       log,
       clock: session.io.clock,
       prepare: async (address) => {

@@ -9,6 +9,7 @@ import type {
   KeptContext,
   KeptContexts,
   KeyMaterial,
+  OtlpSettings,
   ProcessReport,
   UsageListing,
   UsageQuery,
@@ -124,6 +125,8 @@ export interface WorkerSettings {
   readonly ownToken: string | undefined;
   /** See ServerOptions. */
   readonly decisions: DecisionOptions | undefined;
+  /** Where telemetry goes. Undefined: nowhere. */
+  readonly otlp: OtlpSettings | undefined;
 }
 
 export interface WorkerReport {

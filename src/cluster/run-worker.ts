@@ -6,7 +6,10 @@ import {
   type FlagwireServer,
   ListenProblem,
   openServer,
+  openTelemetry,
   type ProcessReport,
+  type Telemetry,
+  TelemetryProblem,
 } from "../server/index.js";
 import { isStoreProblem, openFollowerStore, type Store } from "../store/index.js";
 import { HandedKeyMaterial } from "./handed-key-material.js";
@@ -50,6 +53,7 @@ class Worker {
   #received = 0;
   #keyMaterial: HandedKeyMaterial | undefined;
   #store: Store | undefined;
+  #telemetry: Telemetry | undefined;
   #server: FlagwireServer | undefined;
   #number: string | undefined;
   #hasOwnerFailed = false;
@@ -124,12 +128,17 @@ class Worker {
       allowAnonymous,
       ownToken,
       decisions,
+      otlp,
     } = settings;
     // Before anything is waited for: the next may come at any time.
     this.#keyMaterial = keyMaterial && new HandedKeyMaterial(keyMaterial);
     const store = await openFollowerStore({ path: directory, owner: this.#owner });
     if (isStoreProblem(store)) return this.#fail(log, store.message, store.cause);
     this.#store = store;
+    const { clock } = this.#options;
+    const telemetry = otlp && (await openTelemetry({ settings: otlp, version, worker: number, log, clock }));
+    if (telemetry instanceof TelemetryProblem) return this.#fail(log, telemetry.message, undefined);
+    this.#telemetry = telemetry;
     const source = new HandedSockets(address);
     this.#sockets = source;
     const server = await openServer({
@@ -144,7 +153,8 @@ class Worker {
       ownToken,
       decisions,
       log,
-      clock: this.#options.clock,
+      clock,
+      tracing: telemetry?.tracing,
       usage: createRemoteUsageLedger(this.#link),
       contexts: createRemoteKeptContexts(this.#link),
       dataDirectory: directory,
@@ -209,6 +219,7 @@ class Worker {
   async #drain(deadlineMs: number): Promise<void> {
     await this.#server?.stop(deadlineMs);
     await this.#store?.close();
+    await this.#telemetry?.close();
     this.#options.exit(0);
   }
 

@@ -18,6 +18,7 @@ import {
   type KeyMaterialSource,
   type ListenProblem,
   noContexts,
+  type OtlpSettings,
   type OwnedKeptContexts,
   openKeptContexts,
   openUsageLedger,
@@ -51,6 +52,8 @@ export interface SupervisorOptions {
   readonly ownToken?: string | undefined;
   /** See ServerOptions: of each worker. Default none. */
   readonly decisions?: DecisionOptions | undefined;
+  /** Where the workers' telemetry goes. Default nowhere. */
+  readonly otlp?: OtlpSettings | undefined;
   /** Default: see WebOptions. */
   readonly web?: Partial<WebOptions>;
   /** What the workers speak TLS with. Default: clear text. */
@@ -175,10 +178,11 @@ class RunningSupervisor implements Supervisor, PlaceHost {
     for (let number = 1; number <= options.workers; number++) {
       this.#unopened.add(number);
       this.#unready.add(number);
-      const { allowAnonymous = false, clientRoles = [], callers = {}, ownToken, decisions } = options;
+      const { allowAnonymous = false, clientRoles = [], callers = {}, ownToken, decisions, otlp } = options;
       const web = { ...defaultWebOptions, ...options.web };
       const access = { clientRoles, callers, allowAnonymous, ownToken };
-      const settings = { number, directory, version, address, host: listen.host, web, decisions, ...access };
+      const exported = { decisions, otlp };
+      const settings = { number, directory, version, address, host: listen.host, web, ...exported, ...access };
       const asked = { owner, usage, contexts: this.#keptContexts ?? noContexts, listClients, gatherMetrics };
       this.#places.push(new WorkerPlace({ settings, tls, fork, ...asked, clock, random, log }, this));
     }

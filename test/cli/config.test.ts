@@ -175,8 +175,11 @@ describe("what is printed of the settings", () => {
   });
 
   it("hides who logs in with what", async () => {
-    const settings = await inForce("import: https://ann:s3cret@files.test/flags.yaml");
+    const settings = await inForce(
+      "import: https://ann:s3cret@files.test/flags.yaml\notlp: https://ann:s3cret@otlp.test",
+    );
     expect(settings.import.value).toBe("https://********@files.test/flags.yaml");
+    expect(settings.otlp.value).toBe("https://********@otlp.test");
   });
 
   it("hides what is secret by its name", async () => {

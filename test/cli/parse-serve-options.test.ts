@@ -20,6 +20,7 @@ describe("options of serve", () => {
       callers: { callsPerSecond: 0, streams: 10_000 },
       decisions: undefined,
       drainDelayMs: 0,
+      otlp: undefined,
     });
   });
 
@@ -40,6 +41,8 @@ describe("options of serve", () => {
     FLAGWIRE_TLS_KEY: "server.key",
     FLAGWIRE_TLS_CLIENT_CA: "ca.pem",
     FLAGWIRE_TLS_CLIENT_ROLES: "ops=admin",
+    FLAGWIRE_OTLP: "http://collector:4318",
+    FLAGWIRE_OTLP_SAMPLE: "0.25",
   };
   const fromVariables = {
     listen: { host: "localhost", port: 1 },
@@ -54,6 +57,7 @@ describe("options of serve", () => {
     callers: { callsPerSecond: 6, streams: 7 },
     decisions: { target: { kind: "file", path: "/tmp/decisions.jsonl" }, sample: 0.25 },
     drainDelayMs: 5_000,
+    otlp: { url: "http://collector:4318", authorization: undefined, sample: 0.25 },
   };
 
   it("come from the environment where they are not given", () => {
@@ -207,5 +211,35 @@ describe("options of TLS", () => {
     "a=reader,a=admin",
   ])("refuse the roles %j", (text) => {
     expect(() => rolesOf(text || " ")).toThrow("--tls-client-roles");
+  });
+});
+
+describe("where telemetry goes", () => {
+  it("is a URL, below which each signal has its path", () => {
+    const url = (otlp: string) => parse({ otlp }).otlp?.url;
+    expect(url("http://127.0.0.1:4318")).toBe("http://127.0.0.1:4318");
+    expect(url("https://otlp.example.com/")).toBe("https://otlp.example.com");
+    expect(url("https://otlp.example.com/tenants/a/")).toBe("https://otlp.example.com/tenants/a");
+    expect(() => url("http://127.0.0.1:4318/v1/traces")).toThrow("leave out /v1/traces");
+  });
+
+  it("may say who logs in, which is presented there and shown nowhere", () => {
+    const { url, authorization } = parse({ otlp: "http://ann:p%40ss@127.0.0.1:4318" }).otlp ?? {};
+    expect({ url, authorization }).toEqual({
+      url: "http://127.0.0.1:4318",
+      authorization: `Basic ${Buffer.from("ann:p@ss").toString("base64")}`,
+    });
+    expect(() => parse({ otlp: "ftp://ann:p4ss@files.test" })).toThrow('--otlp "ftp://…@files.test" is not');
+  });
+
+  it.each(["127.0.0.1:4318", "grpc://x", "http://x?a=b", "http://x#a", "http://a%zz@x"])("is not %s", (otlp) => {
+    expect(() => parse({ otlp })).toThrow("is not an http:// or https:// URL");
+  });
+
+  it("gets a share of the traces", () => {
+    const sample = (otlpSample: string) => parse({ otlp: "http://x", otlpSample }).otlp?.sample;
+    expect([sample("0"), sample("0.01"), sample(".5"), sample("1")]).toEqual([0, 0.01, 0.5, 1]);
+    for (const wrong of ["1.1", "-1", "1%", "x"]) expect(() => sample(wrong)).toThrow("is not a share from 0 to 1");
+    expect(() => parse({ otlpSample: "0.5" })).toThrow("--otlp-sample needs --otlp too");
   });
 });

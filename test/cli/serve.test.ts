@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { toShortLine } from "../../src/cli/logger.js";
+import { openCollector } from "../server/otlp-collector.js";
 import { type RunningCli, runFlagwire, startFlagwire } from "./run-flagwire.js";
 
 let directory = "";
@@ -52,6 +53,27 @@ describe("serve", () => {
     expect(one.stdout()).toMatch(/^Flagwire 1\.2\.3 serves on 127\.0\.0\.1:\d+\n/);
     for (const text of ["/healthz", "/ofrep/v1/evaluate/flags", join(directory, "data"), "no token exists"])
       expect(one.stdout()).toContain(text);
+  });
+
+  it("exports what it records until its end, and shows nobody who logs in there", async () => {
+    await using collector = await openCollector();
+    const url = collector.url.replace("//", "//ann:s3cret@");
+    const { one, address } = await serve("--otlp", url);
+    await fetch(`http://${address}/flagwire.v1.EvaluationService/BulkEvaluate`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: "{}",
+    });
+    expect(await stop(one)).toBe(0);
+    expect(collector.received).toMatchObject([
+      {
+        path: "/v1/traces",
+        authorization: `Basic ${Buffer.from("ann:s3cret").toString("base64")}`,
+        names: ["flagwire.v1.EvaluationService/BulkEvaluate"],
+      },
+    ]);
+    expect(one.stderr()).toContain("traces are exported");
+    expect(one.stdout() + one.stderr()).not.toContain("s3cret");
   });
 
   it("ends in order when told to stop, and finds its data again", async () => {

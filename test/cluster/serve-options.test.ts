@@ -2,6 +2,7 @@ import { connect } from "node:net";
 import { Code } from "@connectrpc/connect";
 import { afterAll, beforeAll, expect, it, vi } from "vitest";
 import { Role } from "../../gen/flagwire/v1/access_pb.js";
+import { openCollector } from "../server/otlp-collector.js";
 import { type Build, buildProgram } from "../support/build-program.js";
 import { connectTo, connectToEach, dataDirectory, launch, PATIENCE, start } from "./service.js";
 
@@ -61,6 +62,21 @@ it("workers end the streams of a token that is revoked through another of them",
 async function untilEnd(stream: AsyncIterator<unknown>): Promise<void> {
   while ((await stream.next()).done !== true);
 }
+
+it("workers export what they record, each for itself", async () => {
+  await using collector = await openCollector();
+  const service = await start(build, 2, ["--otlp", collector.url]);
+  const url = `http://${service.address}/flagwire.v1.EvaluationService/BulkEvaluate`;
+  const headers = { "content-type": "application/json", connection: "close" };
+  for (let call = 0; call < 4; call++) await fetch(url, { method: "POST", headers, body: "{}" });
+  service.child.kill("SIGTERM");
+  expect(await service.ended).toEqual({ code: 0, signal: null });
+  const ids = new Set(collector.received.map(({ resource }) => resource["service.instance.id"]));
+  const workers = new Set(collector.received.map(({ resource }) => resource["flagwire.worker"]));
+  expect(collector.received.flatMap(({ names }) => names)).toContain("flagwire.v1.EvaluationService/BulkEvaluate");
+  expect(ids.size).toBe(workers.size);
+  expect([...workers].every((worker) => worker === 1 || worker === 2)).toBe(true);
+}, 60_000);
 
 it("no worker is started where a port is taken", async () => {
   const first = await start(build, 2, ["--flagd-ports", "0,0"]);

@@ -72,6 +72,18 @@ describe("the image", () => {
     for (const path of sources) expect(existsSync(join(root, path)), path).toBe(true);
   });
 
+  it("has what --otlp needs, which lies in one folder", () => {
+    const copied = instructions.filter(({ name, rest }) => name === "RUN" && rest.startsWith("cp -R"));
+    expect(copied.map(({ rest }) => rest.split(" && ")[0])).toEqual([
+      "cp -R node_modules/@opentelemetry /app/node_modules/",
+    ]);
+    const { packages } = JSON.parse(read("package-lock.json"));
+    const names = Object.keys(packages).filter((path) => path.startsWith("node_modules/@opentelemetry/"));
+    expect(names).toContain("node_modules/@opentelemetry/exporter-trace-otlp-http");
+    const needed = names.flatMap((path) => Object.keys(packages[path].dependencies ?? {}));
+    expect(needed.filter((name) => !names.includes(`node_modules/${name}`))).toEqual([]);
+  });
+
   it("has no secret, not even as an argument", () => {
     const args = instructions.filter(({ name }) => name === "ARG" || name === "ENV").map(({ rest }) => rest);
     expect(args.join(" ")).not.toMatch(/token|secret|password|npmrc|key/i);

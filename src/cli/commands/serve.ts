@@ -36,6 +36,11 @@ export function addServeCommand(program: Command, run: CommandRunner): void {
       "--tls-client-roles <list>",
       "what their holders may do: name=role[@environment,environment], parted by commas",
     )
+    .option("--otlp <url>", "export traces to this endpoint of OpenTelemetry's protocol, such as http://127.0.0.1:4318")
+    .option(
+      "--otlp-sample <share>",
+      "of the traces that begin here, how many are recorded, from 0 to 1; all, unless OTEL_TRACES_SAMPLER says otherwise",
+    )
     .option(
       "--allow-anonymous",
       "serve off loopback although no tokens exist: whoever can connect may change everything",
