@@ -53,7 +53,7 @@ export async function load(url, context, next) {
   ];
   const grpc = packages("@grpc/grpc-js");
   const sdks = packages("@openfeature/server-sdk", "@openfeature/web-sdk");
-  const nodeOnly = [...packages("@connectrpc/connect-node"), ...folders("client", "engine")];
+  const nodeOnly = [...packages("@connectrpc/connect-node", "@opentelemetry/api"), ...folders("client", "engine")];
   /** What must be loaded by each entry, and what must not. */
   const entries = {
     flagwire: { home: "client", not: [...heavy, ...grpc, ...sdks] },

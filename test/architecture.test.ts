@@ -28,6 +28,12 @@ const homes: Readonly<Record<string, RegExp>> = {
   "@grpc/grpc-js": /^(server\/grpc\/|middleware\/grpc)/,
   "@openfeature/server-sdk": /^openfeature\//,
   "@openfeature/web-sdk": /^openfeature-web\//,
+  // Not where evaluations are, which are not traced, nor in what goes to browsers.
+  "@opentelemetry/api": /^(client|server)\//,
+  // Installed by those who export, so loaded there alone.
+  "@opentelemetry/sdk-trace-base": /^server\/telemetry\//,
+  "@opentelemetry/exporter-trace-otlp-http": /^server\/telemetry\//,
+  "@opentelemetry/resources": /^server\/telemetry\//,
 };
 const pure = ["engine", "client", "resolution", "openfeature-web"];
 const impure = /\b(process|console|Date\.now|Math\.random|setTimeout|setInterval)\b/;

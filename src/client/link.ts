@@ -1,7 +1,8 @@
 import { backoffDelayMs, type StopTimer } from "../base/index.js";
 import { Delivery, type Step } from "./delivery.js";
-import { type Ending, foundNobody, keepsPosition, speaksAgainstStreams } from "./ending.js";
+import { type Ending, foundNobody, keepsPosition, speaksAgainstStreams, toMirrorError } from "./ending.js";
 import type { LinkHost, LinkOptions } from "./link-host.js";
+import type { MirrorError } from "./mirror-error.js";
 
 /** One stream or poll, and the timer that watches over it. */
 interface Attempt {
@@ -206,7 +207,7 @@ export class Link {
 
   #end(attempt: Attempt, ending: Ending): void {
     if (!this.#isCurrent(attempt)) return;
-    drop(attempt);
+    drop(attempt, toMirrorError(ending, this.#options.transport.address));
     const isDoubtful = attempt.step === "stream" && this.#delivery.canPoll;
     const before = this.#delivery.by;
     if (attempt.step === "stream") this.#gaveWay = attempt.isHurried && attempt.firstMessageAtMs !== undefined;
@@ -272,7 +273,8 @@ export class Link {
   }
 }
 
-function drop(attempt: Attempt): void {
+/** `reason` is why it is given up, where something is wrong: the transport may tell of it. */
+function drop(attempt: Attempt, reason?: MirrorError): void {
   attempt.stopWatchdog();
-  attempt.abort.abort();
+  attempt.abort.abort(reason);
 }

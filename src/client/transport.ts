@@ -13,7 +13,8 @@ export interface MirrorTransport {
   readonly address: string;
   /**
    * Opens a stream on a connection of its own and iterates its messages. Throws a `TransportError` where the stream fails
-   * or its status is not OK. When `signal` aborts the connection is dropped, a half-open one too. A request with `once` is a
+   * or its status is not OK. When `signal` aborts the connection is dropped, a half-open one too; a MirrorError as the reason says what was
+   * wrong with what came. A request with `once` is a
    * poll, by whatever gets through to the server: it ends after one update.
    */
   watch(request: WatchRequest, signal: AbortSignal): AsyncIterable<WatchResponse>;
