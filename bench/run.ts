@@ -22,6 +22,7 @@ import { measureScale } from "./scale/measure-scale.js";
 import { measureStart } from "./start/measure-start.js";
 import { dataRoot } from "./support/temp-directory.js";
 import { measureSync } from "./sync/measure-sync.js";
+import { measureTraces } from "./traces/measure-traces.js";
 import { measureUnary } from "./unary/measure-unary.js";
 import { measureWrites } from "./writes/measure-writes.js";
 
@@ -30,6 +31,7 @@ const benches: Readonly<Record<string, () => Promise<readonly Section[]>>> = {
   allocation: async () => [await measureAllocation()],
   scale: measureScale,
   unary: async () => [withUnaryColumns(await measureUnary())],
+  traces: async () => [await measureTraces()],
   bulk: async () => [await measureBulk()],
   ofrep: async () => [await measureOfrep()],
   propagation: async () => [await measurePropagation()],

@@ -1,36 +1,26 @@
 import type { ChildProcess } from "node:child_process";
 import { writeFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { workloadFlags } from "../evaluations/workloads.js";
 import { toMeasure, toRatio } from "../report/measure.js";
 import type { Section } from "../report/section.js";
-import { type CorePlan, planCores, processorTimeMs } from "../support/cores.js";
+import { type CorePlan, planCores } from "../support/cores.js";
 import { ask, startProcess, stopProcess } from "../support/processes.js";
 import { openService } from "../support/service.js";
 import { openTempDirectory } from "../support/temp-directory.js";
-import type { LoadOrder, LoadResult } from "./load-client.js";
+import {
+  connections,
+  measureTarget,
+  roundMs,
+  startClients,
+  streams,
+  type Target,
+  toTarget,
+  warmUp,
+} from "./load-target.js";
 import type { ReferenceKind } from "./reference-server.js";
 
 const rounds = 5;
-const warmUpMs = 700;
-const roundMs = 1_000;
-const connections = 2;
-const streams = 8;
-
-interface Target {
-  readonly name: string;
-  readonly pid: number;
-  readonly address: string;
-  readonly answers: LoadOrder["answers"];
-  readonly perSecond: number[];
-  /** How much of a core the server used, in percent. */
-  readonly serverLoad: number[];
-  /** Processor time of the server for one call, in microseconds. */
-  readonly callCost: number[];
-  /** How much of a core the busiest client used, in percent. */
-  readonly clientLoad: number[];
-}
 
 const references: readonly (readonly [kind: ReferenceKind, name: string])[] = [
   ["echo", "bare `node:http2` echo"],
@@ -50,7 +40,7 @@ export async function measureUnary(): Promise<Section> {
     const flagwire = toTarget("Flagwire `Evaluate`", service.pid, service.address, "evaluate");
     const targets = [flagwire, ...(await startReferences(children, plan))];
     const clients = await startClients(children, plan);
-    for (const target of targets) await loadTarget(target, clients, warmUpMs);
+    for (const target of targets) await warmUp(target, clients);
     for (let round = 0; round < rounds; round++) for (const target of targets) await measureTarget(target, clients);
     return toSection(targets, clients.length, plan !== undefined);
   } finally {
@@ -67,45 +57,6 @@ async function startReferences(children: ChildProcess[], plan: CorePlan | undefi
     targets.push(toTarget(name, child.pid ?? 0, `127.0.0.1:${port}`, "echo"));
   }
   return targets;
-}
-
-/** As many as there are other cores, three at most. */
-async function startClients(children: ChildProcess[], plan: CorePlan | undefined): Promise<ChildProcess[]> {
-  const count = Math.max(1, Math.min(3, plan?.clients.length ?? availableParallelism() - 1));
-  const clients: ChildProcess[] = [];
-  for (let index = 0; index < count; index++) {
-    const client = startProcess({ module: "unary/load-client.js", cores: plan?.clients });
-    children.push(client);
-    clients.push(client);
-    await ask(client, undefined);
-  }
-  return clients;
-}
-
-function toTarget(name: string, pid: number, address: string, answers: LoadOrder["answers"]): Target {
-  return { name, pid, address, answers, perSecond: [], serverLoad: [], callCost: [], clientLoad: [] };
-}
-
-async function loadTarget(target: Target, clients: readonly ChildProcess[], durationMs: number): Promise<LoadResult[]> {
-  const { address, answers } = target;
-  const order: LoadOrder = { address, answers, durationMs, connections, streams };
-  const results = await Promise.all(clients.map((client) => ask<LoadResult>(client, order)));
-  const failures = results.reduce((sum, result) => sum + result.failures, 0);
-  if (failures > 0) throw new Error(`${failures} calls of ${target.name} failed`);
-  return results;
-}
-
-async function measureTarget(target: Target, clients: readonly ChildProcess[]): Promise<void> {
-  const before = processorTimeMs(target.pid);
-  const startedAt = performance.now();
-  const results = await loadTarget(target, clients, roundMs);
-  const elapsedMs = performance.now() - startedAt;
-  const usedMs = processorTimeMs(target.pid) - before;
-  const calls = results.reduce((sum, result) => sum + result.calls, 0);
-  target.perSecond.push((calls * 1000) / roundMs);
-  target.serverLoad.push((usedMs * 100) / elapsedMs);
-  target.callCost.push((usedMs * 1000) / calls);
-  target.clientLoad.push((Math.max(...results.map(({ processorMs }) => processorMs)) * 100) / elapsedMs);
 }
 
 function toSection(targets: readonly Target[], clientCount: number, isPinned: boolean): Section {
