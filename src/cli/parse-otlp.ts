@@ -1,4 +1,4 @@
-import type { OtlpSettings } from "../server/index.js";
+import type { OtlpEndpoint, OtlpSettings } from "../server/index.js";
 import type { Setting } from "./config/find-setting.js";
 import { usageFailure } from "./failure.js";
 
@@ -12,14 +12,15 @@ export function parseOtlp(endpoint: Setting | undefined, share: Setting | undefi
 }
 
 /** A user and password in it become what is presented there. */
-function parseEndpoint(setting: Setting): Pick<OtlpSettings, "url" | "authorization"> {
+export function parseEndpoint(setting: Setting): OtlpEndpoint {
   const { text } = setting;
   if (!URL.canParse(text)) throw notAnEndpoint(setting);
   const url = new URL(text);
   if (!/^https?:$/.test(url.protocol) || url.search !== "" || url.hash !== "") throw notAnEndpoint(setting);
   const path = url.pathname.replace(/\/+$/, "");
-  if (path.endsWith("/v1/traces")) {
-    throw usageFailure(`${setting.what} is the endpoint for all signals; leave out /v1/traces, which is added`);
+  const [signal] = /\/v1\/(traces|logs)$/.exec(path) ?? [];
+  if (signal !== undefined) {
+    throw usageFailure(`${setting.what} is the endpoint for all signals; leave out ${signal}, which is added`);
   }
   const { username, password } = url;
   if (username === "" && password === "") return { url: `${url.origin}${path}`, authorization: undefined };

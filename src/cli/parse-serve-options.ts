@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
-import { type DecisionOptions, defaultCallerLimits } from "../server/index.js";
+import { type DecisionOptions, type DecisionTarget, defaultCallerLimits } from "../server/index.js";
 import { defaultAddress, type HostPort, parseHostPort } from "./address.js";
 import { findSetting, type Setting } from "./config/find-setting.js";
 import type { ConfigFile } from "./config/parse-config-file.js";
@@ -8,7 +8,7 @@ import { dataDirectory } from "./data-directory.js";
 import { usageFailure } from "./failure.js";
 import { parseClientRoles } from "./parse-client-roles.js";
 import { parseCorsOrigins } from "./parse-cors-origins.js";
-import { parseOtlp } from "./parse-otlp.js";
+import { parseEndpoint, parseOtlp } from "./parse-otlp.js";
 import { defaultFlagdPorts, type FlagdPorts, type GivenServeOptions, type ServeOptions } from "./serve-options.js";
 
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -104,7 +104,12 @@ function parseFlagdPorts({ text, what }: Setting, listen: HostPort): FlagdPorts 
 
 function parseDecisions(target: Setting | undefined, sample: Setting | undefined): DecisionOptions | undefined {
   const share = sample === undefined ? 1 : parseShare(sample);
-  return target && { target: { kind: "file", path: resolve(target.text) }, sample: share };
+  return target && { target: parseDecisionTarget(target), sample: share };
+}
+
+function parseDecisionTarget(setting: Setting): DecisionTarget {
+  if (/^https?:/i.test(setting.text)) return { kind: "otlp", endpoint: parseEndpoint(setting) };
+  return { kind: "file", path: resolve(setting.text) };
 }
 
 function parseShare({ text, what }: Setting): number {

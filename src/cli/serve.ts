@@ -6,6 +6,7 @@ import {
   type DecisionOptions,
   type FlagwireServer,
   ListenProblem,
+  loadLogSdk,
   loadTraceSdk,
   openServer,
   openTelemetry,
@@ -72,8 +73,13 @@ async function serveDirectory(
   }
 }
 
-/** A file that cannot be written is found out now, not when the first answer is. */
+/** What cannot be written, or sent, is found out now, not when the first answer is. */
 async function checkDecisions({ target }: DecisionOptions): Promise<void> {
+  if (target.kind === "otlp") {
+    const loaded = await loadLogSdk();
+    if (loaded instanceof TelemetryProblem) throw usageFailure(`--decisions: ${loaded.message}`);
+    return;
+  }
   try {
     await appendFile(target.path, "", { mode: 0o600 });
   } catch (error) {

@@ -55,11 +55,13 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
   const commits = new StoreMeter(clock);
   const reports = new UsageMeter();
   const calls = new CallMeters(clock);
+  const { dataDirectory, version = "unknown" } = options;
+  const written = { log, clock, random, version };
+  const decisions = options.decisions && (await openDecisionLog(options.decisions, written));
   const head = await openHead(commits.wrap(store), hub, clock);
   const writer = new Writer(head, clock);
   const kept = options.usage === undefined && store.side ? openUsageLedger({ side: store.side, clock }) : undefined;
   const usage = options.usage ?? kept ?? createMemoryUsageLedger(clock);
-  const decisions = options.decisions && openDecisionLog(options.decisions, { log, clock, random });
   const keptContexts = options.contexts === undefined ? openOwnContexts(head, clock) : undefined;
   const contexts = options.contexts ?? keptContexts ?? noContexts;
   const sampler = new ContextSampler({ head, contexts, clock, random });
@@ -88,7 +90,6 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
   const { listen, limits = {}, source } = options;
   const from = source === undefined ? {} : { source };
   const { corsOrigins, ofrepRequestsPerSecond: requestsPerSecond } = web;
-  const { dataDirectory, version = "unknown" } = options;
   const measured = { head, hub, clock, calls, commits, usage: reports, decisions, dataDirectory, version };
   const metrics = new ServerMetrics({ ...measured, node: process.versions.node });
   const gather = options.gatherMetrics ?? (async () => [await server.metrics(undefined)]);

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Role } from "../../gen/flagwire/v1/access_pb.js";
 import { parseServeOptions } from "../../src/cli/parse-serve-options.js";
@@ -81,6 +82,16 @@ describe("options of serve", () => {
     expect(() => parse({ workers: "0" })).toThrow('--workers "0" is not');
     expect(() => parse({}, { FLAGWIRE_WORKERS: "0" })).toThrow('FLAGWIRE_WORKERS "0" is not');
     expect(() => parse({}, { FLAGWIRE_LISTEN: "0.0.0.0:x" })).toThrow("FLAGWIRE_LISTEN");
+  });
+});
+
+describe("where decisions go", () => {
+  it("is a file, or an endpoint with what is presented there", () => {
+    expect(parse({ decisions: "./d.jsonl" }).decisions?.target).toEqual({ kind: "file", path: resolve("d.jsonl") });
+    expect(parse({ decisions: "https://me:pw@collector.test/otlp/" }).decisions?.target).toEqual({
+      kind: "otlp",
+      endpoint: { url: "https://collector.test/otlp", authorization: "Basic bWU6cHc=" },
+    });
   });
 });
 

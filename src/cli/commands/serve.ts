@@ -50,8 +50,8 @@ export function addServeCommand(program: Command, run: CommandRunner): void {
       "how long to answer on SIGTERM while already reporting not to be ready, for balancers to notice (default 0)",
     )
     .option(
-      "--decisions <file>",
-      "write the server's answers out, one by one, as lines of JSON at the end of this file",
+      "--decisions <file-or-url>",
+      "write the server's answers out, one by one: as lines of JSON at the end of a file, or to an OTLP endpoint",
     )
     .option("--decisions-sample <share>", "of how many of them, such as 0.01 (default 1)")
     .option("--config <file>", "a file of settings in YAML or JSON, with these options' names as its keys")

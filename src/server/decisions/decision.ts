@@ -35,3 +35,27 @@ export function toLine({ timeMs, environment, revision, outcome, context }: Deci
   const head = JSON.stringify(answer);
   return context === undefined ? head : `${head.slice(0, -1)},"context":${context}}`;
 }
+
+/** The same as attributes of OpenTelemetry's event `feature_flag.evaluation`; what it has no name for begins with `flagwire.`. */
+export function toAttributes({ environment, revision, outcome, context }: Decision): Record<string, string> {
+  const { flagKey, variant, reason, ruleId, errorCode } = outcome;
+  return {
+    "feature_flag.key": flagKey,
+    "feature_flag.provider.name": "flagwire",
+    "feature_flag.result.reason": reason.toLowerCase(),
+    "feature_flag.set.id": environment,
+    "feature_flag.version": String(revision),
+    ...(variant !== undefined && { "feature_flag.result.variant": variant }),
+    ...(errorCode !== undefined && { "error.type": errorCode.toLowerCase() }),
+    ...(ruleId !== undefined && { "flagwire.rule.id": ruleId }),
+    ...(context !== undefined && contextAttributes(context)),
+  };
+}
+
+function contextAttributes(context: string): Record<string, string> {
+  const { targetingKey }: { readonly targetingKey?: unknown } = JSON.parse(context);
+  return {
+    "flagwire.context": context,
+    ...(typeof targetingKey === "string" && { "feature_flag.context.id": targetingKey }),
+  };
+}

@@ -1,5 +1,8 @@
 import type { Logger } from "pino";
 import type { Clock, Random } from "../../base/index.js";
+import { openDecisionExport } from "../telemetry/decision-export.js";
+import { TelemetryProblem } from "../telemetry/load-sdk.js";
+import type { OtlpEndpoint } from "../telemetry/otlp-settings.js";
 import { DecisionFile } from "./decision-file.js";
 import { DecisionLog, type DecisionSink } from "./decision-log.js";
 
@@ -10,23 +13,31 @@ export interface DecisionOptions {
   readonly sample: number;
 }
 
-/** `file`: lines of JSON. */
-export type DecisionTarget = { readonly kind: "file"; readonly path: string };
+/** `file`: lines of JSON. `otlp`: events at an endpoint of OpenTelemetry's protocol. */
+export type DecisionTarget =
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "otlp"; readonly endpoint: OtlpEndpoint };
 
 interface DecisionParts {
   readonly log: Logger;
   readonly clock: Clock;
   readonly random: Random;
+  /** See ServerOptions. */
+  readonly version: string;
 }
 
-export function openDecisionLog(
+/** Rejects where what it takes to export is not installed. */
+export async function openDecisionLog(
   { target, sample }: DecisionOptions,
-  { log, clock, random }: DecisionParts,
-): DecisionLog {
+  { log, clock, random, version }: DecisionParts,
+): Promise<DecisionLog> {
   const warn = (message: string, err: unknown): void => log.warn({ err }, message);
-  return new DecisionLog({ sink: openSink(target), sample, clock, random, warn });
+  return new DecisionLog({ sink: await openSink(target, version), sample, clock, random, warn });
 }
 
-function openSink({ path }: DecisionTarget): DecisionSink {
-  return new DecisionFile(path);
+async function openSink(target: DecisionTarget, version: string): Promise<DecisionSink> {
+  if (target.kind === "file") return new DecisionFile(target.path);
+  const sink = await openDecisionExport({ endpoint: target.endpoint, version });
+  if (sink instanceof TelemetryProblem) throw new Error(sink.message);
+  return sink;
 }

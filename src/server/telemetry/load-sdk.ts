@@ -28,20 +28,48 @@ export async function importTraceSdk(): Promise<TraceSdk> {
   return { ...sdk, ...exporter, ...resources };
 }
 
-const TRACE_PACKAGES = [
-  "@opentelemetry/sdk-trace-base",
-  "@opentelemetry/exporter-trace-otlp-http",
-  "@opentelemetry/resources",
-];
+type LogSdkPackage = typeof import("@opentelemetry/sdk-logs");
+type LogExporter = typeof import("@opentelemetry/exporter-logs-otlp-http");
+
+/** What events are exported with. */
+export type LogSdk = Pick<LogSdkPackage, "LoggerProvider"> &
+  Pick<LogExporter, "OTLPLogExporter"> &
+  Pick<Resources, "defaultResource" | "detectResources" | "envDetector" | "resourceFromAttributes">;
+
+export async function importLogSdk(): Promise<LogSdk> {
+  const [sdk, exporter, resources] = await Promise.all([
+    import("@opentelemetry/sdk-logs"),
+    import("@opentelemetry/exporter-logs-otlp-http"),
+    import("@opentelemetry/resources"),
+  ]);
+  return { ...sdk, ...exporter, ...resources };
+}
+
+const TRACE_PACKAGES = ["sdk-trace-base", "exporter-trace-otlp-http", "resources"];
+const LOG_PACKAGES = ["sdk-logs", "exporter-logs-otlp-http", "api-logs", "resources"];
 
 /** Loads it, or says that it is missing: `importSdk` rejects then as `import` does. */
-export async function loadTraceSdk(importSdk = importTraceSdk): Promise<TraceSdk | TelemetryProblem> {
+export function loadTraceSdk(importSdk = importTraceSdk): Promise<TraceSdk | TelemetryProblem> {
+  return load("traces", importSdk, TRACE_PACKAGES);
+}
+
+/** As `loadTraceSdk`. */
+export function loadLogSdk(importSdk = importLogSdk): Promise<LogSdk | TelemetryProblem> {
+  return load("decisions", importSdk, LOG_PACKAGES);
+}
+
+async function load<T>(
+  what: string,
+  importSdk: () => Promise<T>,
+  names: readonly string[],
+): Promise<T | TelemetryProblem> {
   try {
     return await importSdk();
   } catch (cause) {
     if (!isMissing(cause)) throw cause;
+    const packages = names.map((name) => `@opentelemetry/${name}`).join(" ");
     return new TelemetryProblem(
-      `exporting traces needs OpenTelemetry's SDK, which is installed apart: npm install ${TRACE_PACKAGES.join(" ")}`,
+      `exporting ${what} needs OpenTelemetry's SDK, which is installed apart: npm install ${packages}`,
     );
   }
 }

@@ -1,7 +1,7 @@
-import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
 import type { Clock } from "../../base/index.js";
 import { type CallTracing, TRACER_NAME } from "../tracing/call-tracing.js";
+import { createResource } from "./create-resource.js";
 import { loadTraceSdk, TelemetryProblem, type TraceSdk } from "./load-sdk.js";
 import type { OtlpSettings } from "./otlp-settings.js";
 import { ReportedExporter } from "./reported-exporter.js";
@@ -63,20 +63,6 @@ export async function openTelemetry(options: TelemetryOptions): Promise<Telemetr
 /** Whoever begins a trace decides whether it is recorded. */
 function createSampler({ ParentBasedSampler, TraceIdRatioBasedSampler }: TraceSdk, share: number) {
   return new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(share) });
-}
-
-/** Who records. What OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES say goes before. */
-function createResource(sdk: TraceSdk, { version, worker }: TelemetryOptions) {
-  const own = sdk.resourceFromAttributes({
-    "service.name": "flagwire",
-    "service.version": version,
-    "service.instance.id": randomUUID(),
-    ...(worker !== undefined && { "flagwire.worker": worker }),
-  });
-  return sdk
-    .defaultResource()
-    .merge(own)
-    .merge(sdk.detectResources({ detectors: [sdk.envDetector] }));
 }
 
 /** How it ends otherwise is for the exporter to say. */

@@ -76,7 +76,7 @@ export class ReportedExporter<T> implements Exporter<T> {
 }
 
 /** Not the error itself: it may hold what the endpoint answered. */
-function whyOf(error: Error & { readonly code?: unknown }): string {
+export function whyOf(error: Error & { readonly code?: unknown }): string {
   const { message, code } = error;
   return code === undefined || message.includes(String(code)) ? message : `${message} (${code})`;
 }
