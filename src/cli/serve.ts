@@ -176,7 +176,7 @@ async function openSeeded(
       tracing: telemetry?.tracing,
       log,
       clock: session.io.clock,
-      prepare: async (address) => {
+      prepare: async ({ address }) => {
         if (seed !== undefined) await seedServer(session, { ...address, isTls: tls !== undefined }, seed, ownToken);
       },
     });

@@ -63,8 +63,10 @@ export interface SupervisorSpeech {
 export interface WorkerSpeech {
   readonly notice: /** It has the connection, or what is left of it: the next one may come. */
     | { readonly kind: "taken" }
-    /** It takes connections and answers calls. */
-    | { readonly kind: "opened" }
+    /** It takes connections and answers calls, with this revision. */
+    | { readonly kind: "opened"; readonly revision: bigint }
+    /** It answers with this revision, or a later one, from now on. */
+    | { readonly kind: "shows"; readonly revision: bigint }
     /** It reports readiness. */
     | { readonly kind: "ready" }
     /** How it is; also a sign of life. */
@@ -73,6 +75,8 @@ export interface WorkerSpeech {
     | { readonly kind: "problem"; readonly message: string };
   readonly question:
     | { readonly kind: "commit"; readonly transaction: PackedTransaction }
+    /** See StoreOwner. */
+    | { readonly kind: "seen-by-all"; readonly revision: bigint }
     /** See UsageLedger. */
     | { readonly kind: "record-usage"; readonly report: UsageReport }
     | { readonly kind: "list-usage"; readonly query: UsageQuery }
@@ -91,6 +95,7 @@ export interface WorkerSpeech {
     | { readonly kind: "gather-metrics" };
   readonly answers: {
     readonly commit: CommitResult;
+    readonly "seen-by-all": undefined;
     readonly "record-usage": UsageReceipt;
     readonly "list-usage": UsageListing;
     readonly "list-hourly-usage": HourlyListing;

@@ -1,9 +1,11 @@
-import type { HistoryEdges, StoreFailure, StoreOwner } from "../store/index.js";
+import { type HistoryEdges, type StoreFailure, type StoreOwner, StoreUnavailable } from "../store/index.js";
 import { type Link, LinkBroken } from "./link.js";
 import type { SupervisorSpeech, WorkerSpeech } from "./messages.js";
 
 /** The owner of the data directory, at the other end of a link. */
 export interface RemoteOwner extends StoreOwner {
+  /** The newest revision that it has told of. */
+  readonly told: bigint;
   /** Passes on what the owner tells; false for notices about something else. */
   hear(notice: SupervisorSpeech["notice"]): boolean;
 }
@@ -17,12 +19,22 @@ export function createRemoteOwner(link: () => Link<WorkerSpeech, SupervisorSpeec
   });
   return {
     failed,
+    get told() {
+      return told?.newest ?? 0n;
+    },
     async commit(transaction) {
       try {
         return await link().ask({ kind: "commit", transaction });
       } catch (error) {
         if (!(error instanceof LinkBroken)) throw error;
         return { kind: "unavailable", uncertain: error.isUncertain, message: error.message };
+      }
+    },
+    async seenByAll(revision) {
+      try {
+        await link().ask({ kind: "seen-by-all", revision });
+      } catch (error) {
+        throw error instanceof LinkBroken ? new StoreUnavailable(error.message, { cause: error }) : error;
       }
     },
     follow(listener) {

@@ -56,6 +56,8 @@ class Worker {
   #telemetry: Telemetry | undefined;
   #server: FlagwireServer | undefined;
   #number: string | undefined;
+  /** What the supervisor knows to be visible here. */
+  #shown = 0n;
   #hasOwnerFailed = false;
 
   constructor(options: WorkerOptions) {
@@ -64,6 +66,7 @@ class Worker {
       notice: (notice, socket) => {
         if (notice.kind === "connection") this.#take(socket);
         if (!this.#owner.hear(notice)) this.#obey(notice);
+        if (notice.kind === "durable") void this.#show();
       },
       answer: (question) => this.#answer(question),
       // Whatever is in flight can no longer be promised.
@@ -101,8 +104,38 @@ class Worker {
   #take(socket: Socket | undefined): void {
     this.#received++;
     this.#link.notify({ kind: "taken" });
-    if (this.#sockets === undefined) socket?.destroy();
-    else if (socket !== undefined) this.#sockets.add(socket);
+    if (socket === undefined) return;
+    // Writes that were answered before it came were told before it, and are seen there.
+    if (this.#server !== undefined && this.#server.revision >= this.#owner.told) this.#sockets?.add(socket);
+    else void this.#takeLater(socket);
+  }
+
+  async #takeLater(socket: Socket): Promise<void> {
+    // Until a server takes over, an error would be nobody's, and end the process.
+    const drop = (): void => void socket.destroy();
+    socket.on("error", drop);
+    if (!(await this.#reaches())) return drop();
+    socket.off("error", drop);
+    this.#sockets?.add(socket);
+  }
+
+  /** Waits for all that is durable. False where it does not serve, or cannot follow the store any longer. */
+  async #reaches(): Promise<boolean> {
+    try {
+      await this.#server?.reached(this.#owner.told);
+      return this.#server !== undefined;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Tells when what is durable is visible here. */
+  async #show(): Promise<void> {
+    if (!(await this.#reaches())) return;
+    const { revision = 0n } = this.#server ?? {};
+    if (revision <= this.#shown) return;
+    this.#shown = revision;
+    this.#link.notify({ kind: "shows", revision });
   }
 
   async #start(settings: WorkerSettings): Promise<void> {
@@ -161,20 +194,27 @@ class Worker {
       version,
       gatherMetrics: () => this.#link.ask({ kind: "gather-metrics" }),
       listClients: (query) => this.#link.ask({ kind: "list-clients", query }),
-      prepare: () => {
-        this.#link.notify({ kind: "opened" });
-        this.#report(undefined, 0);
+      prepare: (opened) => {
+        this.#open(opened, number);
         return this.#announced;
       },
     });
     if (server instanceof ListenProblem) return this.#fail(log, server.message, undefined);
-    this.#server = server;
-    this.#number = String(number);
     void server.failed.then(({ message, cause }) => {
       // The supervisor knows of its own store's failure, and drains.
       if (!this.#hasOwnerFailed) this.#fail(log, message, cause);
     });
     this.#link.notify({ kind: "ready" });
+  }
+
+  /** Says that it takes connections. */
+  #open(server: FlagwireServer, number: number): void {
+    this.#server = server;
+    this.#number = String(number);
+    this.#shown = server.revision;
+    this.#link.notify({ kind: "opened", revision: this.#shown });
+    void this.#show();
+    this.#report(undefined, 0);
   }
 
   async #answer(question: SupervisorSpeech["question"]): Promise<Overview | ClientListing | ProcessReport | undefined> {

@@ -32,8 +32,10 @@ import { createStoreOwner, type Store } from "../store/index.js";
 import { Evener } from "./balance.js";
 import { LinkBroken } from "./link.js";
 import type { Overview } from "./messages.js";
+import { SILENT_MS } from "./silence.js";
+import { Visibility } from "./visibility.js";
 import { WaitingRoom } from "./waiting-room.js";
-import { type PlaceHost, SILENT_MS, WorkerPlace } from "./worker-place.js";
+import { type PlaceHost, WorkerPlace } from "./worker-place.js";
 import type { WorkerEnd, WorkerProcess } from "./worker-process.js";
 
 export interface SupervisorOptions {
@@ -162,8 +164,11 @@ class RunningSupervisor implements Supervisor, PlaceHost {
     this.failed = new Promise((resolve) => {
       this.#resolveFailed = resolve;
     });
-    const owner = createStoreOwner(options.store);
+    const visibility = new Visibility<WorkerProcess>(options.clock, ({ number, pid }) => {
+      options.log.warn({ worker: number, pid }, "a worker lags behind: writes are answered before they are seen there");
+    });
     const { store } = options;
+    const owner = createStoreOwner(store, (revision) => visibility.seenByAll(revision));
     const { side } = store;
     this.#keptUsage = side && openUsageLedger({ side, clock: options.clock });
     this.#keptContexts = side && openKeptContexts({ store, side, clock: options.clock, start: environments });
@@ -183,7 +188,8 @@ class RunningSupervisor implements Supervisor, PlaceHost {
       const access = { clientRoles, callers, allowAnonymous, ownToken };
       const exported = { decisions, otlp };
       const settings = { number, directory, version, address, host: listen.host, web, ...exported, ...access };
-      const asked = { owner, usage, contexts: this.#keptContexts ?? noContexts, listClients, gatherMetrics };
+      const kept = { usage, contexts: this.#keptContexts ?? noContexts };
+      const asked = { owner, visibility, ...kept, listClients, gatherMetrics };
       this.#places.push(new WorkerPlace({ settings, tls, fork, ...asked, clock, random, log }, this));
     }
     this.#tick(clock.monotonicMs());

@@ -11,6 +11,8 @@ import type {
 import type { StoreOwner } from "../store/index.js";
 import type { WorkerSettings } from "./messages.js";
 import { Restarts } from "./restarts.js";
+import { SILENT_MS } from "./silence.js";
+import type { Visibility } from "./visibility.js";
 import { type WorkerEnd, WorkerProcess } from "./worker-process.js";
 
 /**
@@ -29,6 +31,7 @@ export interface PlaceOptions {
   readonly tls: KeyMaterialSource | undefined;
   readonly fork: () => ChildProcess;
   readonly owner: StoreOwner;
+  readonly visibility: Visibility<WorkerProcess>;
   readonly usage: UsageLedger;
   readonly contexts: KeptContexts;
   readonly listClients: ListConnectedClients;
@@ -50,8 +53,6 @@ export interface PlaceHost {
   placeGivenUp(place: WorkerPlace, end: WorkerEnd): void;
 }
 
-/** Nothing new goes to a worker that has been silent for so long. */
-export const SILENT_MS = 3_000;
 /** Then it is killed and replaced. */
 const HUNG_MS = 30_000;
 /** The same while it starts: a large directory takes a while to load, and it says nothing meanwhile. */
@@ -114,7 +115,8 @@ export class WorkerPlace {
   }
 
   #start(): void {
-    const { settings, tls, fork, owner, usage, contexts, listClients, gatherMetrics, clock } = this.#options;
+    const { settings, tls, fork, owner, visibility, usage, contexts, listClients, gatherMetrics, clock } =
+      this.#options;
     const worker = new WorkerProcess({
       settings,
       tls,
@@ -125,9 +127,16 @@ export class WorkerPlace {
       listClients,
       gatherMetrics,
       clock,
-      onOpened: () => this.#open(worker),
+      onOpened: () => {
+        visibility.moved(worker);
+        this.#open(worker);
+      },
+      onShows: () => visibility.moved(worker),
       onReady: () => this.#ready(worker),
-      onEnded: (end) => this.#onEnded(end),
+      onEnded: (end) => {
+        visibility.forget(worker);
+        this.#onEnded(end);
+      },
     });
     this.#state = { kind: "starting", worker, sinceMs: clock.monotonicMs() };
   }

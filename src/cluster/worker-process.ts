@@ -39,6 +39,8 @@ export interface WorkerProcessOptions {
   readonly gatherMetrics: () => Promise<readonly ProcessReport[]>;
   readonly clock: Clock;
   readonly onOpened: () => void;
+  /** It shows a later revision. */
+  readonly onShows: () => void;
   readonly onReady: () => void;
   readonly onEnded: (end: WorkerEnd) => void;
 }
@@ -59,6 +61,7 @@ export class WorkerProcess {
   #inHand: Socket | undefined;
   #given = 0;
   #report = NOTHING;
+  #revision = 0n;
   #heardAtMs: number;
   #problem: string | undefined;
   #isClosed = false;
@@ -100,6 +103,15 @@ export class WorkerProcess {
 
   get pid(): number | undefined {
     return this.#child.pid;
+  }
+
+  get number(): number {
+    return this.#options.settings.number;
+  }
+
+  /** What it answers with, as far as it has said. */
+  get revision(): bigint {
+    return this.#revision;
   }
 
   get watchers(): number {
@@ -161,6 +173,8 @@ export class WorkerProcess {
     switch (question.kind) {
       case "commit":
         return owner.commit(question.transaction);
+      case "seen-by-all":
+        return owner.seenByAll(question.revision).then(() => undefined);
       case "record-usage":
         return usage.record(question.report);
       case "list-usage":
@@ -198,7 +212,12 @@ export class WorkerProcess {
         this.#handOver();
         break;
       case "opened":
+        this.#revision = notice.revision;
         this.#options.onOpened();
+        break;
+      case "shows":
+        this.#revision = notice.revision;
+        this.#options.onShows();
         break;
       case "ready":
         this.#options.onReady();

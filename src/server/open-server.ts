@@ -112,7 +112,7 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
   const last = [served, decisions, sampler, kept, keptContexts];
   for (const part of last) if (part !== undefined) server.closeLast(part);
   try {
-    await options.prepare?.(listener.address);
+    await options.prepare?.(server);
   } catch (error) {
     await server.stop();
     throw error;

@@ -15,6 +15,8 @@ export interface FlagwireServer extends AsyncDisposable {
   readonly address: ServerAddress;
   /** The newest revision that is visible. */
   readonly revision: bigint;
+  /** Resolves when a revision that is durable is visible. Rejects with `StoreUnavailable`. */
+  reached(revision: bigint): Promise<void>;
   /** The flags at that revision, sorted. */
   flagKeys(): readonly string[];
   /** Whether there are tokens, so that every call needs one. */
@@ -97,6 +99,10 @@ export class RunningServer implements FlagwireServer {
 
   get revision(): bigint {
     return this.head.revision;
+  }
+
+  reached(revision: bigint): Promise<void> {
+    return this.head.reached(revision);
   }
 
   flagKeys(): readonly string[] {

@@ -7,8 +7,9 @@ import type { ClientRole } from "./access/client-roles.js";
 import type { ListConnectedClients } from "./clients/client-directory.js";
 import type { KeptContexts } from "./contexts/kept-contexts.js";
 import type { DecisionOptions } from "./decisions/open-decision-log.js";
-import type { ServerAddress, SocketSource } from "./listener.js";
+import type { SocketSource } from "./listener.js";
 import type { ProcessReport } from "./metrics/metric-report.js";
+import type { FlagwireServer } from "./running-server.js";
 import type { KeyMaterialSource } from "./tls/key-material.js";
 import type { CallTracing } from "./tracing/call-tracing.js";
 import type { TransportLimits } from "./transport.js";
@@ -63,5 +64,5 @@ export interface ServerOptions {
    * Done once calls are answered but before the server reports that it serves, such as an import of the first flags. If it
    * rejects, opening stops the server and rejects too. Default: nothing.
    */
-  readonly prepare?: (address: ServerAddress) => Promise<void>;
+  readonly prepare?: (server: FlagwireServer) => Promise<void>;
 }

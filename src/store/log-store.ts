@@ -148,6 +148,9 @@ export class LogStore implements Store {
     return this.#data.idempotentWrite(key);
   }
 
+  /** The processes that follow the store are those of its owner: see `createStoreOwner`. */
+  async seenByAll(): Promise<void> {}
+
   /** Shows what the process that owns the tables has made durable. Only where they are read. */
   move(edges: HistoryEdges): void {
     this.#opened = undefined;

@@ -101,6 +101,10 @@ class FollowerStore implements Store {
     return this.#replica.findIdempotent(key);
   }
 
+  seenByAll(revision: bigint): Promise<void> {
+    return this.#owner.seenByAll(revision);
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;

@@ -37,6 +37,11 @@ export interface Store extends AsyncDisposable {
    * Rejects with `StoreUnavailable` once closed.
    */
   findIdempotent(key: string): Promise<IdempotentWrite | undefined>;
+  /**
+   * Resolves when every process that answers from this store shows a revision that is durable, those left out that do not
+   * keep up: at once where there is only this one. Rejects with `StoreUnavailable` where that can no longer be known.
+   */
+  seenByAll(revision: bigint): Promise<void>;
   /** What is kept beside the log. Undefined where this process does not own the data. */
   readonly side: SideTable | undefined;
   /**

@@ -8,14 +8,17 @@ import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { type Clock, systemClock } from "../../src/base/index.js";
 import { openSupervisor, type Supervisor } from "../../src/cluster/index.js";
+import type { WorkerSpeech } from "../../src/cluster/messages.js";
 import { ListenProblem } from "../../src/server/index.js";
 import { openMemoryStore } from "../../src/store/index.js";
+import { packTransaction } from "../../src/store/packed-transaction.js";
+import { put, transaction } from "../store/fixtures.js";
 
 /** Programs that speak as a worker does, each with one fault; what they send is what `messages.ts` describes. */
 const PROGRAMS = {
   /** Reports often, and greets whoever connects with its process id. */
   talkative: `
-    say({ kind: "opened" });
+    say({ kind: "opened", revision: 0n });
     let received = 0;
     process.on("message", (message, socket) => {
       if (message.notice?.kind === "announce") say({ kind: "ready" });
@@ -31,17 +34,26 @@ const PROGRAMS = {
     setInterval(() => say({ kind: "report", report: { received, connections: received, watchers: 0 } }), 5);`,
   /** As that one, for as long as it is in this state. */
   mute: `
-    say({ kind: "opened" });
+    say({ kind: "opened", revision: 0n });
     process.on("message", (message) => {
       if (message.notice?.kind === "announce") say({ kind: "ready" });
       if (message.notice?.kind === "drain") process.exit();
     });`,
   /** Ends when it is asked how it is. */
   shy: `
-    say({ kind: "opened" });
+    say({ kind: "opened", revision: 0n });
     process.on("message", (message) => {
       if (message.notice?.kind === "announce") say({ kind: "ready" });
       if (message.kind === "question") process.exit();
+    });`,
+  /** Says what it is given to say, and tells what it hears of writes. */
+  obedient: `
+    say({ kind: "opened", revision: 0n });
+    process.on("message", ({ kind, id, notice, given }) => {
+      if (given !== undefined) process.send(given);
+      if (kind === "answer") process.send({ kind: "heard", what: "answer " + id });
+      if (notice?.kind === "durable") process.send({ kind: "heard", what: "revision " + notice.edges.newest });
+      if (notice?.kind === "drain") process.exit();
     });`,
   failing: `
     say({ kind: "problem", message: "the moon is full" });
@@ -134,6 +146,33 @@ function greeting({ address }: Supervisor): Promise<string> {
   });
 }
 
+/** What an obedient worker hears. */
+function hearing(worker: ChildProcess): string[] {
+  const heard: string[] = [];
+  worker.on("message", (message: { readonly kind: string; readonly what: string }) => {
+    if (message.kind === "heard") heard.push(message.what);
+  });
+  return heard;
+}
+
+const shows = (revision: bigint) => ({ kind: "notice", notice: { kind: "shows", revision } });
+const ask = (id: number, question: WorkerSpeech["question"]) => ({ kind: "question", id, question });
+
+/** Two obedient workers; the first has written revision 1 and shows it, and has then asked for what is answered at once. */
+async function writeOnce(clock: Clock) {
+  const run = await supervise(2, ["obedient"], clock);
+  await run.supervisor.opened;
+  const [writer, reader] = run.children;
+  if (writer === undefined || reader === undefined) throw new Error("two workers were asked for");
+  const heard = hearing(writer);
+  writer.send({ given: ask(1, { kind: "commit", transaction: packTransaction(transaction([put("a")])) }) });
+  await vi.waitFor(() => expect(heard).toContain("revision 1"));
+  writer.send({ given: shows(1n) });
+  writer.send({ given: ask(2, { kind: "seen-by-all", revision: 0n }) });
+  await vi.waitFor(() => expect(heard).toContain("answer 2"));
+  return { ...run, reader, heard };
+}
+
 const isGone = ({ exitCode, signalCode }: ChildProcess) => exitCode !== null || signalCode !== null;
 
 /** Lets seconds pass, and one who talks be heard after each. */
@@ -196,6 +235,25 @@ describe("a supervisor", () => {
     await vi.waitFor(() => expect(children).toHaveLength(3));
     expect(log).toContain("a worker says nothing any more and is killed");
     await vi.waitFor(async () => expect(await greeting(supervisor)).toBe(String(children[2]?.pid)));
+  });
+
+  it("answers a write when every worker shows it, and not before", async () => {
+    const { reader, heard } = await writeOnce(new JumpingClock());
+    expect(heard).not.toContain("answer 1");
+    reader.send({ given: shows(1n) });
+    await vi.waitFor(() => expect(heard).toContain("answer 1"));
+  });
+
+  it("answers a write without a worker that does not show it within a second of the first, or has ended", async () => {
+    const clock = new JumpingClock();
+    const { heard, log } = await writeOnce(clock);
+    expect(heard).not.toContain("answer 1");
+    clock.jump(1_000);
+    await vi.waitFor(() => expect(heard).toContain("answer 1"));
+    expect(log).toContain("a worker lags behind: writes are answered before they are seen there");
+    const ended = await writeOnce(new JumpingClock());
+    ended.reader.kill("SIGKILL");
+    await vi.waitFor(() => expect(ended.heard).toContain("answer 1"));
   });
 
   it("holds no silence against its workers that it slept through itself", async () => {

@@ -128,7 +128,7 @@ it("a server that history has moved past takes the store's state, and sends it w
 
 it("a server that fails while it is made ready never reports that it serves", async () => {
   const store = await openMemoryStore({});
-  const { server, baseUrl } = await open(breakingAt(store, 2n), async ({ port }) => {
+  const { server, baseUrl } = await open(breakingAt(store, 2n), async ({ address: { port } }) => {
     const transport = createGrpcTransport({ baseUrl: `http://127.0.0.1:${port}` });
     await expect(createClient(AdminService, transport).createFlag({ flag })).rejects.toThrow(/\[unavailable\]/);
   });

@@ -37,6 +37,7 @@ describe("a follower", () => {
   it("says where there is no store to follow", async () => {
     const owner = {
       commit: () => Promise.reject(new Error("none")),
+      seenByAll: () => Promise.reject(new Error("none")),
       follow: () => () => true,
       failed: new Promise<never>(() => {}),
     };

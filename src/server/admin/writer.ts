@@ -130,7 +130,10 @@ export class Writer {
   async #finish<T>(write: Write<T>, draft: Prepared): Promise<OrRefusal<T> | "again"> {
     if (draft === "again") return draft;
     if (!isRefusal(draft) && isWorthCommitting(write, draft)) return this.#commit(write, draft);
+    const { revision } = this.head;
     const answer = this.#answerUncommitted(write, draft);
+    // What it found done is as visible as what it does. Of what the store answers with, that knows.
+    if (!isRefusal(draft) && !write.fields.dryRun) await this.head.store.seenByAll(revision);
     // Looked up after the draft was made: if that was refused because of an earlier attempt at the same write, then that
     // attempt is found. The store looks for those that are committed.
     return (await this.#findRepeated(write)) ?? answer;
@@ -241,7 +244,9 @@ export class Writer {
     const { idempotencyKey } = write.fields;
     if (idempotencyKey === "") return undefined;
     const earlier = await this.head.store.findIdempotent(idempotencyKey);
-    return earlier && this.#answerRepeated(write, earlier);
+    if (earlier === undefined) return undefined;
+    await this.head.store.seenByAll(earlier.revision);
+    return this.#answerRepeated(write, earlier);
   }
 
   async #answerRepeated<T>(write: Write<T>, earlier: IdempotentWrite): Promise<OrRefusal<T>> {

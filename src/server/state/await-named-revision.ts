@@ -6,7 +6,7 @@ const MAX_LAG_MS = 1_000;
 
 /**
  * Waits for a revision that a caller names and that the head has not reached. Where another process owns the store it may
- * have been made a moment ago: that one tells the others before it answers, and does not wait until they have heard it.
+ * have been made a moment ago: a write is answered when all show it, but streams tell of it as soon as one does.
  */
 export async function awaitNamedRevision(head: Head, clock: Pick<Clock, "after">, revision: bigint): Promise<void> {
   if (revision <= head.revision || head.store.side !== undefined) return;

@@ -20,7 +20,7 @@ async function own({ channel, path, options }: Extract<OwnerCommand, { kind: "ow
   const port: Port = channelOf(line, channel);
   const store = await openLmdbStore({ path, ...options });
   if (isStoreProblem(store)) throw new Error(store.message);
-  const owner = createStoreOwner(store);
+  const owner = createStoreOwner(store, async () => undefined);
   const link = new Link<SupervisorSpeech, WorkerSpeech>(port, {
     notice: () => undefined,
     answer: async (question) => {
