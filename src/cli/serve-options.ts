@@ -4,6 +4,7 @@ import type {
   ClientRole,
   DecisionOptions,
   OtlpSettings,
+  ServiceSettings,
   Telemetry,
   TlsFiles,
   TlsPaths,
@@ -72,13 +73,17 @@ export interface FlagdPorts {
 /** Where flagd's clients look for its sync service and for OFREP unless told otherwise. */
 export const defaultFlagdPorts: FlagdPorts = { sync: 8015, ofrep: 8016 };
 
+/** With what this service presents to itself. */
+export interface ServiceParts extends ServiceSettings {
+  readonly ownToken: string;
+}
+
 /** What a service is put together from. */
 export interface ServeParts {
   /** This process's own. */
   readonly store: Store;
   readonly log: Logger;
-  /** What this service presents to itself; see ServerOptions. */
-  readonly ownToken: string;
+  readonly service: ServiceParts;
   /** The files of `tls`, found sound. */
   readonly tls: TlsFiles | undefined;
   /** Exports what this process records, where it answers calls itself. */

@@ -15,27 +15,21 @@ import type { Session } from "./session.js";
 
 /** The service as several processes: this one writes and hands connections over, the others answer. */
 export async function serveWorkers(session: Session, options: ServeOptions, parts: ServeParts): Promise<ExitCode> {
-  const { store, log, tls, ownToken } = parts;
+  const { store, log, tls, service } = parts;
   // Opening has read everything, to know that it can be read, and keeps it for the first to ask. Here nobody will.
   await store.load();
   const directory = resolve(options.data);
-  const { listen, allowAnonymous, clientRoles, callers, workers, web, decisions, otlp } = options;
+  const { listen, workers, otlp } = options;
   const { clock } = session.io;
   // Nothing is read of a connection before it is handed over.
   const source = createServeSource(options, { log, pauseOnConnect: true });
   const supervisor = await openSupervisor({
     store,
     directory,
-    version: session.io.version,
+    service,
     listen,
     source,
-    allowAnonymous,
     tls,
-    clientRoles,
-    callers,
-    ownToken,
-    web,
-    decisions,
     otlp,
     workers,
     fork: forkWorker,
@@ -79,13 +73,13 @@ async function makeReady(
   session: Session,
   supervisor: Supervisor,
   options: ServeOptions,
-  { log, seed, tls, ownToken }: ServeParts,
+  { log, seed, tls, service }: ServeParts,
   flagd: FlagdAddresses | undefined,
 ): Promise<boolean> {
   try {
     await supervisor.opened;
     const { address } = supervisor;
-    if (seed !== undefined) await seedServer(session, { ...address, isTls: tls !== undefined }, seed, ownToken);
+    if (seed !== undefined) await seedServer(session, { ...address, isTls: tls !== undefined }, seed, service.ownToken);
     await supervisor.announce();
     const overview = await supervisor.overview();
     const { workers } = options;

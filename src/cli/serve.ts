@@ -23,7 +23,7 @@ import { readFlagFile } from "./files/read-flag-file.js";
 import { leave } from "./leave.js";
 import { createLogger } from "./logger.js";
 import { type Seed, seedServer } from "./seed-server.js";
-import type { ServeOptions, ServeParts } from "./serve-options.js";
+import type { ServeOptions, ServeParts, ServiceParts } from "./serve-options.js";
 import { createServeSource, flagdAddressesOf } from "./serve-source.js";
 import { welcome, welcomeParts } from "./serve-welcome.js";
 import { serveWorkers } from "./serve-workers.js";
@@ -66,7 +66,7 @@ async function serveDirectory(
   try {
     await refuseStrangers(options, store);
     if (options.decisions !== undefined) await checkDecisions(options.decisions);
-    const all = { ...parts, store, ownToken: randomBytes(32).toString("base64url") };
+    const all = { ...parts, store, service: toService(session, options) };
     return await (options.workers === 1 ? serveStore : serveWorkers)(session, options, all);
   } finally {
     await closeStore(store, session.io.clock);
@@ -85,6 +85,13 @@ async function checkDecisions({ target }: DecisionOptions): Promise<void> {
   } catch (error) {
     throw usageFailure(`--decisions: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+/** What holds for this process and for workers. */
+function toService({ io }: Session, options: ServeOptions): ServiceParts {
+  const { allowAnonymous, clientRoles, callers, web, decisions } = options;
+  const ownToken = randomBytes(32).toString("base64url");
+  return { allowAnonymous, clientRoles, callers, web, decisions, ownToken, version: io.version };
 }
 
 /** Before anything is opened: wrong files are wrong options. */
@@ -154,30 +161,25 @@ function overviewOf(server: FlagwireServer) {
 /** Undefined if it was told to stop while still starting: what that cut off is no failure. */
 async function openSeeded(
   session: Session,
-  { listen, data, allowAnonymous, clientRoles, callers, web, decisions }: ServeOptions,
+  { listen, data }: ServeOptions,
   parts: ServeParts,
   source: SocketSource,
 ): Promise<FlagwireServer | undefined> {
-  const { store, log, seed, tls, telemetry, ownToken } = parts;
+  const { store, log, seed, tls, telemetry, service } = parts;
   try {
     const server = await openServer({
+      ...service,
       store,
       dataDirectory: data,
-      version: session.io.version,
       listen,
       source,
-      allowAnonymous,
       tls,
-      clientRoles,
-      callers,
-      ownToken,
-      web,
-      decisions,
       tracing: telemetry?.tracing,
       log,
       clock: session.io.clock,
       prepare: async ({ address }) => {
-        if (seed !== undefined) await seedServer(session, { ...address, isTls: tls !== undefined }, seed, ownToken);
+        if (seed !== undefined)
+          await seedServer(session, { ...address, isTls: tls !== undefined }, seed, service.ownToken);
       },
     });
     if (server instanceof ListenProblem) throw new CliFailure(ExitCode.refused, server.message);

@@ -1,3 +1,4 @@
 export { toPort } from "./port.js";
 export { runWorker, type WorkerOptions } from "./run-worker.js";
-export { openSupervisor, type Supervisor, type SupervisorFailure, type SupervisorOptions } from "./supervisor.js";
+export { openSupervisor } from "./supervisor.js";
+export type { Supervisor, SupervisorFailure, SupervisorOptions } from "./supervisor-options.js";

@@ -1,9 +1,6 @@
 import type {
-  CallerLimits,
   ClientListing,
   ClientQuery,
-  ClientRole,
-  DecisionOptions,
   HourlyListing,
   HourlyQuery,
   KeptContext,
@@ -11,11 +8,11 @@ import type {
   KeyMaterial,
   OtlpSettings,
   ProcessReport,
+  ServiceSettings,
   UsageListing,
   UsageQuery,
   UsageReceipt,
   UsageReport,
-  WebOptions,
 } from "../server/index.js";
 import type { CommitResult, HistoryEdges, PackedTransaction } from "../store/index.js";
 
@@ -111,27 +108,15 @@ export interface WorkerSettings {
   readonly number: number;
   /** The data directory, absolute. */
   readonly directory: string;
-  /** See ServerOptions. */
-  readonly version: string;
   /** Where the supervisor listens. */
   readonly address: { readonly host: string; readonly port: number };
   /** The host that was asked for. */
   readonly host: string;
-  readonly web: WebOptions;
   /** What to speak TLS with, until told otherwise. Undefined: clear text. */
   readonly keyMaterial: KeyMaterial | undefined;
-  /** See ServerOptions. */
-  readonly clientRoles: readonly ClientRole[];
-  /** See ServerOptions. */
-  readonly callers: Partial<CallerLimits>;
-  /** See ServerOptions. */
-  readonly allowAnonymous: boolean;
-  /** See ServerOptions. */
-  readonly ownToken: string | undefined;
-  /** See ServerOptions. */
-  readonly decisions: DecisionOptions | undefined;
   /** Where telemetry goes. Undefined: nowhere. */
   readonly otlp: OtlpSettings | undefined;
+  readonly service: ServiceSettings;
 }
 
 export interface WorkerReport {

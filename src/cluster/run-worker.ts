@@ -148,50 +148,32 @@ class Worker {
   }
 
   async #serve(settings: WorkerSettings, log: Logger): Promise<void> {
-    const {
-      number,
-      directory,
-      version,
-      address,
-      host,
-      web,
-      keyMaterial,
-      clientRoles,
-      callers,
-      allowAnonymous,
-      ownToken,
-      decisions,
-      otlp,
-    } = settings;
+    const { number, directory, address, host, keyMaterial, otlp, service } = settings;
     // Before anything is waited for: the next may come at any time.
     this.#keyMaterial = keyMaterial && new HandedKeyMaterial(keyMaterial);
     const store = await openFollowerStore({ path: directory, owner: this.#owner });
     if (isStoreProblem(store)) return this.#fail(log, store.message, store.cause);
     this.#store = store;
     const { clock } = this.#options;
-    const telemetry = otlp && (await openTelemetry({ settings: otlp, version, worker: number, log, clock }));
+    const telemetry =
+      otlp &&
+      (await openTelemetry({ settings: otlp, version: service.version ?? "unknown", worker: number, log, clock }));
     if (telemetry instanceof TelemetryProblem) return this.#fail(log, telemetry.message, undefined);
     this.#telemetry = telemetry;
     const source = new HandedSockets(address);
     this.#sockets = source;
     const server = await openServer({
+      ...service,
       store,
       source,
       listen: { host, port: address.port },
-      web,
       tls: this.#keyMaterial,
-      clientRoles,
-      callers,
-      allowAnonymous,
-      ownToken,
-      decisions,
       log,
       clock,
       tracing: telemetry?.tracing,
       usage: createRemoteUsageLedger(this.#link),
       contexts: createRemoteKeptContexts(this.#link),
       dataDirectory: directory,
-      version,
       gatherMetrics: () => this.#link.ask({ kind: "gather-metrics" }),
       listClients: (query) => this.#link.ask({ kind: "list-clients", query }),
       prepare: (opened) => {

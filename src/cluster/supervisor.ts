@@ -1,24 +1,16 @@
-import type { ChildProcess } from "node:child_process";
 import type { Socket } from "node:net";
-import type { Logger } from "pino";
-import type { Clock, Random, StopTimer } from "../base/index.js";
+import type { StopTimer } from "../base/index.js";
 import {
-  type CallerLimits,
   type ClientListing,
   type ClientQuery,
-  type ClientRole,
   createMemoryUsageLedger,
   createTcpSource,
-  type DecisionOptions,
-  defaultWebOptions,
   type EnvironmentsAt,
   environmentsOf,
   joinListings,
   type KeptUsageLedger,
-  type KeyMaterialSource,
   type ListenProblem,
   noContexts,
-  type OtlpSettings,
   type OwnedKeptContexts,
   openKeptContexts,
   openUsageLedger,
@@ -26,79 +18,17 @@ import {
   processMetrics,
   type ServerAddress,
   type SocketSource,
-  type WebOptions,
 } from "../server/index.js";
-import { createStoreOwner, type Store } from "../store/index.js";
+import { createStoreOwner } from "../store/index.js";
 import { Evener } from "./balance.js";
 import { LinkBroken } from "./link.js";
 import type { Overview } from "./messages.js";
 import { SILENT_MS } from "./silence.js";
+import type { Supervisor, SupervisorFailure, SupervisorOptions } from "./supervisor-options.js";
 import { Visibility } from "./visibility.js";
 import { WaitingRoom } from "./waiting-room.js";
 import { type PlaceHost, WorkerPlace } from "./worker-place.js";
 import type { WorkerEnd, WorkerProcess } from "./worker-process.js";
-
-export interface SupervisorOptions {
-  /** The store in `directory`, owned by this process. Close it after the supervisor has stopped. */
-  readonly store: Store;
-  /** The data directory, absolute. */
-  readonly directory: string;
-  /** See ServerOptions. */
-  readonly version?: string;
-  readonly listen: { readonly host: string; readonly port: number };
-  /** Where connections come from, with nothing read of them. Default: TCP, at `listen`. */
-  readonly source?: SocketSource;
-  /** See ServerOptions. Default false. */
-  readonly allowAnonymous?: boolean;
-  /** See ServerOptions. Default none. */
-  readonly ownToken?: string | undefined;
-  /** See ServerOptions: of each worker. Default none. */
-  readonly decisions?: DecisionOptions | undefined;
-  /** Where the workers' telemetry goes. Default nowhere. */
-  readonly otlp?: OtlpSettings | undefined;
-  /** Default: see WebOptions. */
-  readonly web?: Partial<WebOptions>;
-  /** What the workers speak TLS with. Default: clear text. */
-  readonly tls?: KeyMaterialSource | undefined;
-  /** See ServerOptions. Default none. */
-  readonly clientRoles?: readonly ClientRole[];
-  /** Default: see CallerLimits. */
-  readonly callers?: Partial<CallerLimits>;
-  /** How many workers. */
-  readonly workers: number;
-  /** Starts a process that runs `runWorker`, with an IPC channel that serializes in the advanced way. */
-  readonly fork: () => ChildProcess;
-  readonly log: Logger;
-  readonly clock: Clock;
-  readonly random: Random;
-}
-
-/** Why a service with workers ends by itself. */
-export interface SupervisorFailure {
-  readonly message: string;
-  readonly cause: unknown;
-}
-
-/**
- * N worker processes behind one port. The supervisor owns the directory and is the only one that writes, and it owns the
- * port, or several, and gives each connection to the worker with the least to do; it answers no call itself. A worker that ends is
- * replaced.
- */
-export interface Supervisor extends AsyncDisposable {
-  readonly address: ServerAddress;
-  /** Resolves when every worker takes calls. They do not report that they are ready until `announce`. */
-  readonly opened: Promise<void>;
-  /** Makes the workers report that they are ready, those to come too. Resolves when all have done so. */
-  announce(): Promise<void>;
-  /** Asks a worker, and the next one to open if that one ends meanwhile. Rejects if the supervisor is stopped first. */
-  overview(): Promise<Overview>;
-  /** Resolves if the store fails, or if workers end again and again before they are ready. Stop and exit. */
-  readonly failed: Promise<SupervisorFailure>;
-  /** Makes the workers report that they are not ready, and go on answering; those to come, too. */
-  retire(): void;
-  /** Drains all workers and ends them: in 7 s, whatever they do. */
-  stop(): Promise<void>;
-}
 
 const TICK_MS = 1_000;
 /** How long a worker may take to say who is connected. */
@@ -179,15 +109,11 @@ class RunningSupervisor implements Supervisor, PlaceHost {
       this.#tell({ kind: "store-failed", message });
       this.#resolveFailed({ message: `the store has failed, so the service ends: ${message}`, cause });
     });
-    const { directory, version = "unknown", listen, tls, fork, clock, random, log } = options;
+    const { directory, listen, tls, otlp, service, fork, clock, random, log } = options;
     for (let number = 1; number <= options.workers; number++) {
       this.#unopened.add(number);
       this.#unready.add(number);
-      const { allowAnonymous = false, clientRoles = [], callers = {}, ownToken, decisions, otlp } = options;
-      const web = { ...defaultWebOptions, ...options.web };
-      const access = { clientRoles, callers, allowAnonymous, ownToken };
-      const exported = { decisions, otlp };
-      const settings = { number, directory, version, address, host: listen.host, web, ...exported, ...access };
+      const settings = { number, directory, address, host: listen.host, otlp, service };
       const kept = { usage, contexts: this.#keptContexts ?? noContexts };
       const asked = { owner, visibility, ...kept, listClients, gatherMetrics };
       this.#places.push(new WorkerPlace({ settings, tls, fork, ...asked, clock, random, log }, this));

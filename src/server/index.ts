@@ -24,7 +24,7 @@ export type { MetricFamily, ProcessReport } from "./metrics/metric-report.js";
 export { processMetrics } from "./metrics/process-metrics.js";
 export { openServer } from "./open-server.js";
 export type { FlagwireServer, ServerStats } from "./running-server.js";
-export type { ServerOptions } from "./server-options.js";
+export type { ServerOptions, ServiceSettings } from "./server-options.js";
 export { loadLogSdk, loadTraceSdk, TelemetryProblem } from "./telemetry/load-sdk.js";
 export { openTelemetry, type Telemetry, type TelemetryOptions } from "./telemetry/open-telemetry.js";
 export type { OtlpEndpoint, OtlpSettings } from "./telemetry/otlp-settings.js";

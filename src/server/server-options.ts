@@ -16,8 +16,26 @@ import type { TransportLimits } from "./transport.js";
 import type { UsageLedger } from "./usage/usage-ledger.js";
 import type { WebOptions } from "./web-options.js";
 
+/** What is the same for every process of a service. Plain data: it travels to workers as it is. */
+export interface ServiceSettings {
+  /** Whether callers from other machines may do everything as long as there is no token. Default false. */
+  readonly allowAnonymous?: boolean;
+  /** What holders of certificates may do, by names on them; with these nobody comes in with nothing. Default none. */
+  readonly clientRoles?: readonly ClientRole[];
+  /** Default: see CallerLimits. */
+  readonly callers?: Partial<CallerLimits> | undefined;
+  /** A token that does everything and is kept nowhere: what the service presents to itself. Default none. */
+  readonly ownToken?: string | undefined;
+  /** Default: see WebOptions. */
+  readonly web?: Partial<WebOptions>;
+  /** What of the answers of this process is written out, one by one. Default: nothing. */
+  readonly decisions?: DecisionOptions | undefined;
+  /** What runs, for metrics and traces. Default `unknown`. */
+  readonly version?: string;
+}
+
 /** What a server is made of. It does not own the store: close that after the server has stopped. */
-export interface ServerOptions {
+export interface ServerOptions extends ServiceSettings {
   readonly store: Store;
   /** Port 0: any that is free. */
   readonly listen: { readonly host: string; readonly port: number };
@@ -32,30 +50,16 @@ export interface ServerOptions {
   readonly limits?: Partial<TransportLimits>;
   /** Default: see WatchLimits. */
   readonly watch?: Partial<WatchLimits>;
-  /** Whether callers from other machines may do everything as long as there is no token. Default false. */
-  readonly allowAnonymous?: boolean;
   /** What to speak TLS with. Default: clear text. */
   readonly tls?: KeyMaterialSource | undefined;
-  /** What holders of certificates may do, by names on them; with these nobody comes in with nothing. Default none. */
-  readonly clientRoles?: readonly ClientRole[];
-  /** Default: see CallerLimits. */
-  readonly callers?: Partial<CallerLimits> | undefined;
-  /** A token that does everything and is kept nowhere: what the service presents to itself. Default none. */
-  readonly ownToken?: string | undefined;
-  /** Default: see WebOptions. */
-  readonly web?: Partial<WebOptions>;
   /** Where usage is added up. Default: beside the log of the store, or in memory where that is not this process's own. */
   readonly usage?: UsageLedger;
-  /** What of the answers of this process is written out, one by one. Default: nothing. */
-  readonly decisions?: DecisionOptions | undefined;
   /** Where contexts are kept. Default: beside the log of the store; nowhere where that is not this process's own. */
   readonly contexts?: KeptContexts;
   /** Tells who is connected, of all processes that serve the store. Default: only of this one. */
   readonly listClients?: ListConnectedClients;
   /** Where the data are, for what is free there. Default: not known. */
   readonly dataDirectory?: string;
-  /** What runs, for metrics and traces. Default `unknown`. */
-  readonly version?: string;
   /** How calls are traced. Default: by the SDK that the program has registered by OpenTelemetry's API; without one, not at all. */
   readonly tracing?: CallTracing | undefined;
   /** What all processes of the service count, this one included. Default: this one only. */

@@ -116,6 +116,7 @@ async function supervise(workers: number, programs: (keyof typeof PROGRAMS)[], c
   const supervisor = await openSupervisor({
     store,
     directory,
+    service: {},
     workers,
     listen: { host: "127.0.0.1", port: 0 },
     fork() {
