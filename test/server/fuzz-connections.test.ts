@@ -125,6 +125,10 @@ test.each<[string, () => readonly Uint8Array[]]>([
       frame(TYPES.goaway, 0, 0, Buffer.from([0, 0, 0, 0, 0, 0, 0, constants.NGHTTP2_CANCEL])),
     ],
   ],
+  [
+    "calls of all kinds, and a frame that breaks the protocol,",
+    () => [...callsOfAllKinds(), frame(TYPES.ping, 0, 1, Buffer.alloc(8))],
+  ],
   ["calls of all kinds, each reset because of an error,", () => resetCallsOfAllKinds(constants.NGHTTP2_INTERNAL_ERROR)],
   ["calls of all kinds, each reset without one,", () => resetCallsOfAllKinds(constants.NGHTTP2_NO_ERROR)],
   [
