@@ -14,6 +14,8 @@ export interface Publication {
   /** Of the environment as a whole; see UpdateCommit.digest. */
   readonly digest: string;
   readonly items: readonly WatchItem[];
+  /** Whether its watchers are told before those of other environments, whatever these wait for. Default false. */
+  readonly isUrgent?: boolean;
 }
 
 /** A stream of the environment. */
@@ -83,7 +85,7 @@ export class Feed {
     for (const item of items) this.#set(item);
     this.#window.add({ revision: position.revision, ids: [...new Set(items.map(watchItemId))] });
     this.#moveHead(publication);
-    if (items.length > 0) this.wake();
+    if (items.length > 0) this.wake(publication.isUrgent);
     else if (this.#watchers.size > 0) this.#bookmark();
   }
 
@@ -106,10 +108,10 @@ export class Feed {
   }
 
   /** Tells the watchers that there is news, in the turns of the event loop to come. */
-  wake(): void {
+  wake(isUrgent = false): void {
     this.#stopBookmark?.();
     this.#stopBookmark = undefined;
-    this.waves.start(this.#watchers);
+    this.waves.start(this.#watchers, isUrgent);
   }
 
   /** Lets the watchers know of a position that brought nothing, but not of each such position. */

@@ -160,11 +160,12 @@ export class Head {
     const names = this.#catalog.environmentNames();
     const known = names.filter((name) => this.#snapshots.has(name));
     const position = this.#position();
+    const urgent = killsOf(entry);
     for (const [name, items] of changedItems(this.#catalog, known, entry.changes)) {
       const snapshot = this.#snapshots.get(name)?.apply("delta", items, position);
       if (snapshot === undefined) continue;
       this.#snapshots.set(name, snapshot);
-      this.hub.publish(name, { position, digest: snapshot.digest, items });
+      this.hub.publish(name, { position, digest: snapshot.digest, items, isUrgent: urgent.has(name) });
     }
     for (const name of names) if (!this.#snapshots.has(name)) this.#reset(name);
   }
@@ -195,6 +196,18 @@ export class Head {
     const past = await readPast(this.store.history(), this.#revision, this.#snapshots.keys());
     for (const [name, { floor, changes }] of past) this.hub.prime(name, floor, changes);
   }
+}
+
+/** The environments in which a transaction kills or revives. */
+function killsOf({ changes }: HistoryEntry): ReadonlySet<string> {
+  const environments = new Set<string>();
+  for (const { before, after, environment } of changes) {
+    const [old, now] = [before, after].map((record) =>
+      record?.kind.case === "targeting" ? record.kind.value.killed : undefined,
+    );
+    if ((old === undefined) !== (now === undefined)) environments.add(environment);
+  }
+  return environments;
 }
 
 /** Somebody who waits for a revision. */
