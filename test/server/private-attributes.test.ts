@@ -13,6 +13,7 @@ import {
   match,
   openServer,
   type RestartableServer,
+  refusalOf,
   refused,
   rule,
   serve,
@@ -176,9 +177,10 @@ describe("what is told of an environment", () => {
 });
 
 describe("a file with environments", () => {
-  async function* one(file: object) {
-    yield { file };
+  async function* requests(request: object) {
+    yield request;
   }
+  const one = (file: object) => requests({ file });
   const environmentOf = async (name: string) => (await server.admin.getEnvironment({ name })).environment;
 
   it("that was exported brings private attributes and whether contexts are kept to another server", async () => {
@@ -200,6 +202,29 @@ describe("a file with environments", () => {
     await server.admin.import(one(file));
     const added = { privateAttributes: ["email", "ip", "phone"], keepContexts: true };
     expect(await environmentOf("production")).toMatchObject(added);
+  });
+
+  it("changes no environment and creates none for an editor, and is taken where they stay as they are", async () => {
+    const root = await clientsWith(clientsOf(server.address), Role.ADMIN);
+    await root.admin.createFlag({ flag: booleanFlag("a") });
+    const editor = await clientsWith(root, Role.EDITOR);
+    const denied = { code: "PermissionDenied", reason: "ROLE_INSUFFICIENT" };
+    const changed = [
+      { name: "production", keepContexts: true },
+      { name: "production", privateAttributes: ["email"] },
+      { name: "production", description: "d" },
+      { name: "staging" },
+    ];
+    for (const environment of changed) {
+      for (const dryRun of [false, true]) {
+        const request = { file: { environments: [environment] }, skipInvalid: true, dryRun };
+        expect(await refusalOf(editor.admin.import(requests(request)))).toMatchObject(denied);
+      }
+    }
+    const flags = [booleanFlag("b")];
+    await editor.admin.import(one({ environments: [{ name: "production" }], flags }));
+    expect((await editor.admin.listEnvironments({})).environments).toMatchObject([{ keepContexts: false }]);
+    await root.admin.import(one({ environments: changed.slice(0, 1) }));
   });
 
   it("is refused where a name is", async () => {

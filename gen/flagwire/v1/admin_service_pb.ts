@@ -3926,8 +3926,9 @@ export const AdminService: GenService<{
    * it does not hold stays. The file may come in any number of messages. Whatever
    * is refused is named; without `skip_invalid` nothing is changed then. A file has
    * at most 256 MiB, 50,000 flags and 200,000 items in all (RESOURCE_EXHAUSTED,
-   * FILE_TOO_LARGE). CANCELLED if the caller goes before the commit: nothing is
-   * changed then.
+   * FILE_TOO_LARGE). One that would create or change an environment needs the role
+   * admin (PERMISSION_DENIED, ROLE_INSUFFICIENT). CANCELLED if the caller goes before
+   * the commit: nothing is changed then.
    *
    * @generated from rpc flagwire.v1.AdminService.Import
    */

@@ -27,6 +27,7 @@ import { answerStore } from "./answer-store.js";
 import { type Culprit, Culprits, leftOutCulprit } from "./culprits.js";
 import { draftImport, type LeftOut, leftOutFlag } from "./import-draft.js";
 import { toHistoryChanges, withPreview } from "./import-preview.js";
+import { refuseEnvironments } from "./import-rights.js";
 import { countItems, IncomingFile } from "./incoming-file.js";
 import { resizedSegments } from "./resized-segments.js";
 import type { Steps } from "./steps.js";
@@ -50,7 +51,7 @@ export function importHandler(admin: Admin): Handlers["import"] {
     if (isRefusal(environment)) return environment;
     const { dryRun } = received.first;
     const preview = dryRun ? new ImpactPreview(admin, call) : undefined;
-    const run = new ImportRun(admin, received, environment, preview);
+    const run = new ImportRun(admin, call, received, environment, preview);
     const answer = await admin.writer.write({
       fields: received.first,
       fingerprint: received.fingerprint,
@@ -119,6 +120,7 @@ class ImportRun {
 
   constructor(
     readonly admin: Admin,
+    readonly call: Call,
     readonly received: Received,
     readonly environment: string,
     /** In a dry run. */
@@ -138,6 +140,8 @@ class ImportRun {
     if (first.onlyIfEmpty && !isEmpty(catalog)) return none;
     const changes = yield* this.#validChanges(catalog);
     if (isRefusal(changes)) return changes;
+    const denied = refuseEnvironments(this.call, changes, catalog);
+    if (denied !== undefined) return denied;
     this.#summarise(catalog, changes);
     if (this.preview !== undefined) {
       yield* this.preview.compile(changes);
