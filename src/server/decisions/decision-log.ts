@@ -1,7 +1,7 @@
 import type { Clock, Random, StopTimer } from "../../base/index.js";
 import type { Context, CountedOutcome, Snapshot } from "../../engine/index.js";
 import type { AnswerObserver } from "../usage/answer-observer.js";
-import { type Decision, toDecision } from "./decision.js";
+import { type Decision, toDecision, toShownContext } from "./decision.js";
 
 /** Where decisions go. */
 export interface DecisionSink {
@@ -29,10 +29,19 @@ const MAX_WAITING_LENGTH = 16_777_216;
 const WARN_INTERVAL_MS = 60_000;
 const CLOSE_TIMEOUT_MS = 2_000;
 
+/** A context, as it is shown where that snapshot answers. */
+interface ContextText {
+  readonly context: Context;
+  readonly snapshot: Snapshot;
+  readonly text: string | undefined;
+}
+
 /** Writes a sample of the answers of this process, in the background and within a bound. */
 export class DecisionLog implements AnswerObserver {
   readonly #parts: DecisionLogParts;
   #waiting: Decision[] = [];
+  /** What came last: the answers to one request come one after the other. */
+  #last: ContextText | undefined;
   #waitingLength = 0;
   #stopTimer: StopTimer | undefined;
   #writing: Promise<void> = Promise.resolve();
@@ -58,7 +67,7 @@ export class DecisionLog implements AnswerObserver {
       this.#lost++;
       return;
     }
-    const decision = toDecision(outcome, snapshot, context, clock.now());
+    const decision = toDecision(outcome, snapshot, this.#textOf(snapshot, context), clock.now());
     this.#waitingLength += decision.context?.length ?? 0;
     if (this.#waiting.push(decision) === MAX_BATCH) this.#hurry();
     this.#schedule();
@@ -75,6 +84,15 @@ export class DecisionLog implements AnswerObserver {
     const finished = this.#writing.then(() => this.#write()).then(() => this.#parts.sink.close());
     await Promise.race([finished.catch(() => undefined), timeUp]);
     stopTimer();
+  }
+
+  /** Of a request for thousands of flags, its context is made text once. */
+  #textOf(snapshot: Snapshot, context: Context): string | undefined {
+    const last = this.#last;
+    if (last?.context === context && last.snapshot === snapshot) return last.text;
+    const text = toShownContext(snapshot, context);
+    this.#last = { context, snapshot, text };
+    return text;
   }
 
   #hurry(): void {
@@ -96,6 +114,7 @@ export class DecisionLog implements AnswerObserver {
   }
 
   async #write(): Promise<void> {
+    this.#last = undefined;
     while (this.#waiting.length > 0) {
       const batch = this.#waiting.splice(0, MAX_BATCH);
       for (const { context } of batch) this.#waitingLength -= context?.length ?? 0;

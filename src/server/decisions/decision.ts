@@ -13,15 +13,20 @@ export interface Decision {
 
 export const MAX_CONTEXT_LENGTH = 16_384;
 
+/** `context`: see Decision; it is the same text for all answers to one request. */
 export function toDecision(
   outcome: CountedOutcome,
-  { environment, position, privateAttributes }: Snapshot,
-  context: Context,
+  { environment, position }: Snapshot,
+  context: string | undefined,
   timeMs: number,
 ): Decision {
+  return { timeMs, environment, revision: position.revision, outcome, context };
+}
+
+/** A context as decisions have it. Costs as much as the context is large. */
+export function toShownContext({ privateAttributes }: Snapshot, context: Context): string | undefined {
   const text = JSON.stringify(withoutPrivate(context, privateAttributes));
-  const kept = text.length > MAX_CONTEXT_LENGTH ? undefined : text;
-  return { timeMs, environment, revision: position.revision, outcome, context: kept };
+  return text.length > MAX_CONTEXT_LENGTH ? undefined : text;
 }
 
 /**

@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { type CountedOutcome, emptySnapshot } from "../../../src/engine/index.js";
-import { toDecision } from "../../../src/server/decisions/decision.js";
+import { toDecision, toShownContext } from "../../../src/server/decisions/decision.js";
 import type { DecisionSink } from "../../../src/server/decisions/decision-log.js";
 import { openDecisionExport } from "../../../src/server/telemetry/decision-export.js";
 import { TelemetryProblem } from "../../../src/server/telemetry/load-sdk.js";
@@ -15,7 +15,7 @@ const snapshot = emptySnapshot("production").apply("full", [environmentState(["e
 function decisionOf(context: object) {
   const outcome = snapshot.flag("a")?.select({}, 0);
   if (outcome === undefined) throw new Error("there is a flag");
-  return toDecision(outcome as CountedOutcome, snapshot, { ...context }, START_MS);
+  return toDecision(outcome as CountedOutcome, snapshot, toShownContext(snapshot, { ...context }), START_MS);
 }
 
 interface Event {

@@ -63,6 +63,23 @@ describe("a log of decisions", () => {
     expect(written).toEqual([["-"]]);
   });
 
+  it("makes a context text once for all answers to a request, however large it is", async () => {
+    const { clock, written, log } = openLog();
+    let reads = 0;
+    const context = {
+      get plan() {
+        reads++;
+        return "pro";
+      },
+    };
+    for (let n = 0; n < 3; n++) log.answered(outcomeOf(), snapshot, context);
+    const changed = snapshot.apply("delta", [environmentState(["plan"])], position(8));
+    log.answered(outcomeOf(), changed, context);
+    await clock.advance(1_000);
+    expect(written).toEqual([['{"plan":"pro"}', '{"plan":"pro"}', '{"plan":"pro"}', "{}"]]);
+    expect(reads).toBeLessThanOrEqual(4);
+  });
+
   it("does not wait for its interval where there is much", async () => {
     const { clock, written, answer } = openLog();
     for (let n = 0; n < 1_000; n++) answer({ n });
