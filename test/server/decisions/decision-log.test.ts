@@ -151,7 +151,7 @@ describe("a file of decisions", () => {
       outcome: outcomeOf(),
       context,
     });
-    return { path, file, write: (context?: string) => file.write([decision(context)]) };
+    return { path, file, decision, write: (context?: string) => file.write([decision(context)]) };
   }
 
   it("has one line of JSON for each, and is for its owner alone", async () => {
@@ -191,5 +191,16 @@ describe("a file of decisions", () => {
     const lines = (await readFile(path, "utf8")).trimEnd().split("\n");
     expect(lines).toHaveLength(3);
     expect(lines[1]).toBe("of another process");
+  });
+
+  it("keeps lines whole where several processes write much at once", async () => {
+    const { path, file, decision } = await openFile();
+    const other = new DecisionFile(path);
+    onTestFinished(() => other.close());
+    const batch = Array.from({ length: 1_000 }, () => decision(JSON.stringify("x".repeat(1_500))));
+    for (let round = 0; round < 3; round++) await Promise.all([file.write(batch), other.write(batch)]);
+    const lines = (await readFile(path, "utf8")).trimEnd().split("\n");
+    expect(lines).toHaveLength(6_000);
+    expect(new Set(lines).size).toBe(1);
   });
 });
