@@ -22,9 +22,18 @@ interface Told {
   readonly flagKey?: string;
 }
 
+/** One that is set ahead, and back. */
+class SetClock extends VirtualClock {
+  aheadMs = 0;
+
+  override now(): number {
+    return super.now() + this.aheadMs;
+  }
+}
+
 /** Ledgers one after the other on the same side table, as processes would open them. */
 async function openSide() {
-  const clock = new VirtualClock(START_MS);
+  const clock = new SetClock(START_MS);
   const { side } = await openMemoryStore();
   if (side === undefined) throw new Error("the store owns its data");
   const open = (limits: Partial<UsageLedgerLimits> = {}) => openUsageLedger({ side, clock, limits });
@@ -93,6 +102,33 @@ describe("usage by the hour", () => {
     // What is older than that when it comes is not taken up.
     await ledger.record(told({ endMs: START_MS }));
     expect(await hours(ledger)).toEqual([]);
+  });
+
+  it("says that hours are missing which a clock that was ahead has dropped", async () => {
+    const { clock, open } = await openSide();
+    const ledger = open();
+    await ledger.record(told({}));
+    clock.aheadMs = 30 * 24 * HOUR_MS;
+    await ledger.record(told({ variant: "off", endMs: START_MS + HOUR_MS }));
+    clock.aheadMs = 0;
+    expect(await hours(ledger)).toEqual([]);
+    expect((await ledger.listHours(ofA)).completeSinceMs).toBe(HOUR + 2 * HOUR_MS);
+  });
+
+  it("is dropped after its time, and complete since no later than now, also after a clock was ahead", async () => {
+    const { clock, open } = await openSide();
+    const ledger = open({ hours: 2 });
+    clock.aheadMs = 30 * 24 * HOUR_MS;
+    await ledger.record(told({ endMs: clock.now() }));
+    clock.aheadMs = 0;
+    await ledger.record(told({}));
+    await clock.advance(8 * 24 * HOUR_MS);
+    // With the hour of the time ahead still there, there is room for this one only if the first was dropped.
+    await ledger.record(told({ endMs: clock.now() }));
+    expect(await hours(ledger)).toHaveLength(2);
+    await ledger.record(told({ variant: "off", endMs: clock.now() }));
+    expect(await hours(ledger)).toEqual(["12:00 off @ 5: 1", "12:00 on @ 5: 1"]);
+    expect((await ledger.listHours(ofA)).completeSinceMs).toBe(HOUR + 8 * 24 * HOUR_MS + HOUR_MS);
   });
 
   it("outlasts a restart, with what is known of revisions", async () => {

@@ -43,17 +43,20 @@ export class HourlyCounts {
   add(environment: string, count: ReportedCount, endMs: number, nowMs: number): void {
     this.#sweep(nowMs);
     const hourMs = hourOf(endMs);
-    if (hourMs < oldestOf(nowMs)) return;
+    if (hourMs < oldestOf(nowMs)) {
+      this.#raise(hourMs + HOUR_MS, nowMs);
+      return;
+    }
     const { flagKey, variant } = count;
     const revision = this.#settingsRevision(environment, count);
     const id = idOf({ environment, flagKey, hourMs, variant, revision });
     const before = this.#rows.get(id)?.count ?? 0;
     const sum = Math.min(before + count.count, Number.MAX_SAFE_INTEGER);
-    this.put({ environment, flagKey, hourMs, variant, revision, count: sum });
+    this.put({ environment, flagKey, hourMs, variant, revision, count: sum }, nowMs);
   }
 
   /** Sets a row, as it is; what is set later is dropped later. */
-  put(row: KeptHour): void {
+  put(row: KeptHour, nowMs: number): void {
     const id = idOf(row);
     const flag = this.#knownFlag(row);
     flag.ids.add(id);
@@ -62,7 +65,7 @@ export class HourlyCounts {
     this.#journal.hour(id, row);
     if (dropped === undefined) return;
     this.#forget(...dropped);
-    this.#raise(dropped[1].hourMs + HOUR_MS);
+    this.#raise(dropped[1].hourMs + HOUR_MS, nowMs);
   }
 
   list({ environment, flagKey, after, limit }: HourlyQuery, nowMs: number): HourlyListing {
@@ -102,21 +105,27 @@ export class HourlyCounts {
     if (flag?.ids.size === 0) this.#flags.delete(key);
   }
 
-  /** Drops what is too old, once an hour. A row that came late may stand behind newer ones, and goes after them. */
+  /**
+   * Drops what is too old, once an hour, and says so: the clock may be ahead, and right again later. All rows are looked at: one
+   * of an hour to come, from before a clock was set back, may stand before the rest.
+   */
   #sweep(nowMs: number): void {
     if (hourOf(nowMs) === this.#sweptAtMs) return;
     this.#sweptAtMs = hourOf(nowMs);
     for (const [id, row] of this.#rows.entries()) {
-      if (row.hourMs >= oldestOf(nowMs)) break;
+      if (row.hourMs >= oldestOf(nowMs)) continue;
       this.#rows.delete(id);
       this.#forget(id, row);
+      this.#raise(row.hourMs + HOUR_MS, nowMs);
     }
   }
 
-  #raise(sinceMs: number): void {
-    if (sinceMs <= this.#completeSinceMs) return;
-    this.#completeSinceMs = sinceMs;
-    this.#journal.hoursCompleteSince(sinceMs);
+  /** Something from before `sinceMs` is missing. What is of an hour to come was answered at an earlier one, nobody knows which. */
+  #raise(sinceMs: number, nowMs: number): void {
+    const raisedMs = Math.min(sinceMs, hourOf(nowMs) + HOUR_MS);
+    if (raisedMs <= this.#completeSinceMs) return;
+    this.#completeSinceMs = raisedMs;
+    this.#journal.hoursCompleteSince(raisedMs);
   }
 }
 

@@ -58,7 +58,7 @@ class SideUsageLedger implements KeptUsageLedger {
     const hoursSinceMs = rows.hoursSinceMs ?? clock.now();
     this.#memory = new MemoryUsageLedger(clock, limits, { sinceMs, hoursSinceMs }, this.#notes);
     for (const usage of rows.usages) this.#memory.put(usage);
-    for (const hour of rows.hours) this.#memory.hours.put(hour);
+    for (const hour of rows.hours) this.#memory.hours.put(hour, clock.now());
     for (const [environment, reporter] of rows.reporters) this.#memory.putReporter(environment, reporter);
     for (const report of rows.reports) this.#memory.putReportId(report);
     // They stand there already, but for what is beyond the limits.
