@@ -86,6 +86,7 @@ export interface WorkerSpeech {
         readonly sinceMs: number | undefined;
       }
     | { readonly kind: "list-contexts"; readonly environment: string }
+    | { readonly kind: "count-contexts"; readonly environment: string }
     /** Who has a stream of changes open at any worker. */
     | { readonly kind: "list-clients"; readonly query: ClientQuery }
     /** What every process of the service counts. */
@@ -98,6 +99,7 @@ export interface WorkerSpeech {
     readonly "list-hourly-usage": HourlyListing;
     readonly "keep-contexts": undefined;
     readonly "list-contexts": readonly KeptContext[];
+    readonly "count-contexts": number;
     readonly "list-clients": ClientListing;
     readonly "gather-metrics": readonly ProcessReport[];
   };

@@ -7,5 +7,6 @@ export function createRemoteKeptContexts(link: Link<WorkerSpeech, SupervisorSpee
   return {
     keep: (environment, contexts, sinceMs) => link.ask({ kind: "keep-contexts", environment, contexts, sinceMs }),
     list: (environment) => link.ask({ kind: "list-contexts", environment }),
+    count: (environment) => link.ask({ kind: "count-contexts", environment }),
   };
 }

@@ -185,6 +185,8 @@ export class WorkerProcess {
         return contexts.keep(question.environment, question.contexts, question.sinceMs).then(() => undefined);
       case "list-contexts":
         return contexts.list(question.environment);
+      case "count-contexts":
+        return contexts.count(question.environment);
       case "list-clients":
         return listClients(question.query);
       case "gather-metrics":

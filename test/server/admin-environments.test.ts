@@ -11,6 +11,8 @@ import {
   rule,
   serve,
 } from "./admin-support.js";
+import { openAdmin, users } from "./impacts-support.js";
+import { anybody } from "./open-gate.js";
 
 let server: RestartableServer;
 beforeEach(async () => {
@@ -127,5 +129,16 @@ describe("an environment", () => {
     await server.admin.updateTargeting({ environment: "staging", targeting: { flagKey: "a", enabled: true } });
     await server.restart();
     expect((await server.evaluation.evaluate({ environment: "staging", flagKey: "a" })).reason).toBe("DEFAULT");
+  });
+
+  it("tells how many contexts are kept without asking for them, and asks nothing for whom it does not concern", async () => {
+    const { contexts, admin, adminAs } = await openAdmin();
+    contexts.put("production", users(3));
+    contexts.list = () => Promise.reject(new Error("they are megabytes"));
+    expect((await admin.getEnvironment({ name: "production" })).keptContexts).toBe(3);
+    contexts.count = () => Promise.reject(new Error("it is not shown"));
+    const stranger = adminAs({ ...anybody, environments: ["staging"] });
+    const counts = { keptContexts: 0, flagCount: 0 };
+    expect(await stranger.getEnvironment({ name: "production" })).toMatchObject(counts);
   });
 });

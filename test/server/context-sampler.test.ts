@@ -25,6 +25,7 @@ function openSampler() {
   const contexts = {
     keep: async (_environment: string, batch: readonly Context[]) => void kept.push([...batch]),
     list: async () => [],
+    count: async () => 0,
   };
   const sampler = new ContextSampler({ head, contexts, clock, random: () => 0.5 });
   const snapshot: Snapshot = emptySnapshot("production").apply("full", [flag("a")], { ...emptySnapshot("").position });

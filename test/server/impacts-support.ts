@@ -43,6 +43,10 @@ export class FixedContexts implements KeptContexts {
   async list(environment: string): Promise<readonly KeptContext[]> {
     return this.#byEnvironment.get(environment) ?? [];
   }
+
+  async count(environment: string): Promise<number> {
+    return this.#byEnvironment.get(environment)?.length ?? 0;
+  }
 }
 
 export interface AdminOptions {

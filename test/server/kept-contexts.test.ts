@@ -59,6 +59,7 @@ describe("kept contexts", () => {
       { context: {}, keptMs: START_MS + 10 },
       { context: { targetingKey: "ann", plan: "pro" }, keptMs: START_MS },
     ]);
+    expect(await contexts.count("production")).toBe(2);
   });
 
   it("are none where the environment keeps none, or does not exist", async () => {

@@ -53,13 +53,13 @@ const missingEnvironment = () => invalidArgument([{ field: "environment", descri
 function getEnvironment({ head, contexts }: Admin): Handlers["getEnvironment"] {
   return ({ name }, call) =>
     answerStore(async () => {
-      if (head.catalog.environment(name) === undefined) return environmentNotFound(name);
-      const keptContexts = (await contexts.list(name)).length;
+      const isShown = head.catalog.environment(name) !== undefined && maySee(call, name);
+      const keptContexts = isShown ? await contexts.count(name) : 0;
       // It may be gone since.
       const { catalog, revision } = head;
       const environment = catalog.environment(name);
       if (environment === undefined) return environmentNotFound(name);
-      if (!maySee(call, name)) return create(GetEnvironmentResponseSchema, { environment, revision });
+      if (!isShown) return create(GetEnvironmentResponseSchema, { environment, revision });
       return create(GetEnvironmentResponseSchema, {
         environment,
         revision,

@@ -53,6 +53,10 @@ export class EnvironmentContexts {
     return { placed, text };
   }
 
+  get size(): number {
+    return this.#contexts.size;
+  }
+
   newestFirst(): KeptContext[] {
     return [...this.#contexts.values()].reverse().map(({ context, keptMs }) => ({ context, keptMs }));
   }

@@ -12,6 +12,8 @@ export interface KeptContexts {
   keep(environment: string, contexts: readonly Context[], sinceMs?: number): Promise<void>;
   /** All that are kept, the newest first. */
   list(environment: string): Promise<readonly KeptContext[]>;
+  /** How many are kept. Between processes the contexts themselves are megabytes. */
+  count(environment: string): Promise<number>;
 }
 
 export interface KeptContext {
@@ -24,4 +26,5 @@ export interface KeptContext {
 export const noContexts: KeptContexts = {
   keep: async () => undefined,
   list: async () => [],
+  count: async () => 0,
 };

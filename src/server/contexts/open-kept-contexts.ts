@@ -92,8 +92,11 @@ class SideKeptContexts implements OwnedKeptContexts {
   }
 
   async list(environment: string): Promise<readonly KeptContext[]> {
-    await this.#caughtUp();
-    return this.#hasEnded ? [] : (this.#keeping.get(environment)?.contexts.newestFirst() ?? []);
+    return (await this.#current(environment))?.newestFirst() ?? [];
+  }
+
+  async count(environment: string): Promise<number> {
+    return (await this.#current(environment))?.size ?? 0;
   }
 
   async close(): Promise<void> {
@@ -104,6 +107,11 @@ class SideKeptContexts implements OwnedKeptContexts {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #current(environment: string): Promise<EnvironmentContexts | undefined> {
+    await this.#caughtUp();
+    return this.#hasEnded ? undefined : this.#keeping.get(environment)?.contexts;
   }
 
   #restore(side: SideTable, { environments }: EnvironmentsAt): void {
