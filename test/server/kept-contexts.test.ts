@@ -15,7 +15,7 @@ const START_MS = Date.UTC(2026, 0, 1);
 
 /** A store to open contexts on, one after the other, as processes would. */
 async function openWorld() {
-  const clock = new VirtualClock(START_MS);
+  const clock = new SetClock(START_MS);
   const store = await openMemoryStore({ history: { maxEntries: 3 }, window: { maxEntries: 1 } });
   const { side } = store;
   if (side === undefined) throw new Error("the store owns its data");
@@ -36,6 +36,15 @@ async function openWorld() {
     },
     remove: () => commit(store, [{ id: environmentId("production"), after: undefined }]),
   };
+}
+
+/** One that can be set back. */
+class SetClock extends VirtualClock {
+  aheadMs = 0;
+
+  override now(): number {
+    return super.now() + this.aheadMs;
+  }
 }
 
 const users = (from: number, to: number): Context[] =>
@@ -60,6 +69,22 @@ describe("kept contexts", () => {
       { context: { targetingKey: "ann", plan: "pro" }, keptMs: START_MS },
     ]);
     expect(await contexts.count("production")).toBe(2);
+  });
+
+  it("are kept again soon where the clock was ahead when that began", async () => {
+    const { clock, open, set } = await openWorld();
+    clock.aheadMs = 86_400_000;
+    await set(true);
+    const contexts = await open();
+    clock.aheadMs = 0;
+    await contexts.keep("production", users(0, 1), START_MS - 5_000);
+    expect(await listed(contexts)).toEqual([]);
+    await clock.advance(5_000);
+    await contexts.keep("production", users(1, 2), START_MS);
+    expect(await listed(contexts)).toEqual(users(1, 2));
+    clock.aheadMs = 86_400_000;
+    await contexts.keep("production", users(2, 3), START_MS);
+    expect(await listed(contexts)).toEqual(users(1, 2));
   });
 
   it("are none where the environment keeps none, or does not exist", async () => {

@@ -54,6 +54,8 @@ interface Keeping {
   record: Environment;
   readonly begun: bigint;
   readonly sinceMs: number;
+  /** Since when the clock shows a time before that, by itself: it was ahead when it began. */
+  setBackMs?: number | undefined;
   readonly contexts: EnvironmentContexts;
 }
 
@@ -82,9 +84,9 @@ class SideKeptContexts implements OwnedKeptContexts {
   async keep(environment: string, contexts: readonly Context[], sinceMs?: number): Promise<void> {
     await this.#caughtUp();
     const keeping = this.#hasEnded ? undefined : this.#keeping.get(environment);
-    if (keeping === undefined || (sinceMs !== undefined && sinceMs < keeping.sinceMs)) return;
-    const { privateAttributes } = keeping.record;
     const keptMs = this.#clock.now();
+    if (keeping === undefined || (sinceMs !== undefined && sinceMs < earliestOf(keeping, keptMs))) return;
+    const { privateAttributes } = keeping.record;
     for (const context of contexts) {
       const put = keeping.contexts.put(withoutPrivate(context, privateAttributes), keptMs);
       if (put !== undefined) this.#writer.note(toContextRow(environment, put.placed, put.text));
@@ -228,6 +230,14 @@ class SideKeptContexts implements OwnedKeptContexts {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
   }
+}
+
+/** From when on what was collected counts. Without an end nothing would, of a clock that was ahead for a moment. */
+function earliestOf(keeping: Keeping, nowMs: number): number {
+  const { sinceMs, setBackMs = nowMs } = keeping;
+  const isSetBack = nowMs < sinceMs;
+  keeping.setBackMs = isSetBack ? Math.min(setBackMs, nowMs) : undefined;
+  return keeping.setBackMs ?? sinceMs;
 }
 
 function addsPrivate(before: Environment, after: Environment): boolean {
