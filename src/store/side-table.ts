@@ -7,8 +7,11 @@ import type { Table, Tables } from "./tables.js";
  * how much there is.
  */
 export interface SideTable {
-  /** Everything, in the order of the keys. Throws `StoreUnavailable` once closed. */
-  entries(): readonly SideEntry[];
+  /**
+   * What has a key that is longer than `prefix` and begins with it, in the order of the keys; without one, everything. Throws
+   * `StoreUnavailable` once closed.
+   */
+  entries(prefix?: string): readonly SideEntry[];
   /** Makes changes durable, all or none. False where that was refused, because the disk is nearly full or the store has ended. */
   write(changes: readonly SideChange[]): Promise<boolean>;
 }
@@ -41,11 +44,15 @@ export class OwnedSideTable implements SideTable {
     this.#table = table;
   }
 
-  entries(): readonly SideEntry[] {
+  entries(prefix = ""): readonly SideEntry[] {
     this.#host.checkReadable();
     this.#host.tables.refresh();
     const entries: SideEntry[] = [];
-    for (const { key, value } of this.#table.entries()) entries.push([fromTextKey(key), fromTextKey(value)]);
+    for (const { key, value } of this.#table.entries(prefix === "" ? undefined : toTextKey(prefix))) {
+      const name = fromTextKey(key);
+      if (!name.startsWith(prefix)) break;
+      entries.push([name, fromTextKey(value)]);
+    }
     return entries;
   }
 

@@ -231,7 +231,7 @@ describe("kept contexts", () => {
     await set(true);
     let refusals = 0;
     const write: SideTable["write"] = async (rows) => refusals++ > 0 && side.write(rows);
-    const contexts = await open({ entries: () => side.entries(), write });
+    const contexts = await open({ entries: (prefix) => side.entries(prefix), write });
     await contexts.keep("production", users(0, 1));
     await clock.advance(4_000);
     expect(side.entries()).toEqual([]);
@@ -272,7 +272,7 @@ describe("what was kept of an environment that was", () => {
     await first.keep("production", users(0, 600));
     await world.clock.advance(4_000);
     // The rows are there as they were, as if nobody had got to dropping them.
-    const refusing: SideTable = { entries: () => world.side.entries(), write: async () => false };
+    const refusing: SideTable = { entries: (prefix) => world.side.entries(prefix), write: async () => false };
     const killed = await world.open(refusing);
     expect(await listed(killed)).toHaveLength(600);
     await first.close();

@@ -123,7 +123,7 @@ describe("a ledger that is kept", () => {
     const { clock, side, open } = await openSide();
     let refusals = 0;
     const full: SideTable = {
-      entries: () => side.entries(),
+      entries: (prefix) => side.entries(prefix),
       async write(rows) {
         if (refusals > 0) return side.write(rows);
         refusals++;

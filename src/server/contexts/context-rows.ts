@@ -31,16 +31,16 @@ export interface ScopeRows {
 }
 
 /** What all keys of contexts begin with, so that others may keep something beside it. */
-const PREFIX = "contexts/";
+export const CONTEXTS_PREFIX = "contexts/";
 const SCOPE = "scope";
 const PLACE = /^\d{4}$/;
 
 export function scopeKey(environment: string): string {
-  return `${PREFIX}${environment}/${SCOPE}`;
+  return `${CONTEXTS_PREFIX}${environment}/${SCOPE}`;
 }
 
 export function placeKey(environment: string, place: number): string {
-  return `${PREFIX}${environment}/${String(place).padStart(4, "0")}`;
+  return `${CONTEXTS_PREFIX}${environment}/${String(place).padStart(4, "0")}`;
 }
 
 export function toScopeRow(environment: string, { epoch, begun, revision, sinceMs }: Scope): SideChange {
@@ -52,7 +52,7 @@ export function toContextRow(environment: string, { place, begun, keptMs }: Plac
   return [placeKey(environment, place), `["${begun}",${keptMs},${text}]`];
 }
 
-/** What the rows of a side table hold, by environment, and the keys of those that cannot be read. */
+/** What the rows under the prefix hold, by environment, and the keys of those that cannot be read. */
 export function readContextRows(entries: readonly SideEntry[]): {
   readonly rows: ReadonlyMap<string, ScopeRows>;
   readonly damaged: readonly string[];
@@ -60,7 +60,6 @@ export function readContextRows(entries: readonly SideEntry[]): {
   const rows = new Map<string, ScopeRows>();
   const damaged: string[] = [];
   for (const [key, text] of entries) {
-    if (!key.startsWith(PREFIX)) continue;
     const [, environment = "", part = ""] = key.split("/");
     const found = rows.get(environment) ?? { scope: undefined, contexts: [] };
     rows.set(environment, found);

@@ -3,7 +3,15 @@ import type { HistoryEntry } from "../../../gen/flagwire/v1/history_pb.js";
 import type { Clock } from "../../base/index.js";
 import { type Context, withoutPrivate } from "../../engine/index.js";
 import { HistoryCompacted, type SideTable, type Store, type StoreState } from "../../store/index.js";
-import { placeKey, readContextRows, type Scope, scopeKey, toContextRow, toScopeRow } from "./context-rows.js";
+import {
+  CONTEXTS_PREFIX,
+  placeKey,
+  readContextRows,
+  type Scope,
+  scopeKey,
+  toContextRow,
+  toScopeRow,
+} from "./context-rows.js";
 import { EnvironmentContexts } from "./environment-contexts.js";
 import type { KeptContext, KeptContexts } from "./kept-contexts.js";
 import { RowWriter } from "./row-writer.js";
@@ -117,7 +125,7 @@ class SideKeptContexts implements OwnedKeptContexts {
   }
 
   #restore(side: SideTable, { environments }: EnvironmentsAt): void {
-    const { rows, damaged } = readContextRows(side.entries());
+    const { rows, damaged } = readContextRows(side.entries(CONTEXTS_PREFIX));
     // First: what stands in their places now is noted later.
     for (const key of damaged) this.#writer.note([key, undefined]);
     const continued = new Map<string, EnvironmentContexts>();

@@ -123,8 +123,7 @@ class SideUsageLedger implements KeptUsageLedger {
 
 /** What was kept, each kind with the oldest first. */
 function readRows(side: SideTable) {
-  const rows = side.entries().filter(([key]) => key.startsWith(USAGE_PREFIX));
-  const found = rows.map(([key, text]) => ({ key, row: parseUsageRow(text) }));
+  const found = side.entries(USAGE_PREFIX).map(([key, text]) => ({ key, row: parseUsageRow(text) }));
   const parsed = found.map(({ row }) => row);
   return {
     sinceMs: parsed.find((row) => row.kind === "since")?.sinceMs,
