@@ -71,6 +71,16 @@ describe("kept contexts", () => {
     expect(await contexts.count("production")).toBe(2);
   });
 
+  it("are as they were when they were kept, in memory that is bounded by their texts", async () => {
+    const { open, set } = await openWorld();
+    await set(true);
+    const contexts = await open();
+    const context = { targetingKey: "ann", app: { version: "1" } };
+    await contexts.keep("production", [context]);
+    context.app.version = "2";
+    expect(await listed(contexts)).toEqual([{ targetingKey: "ann", app: { version: "1" } }]);
+  });
+
   it("are kept again soon where the clock was ahead when that began", async () => {
     const { clock, open, set } = await openWorld();
     clock.aheadMs = 86_400_000;

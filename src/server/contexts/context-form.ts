@@ -10,6 +10,10 @@ export function toContextText(context: Context): string | undefined {
   return text.length > MAX_BYTES || Buffer.byteLength(text) > MAX_BYTES ? undefined : text;
 }
 
+export function fromContextText(text: string): Context {
+  return JSON.parse(text) as Context;
+}
+
 /** The same for contexts that are alike: of one subject; of those without a targeting key, such that hold the same. */
 export function likenessOf(context: Context, text: string): string {
   const key = targetingKey(context);

@@ -1,5 +1,4 @@
 import { isJsonObject } from "../../base/index.js";
-import type { Context } from "../../engine/index.js";
 import type { SideChange, SideEntry } from "../../store/index.js";
 import { toContextText } from "./context-form.js";
 
@@ -20,7 +19,8 @@ export interface PlacedContext {
   readonly place: number;
   /** See Scope. */
   readonly begun: bigint;
-  readonly context: Context;
+  /** The context, as JSON: read, it may take ten times as much. */
+  readonly text: string;
   readonly keptMs: number;
 }
 
@@ -47,8 +47,7 @@ export function toScopeRow(environment: string, { epoch, begun, revision, sinceM
   return [scopeKey(environment), JSON.stringify([epoch, String(begun), String(revision), sinceMs])];
 }
 
-/** `text`: the context's. */
-export function toContextRow(environment: string, { place, begun, keptMs }: PlacedContext, text: string): SideChange {
+export function toContextRow(environment: string, { place, begun, text, keptMs }: PlacedContext): SideChange {
   return [placeKey(environment, place), `["${begun}",${keptMs},${text}]`];
 }
 
@@ -79,8 +78,9 @@ function readRow(found: ScopeRows, part: string, text: string): boolean {
   }
   const [begun, keptMs, context] = row;
   if (!PLACE.test(part) || !isRevision(begun) || !isTime(keptMs)) return false;
-  if (!isJsonObject(context) || toContextText(context) === undefined) return false;
-  found.contexts.push({ place: Number(part), begun: BigInt(begun), context: context as Context, keptMs });
+  const sound = isJsonObject(context) ? toContextText(context) : undefined;
+  if (sound === undefined) return false;
+  found.contexts.push({ place: Number(part), begun: BigInt(begun), text: sound, keptMs });
   return true;
 }
 

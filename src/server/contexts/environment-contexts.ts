@@ -1,16 +1,10 @@
 import type { Context } from "../../engine/index.js";
-import { likenessOf, toContextText } from "./context-form.js";
+import { fromContextText, likenessOf, toContextText } from "./context-form.js";
 import type { PlacedContext } from "./context-rows.js";
 import type { KeptContext } from "./kept-contexts.js";
 
 /** See Environment.keep_contexts. */
 export const MAX_KEPT_CONTEXTS = 1_000;
-
-/** A context that was put in its place. */
-export interface PutContext {
-  readonly placed: PlacedContext;
-  readonly text: string;
-}
 
 /** What is kept of one environment, in memory. */
 export class EnvironmentContexts {
@@ -30,8 +24,8 @@ export class EnvironmentContexts {
     const taken = new Set<number>();
     const rest: number[] = [];
     for (const placed of contexts) {
-      const { begun, context, place } = placed;
-      const likeness = likenessOf(context, toContextText(context) ?? "");
+      const { begun, text, place } = placed;
+      const likeness = likenessOf(fromContextText(text), text);
       const belongs = begun === this.#begun && place < MAX_KEPT_CONTEXTS && !this.#contexts.has(likeness);
       if (belongs) {
         this.#contexts.set(likeness, placed);
@@ -44,13 +38,13 @@ export class EnvironmentContexts {
   }
 
   /** Puts one in the place of one like it, else in a free one, else in that of the oldest. Undefined: it is too large. */
-  put(context: Context, keptMs: number): PutContext | undefined {
+  put(context: Context, keptMs: number): PlacedContext | undefined {
     const text = toContextText(context);
     if (text === undefined) return undefined;
     const likeness = likenessOf(context, text);
-    const placed = { place: this.#takePlace(likeness), begun: this.#begun, context, keptMs };
+    const placed = { place: this.#takePlace(likeness), begun: this.#begun, text, keptMs };
     this.#contexts.set(likeness, placed);
-    return { placed, text };
+    return placed;
   }
 
   get size(): number {
@@ -58,7 +52,9 @@ export class EnvironmentContexts {
   }
 
   newestFirst(): KeptContext[] {
-    return [...this.#contexts.values()].reverse().map(({ context, keptMs }) => ({ context, keptMs }));
+    return [...this.#contexts.values()]
+      .reverse()
+      .map(({ text, keptMs }) => ({ context: fromContextText(text), keptMs }));
   }
 
   places(): number[] {

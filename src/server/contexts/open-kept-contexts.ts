@@ -96,8 +96,8 @@ class SideKeptContexts implements OwnedKeptContexts {
     if (keeping === undefined || (sinceMs !== undefined && sinceMs < earliestOf(keeping, keptMs))) return;
     const { privateAttributes } = keeping.record;
     for (const context of contexts) {
-      const put = keeping.contexts.put(withoutPrivate(context, privateAttributes), keptMs);
-      if (put !== undefined) this.#writer.note(toContextRow(environment, put.placed, put.text));
+      const placed = keeping.contexts.put(withoutPrivate(context, privateAttributes), keptMs);
+      if (placed !== undefined) this.#writer.note(toContextRow(environment, placed));
     }
   }
 
