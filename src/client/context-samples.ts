@@ -5,8 +5,8 @@ import { toContextMessage } from "./remote-context.js";
 
 /** Of a context that is worth sending, as JSON. Servers keep no larger ones. */
 const MAX_BYTES = 4_096;
-/** Servers refuse deeper ones. */
-const BOUNDS = { maxDepth: 31, maxSize: MAX_BYTES };
+/** Servers refuse deeper ones, and longer lists: together with all others of the report. */
+const BOUNDS = { maxDepth: 31, maxElements: 1_000, maxSize: MAX_BYTES };
 
 const UTF8 = new TextEncoder();
 

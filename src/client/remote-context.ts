@@ -6,12 +6,18 @@ import { type Context, targetingKey, toJsonLevel } from "../engine/index.js";
 export interface ContextBounds {
   /** Levels of objects and lists in an attribute. */
   readonly maxDepth: number;
+  /** Of a list. */
+  readonly maxElements: number;
   /** Characters of names and texts, with one for each value. The JSON of what is within it may still be longer. */
   readonly maxSize: number;
 }
 
 /** Deeper than any server accepts. Bounds the walk through a context that contains itself. */
-const ANY: ContextBounds = { maxDepth: 64, maxSize: Number.POSITIVE_INFINITY };
+const ANY: ContextBounds = {
+  maxDepth: 64,
+  maxElements: Number.POSITIVE_INFINITY,
+  maxSize: Number.POSITIVE_INFINITY,
+};
 
 /**
  * The context as a message, so that a server finds in it what the engine would find here: the context's own properties,
@@ -30,12 +36,12 @@ export function toContextMessage(context: Context, bounds: ContextBounds = ANY):
 }
 
 class Walk {
-  readonly #maxDepth: number;
+  readonly #bounds: ContextBounds;
   #leftSize: number;
 
-  constructor({ maxDepth, maxSize }: ContextBounds) {
-    this.#maxDepth = maxDepth;
-    this.#leftSize = maxSize;
+  constructor(bounds: ContextBounds) {
+    this.#bounds = bounds;
+    this.#leftSize = bounds.maxSize;
   }
 
   member(name: string, value: unknown, depth: number): JsonValue | undefined {
@@ -47,12 +53,13 @@ class Walk {
     const level = toJsonLevel(value);
     this.#spend(typeof level === "string" ? level.length + 1 : 1);
     if (typeof level !== "object" || level === null) return level;
-    if (depth >= this.#maxDepth) throw new RangeError("the context is nested too deep");
+    if (depth >= this.#bounds.maxDepth) throw new RangeError("the context is nested too deep");
     return Array.isArray(level) ? this.#toList(level, depth + 1) : this.#toObject(level, depth + 1);
   }
 
   // Not `map`, which leaves the holes of a sparse list.
   #toList(elements: readonly unknown[], depth: number): JsonValue[] {
+    if (elements.length > this.#bounds.maxElements) throw new RangeError("a list of the context is too long");
     const list: JsonValue[] = [];
     for (const element of elements) list.push(this.#toJson(element, depth) ?? null);
     return list;

@@ -79,6 +79,15 @@ describe("a mirror's report", () => {
     }
   });
 
+  it("carries nothing that a server would refuse the others for", async () => {
+    await open();
+    const level = (depth: number): unknown => (depth === 0 ? 1 : { of: level(depth - 1) });
+    ask({ targetingKey: "ann", list: Array(1_000).fill(1) });
+    ask({ targetingKey: "bob", list: Array(1_001).fill(1) });
+    ask({ targetingKey: "cyd", attribute: level(40) });
+    expect((await report()).map(({ targetingKey }) => targetingKey)).toEqual(["ann"]);
+  });
+
   it("carries what details and pinned flags are asked for too", async () => {
     await open();
     mirror.details("a", false, { targetingKey: "ann" });
