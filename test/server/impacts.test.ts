@@ -9,6 +9,7 @@ import { TargetingSchema } from "../../gen/flagwire/v1/targeting_pb.js";
 import type { Identity } from "../../src/server/access/identity.js";
 import { putTargeting, remove } from "../../src/server/admin/records.js";
 import { runAtOnce } from "../../src/server/admin/steps.js";
+import { countMoves } from "../../src/server/impacts/count-moves.js";
 import { type ImpactBounds, ImpactPreview } from "../../src/server/impacts/impact-preview.js";
 import { isRefusal } from "../../src/server/refusal.js";
 import { flagId } from "../../src/store/index.js";
@@ -407,4 +408,14 @@ describe("the bounds of a preview", () => {
     expect(await tryContexts({ maxEvaluations: 400, minContexts: 2 }, 100)).toMatchObject({ triedContexts: 100 });
     expect(await tryContexts({ maxEvaluations: 4, minContexts: 20 }, 7)).toMatchObject({ triedContexts: 7 });
   });
+});
+
+it("others are let on after any context: one may take as long as a call ever does", async () => {
+  const opened = await openAdmin();
+  await createSwitch(opened, "a");
+  const before = opened.head.snapshot("production");
+  if (before === undefined) throw new Error("there is an environment");
+  let steps = 0;
+  for (const _ of countMoves({ before, after: before, flagKeys: new Set(["a"]) }, users(20), 0)) steps++;
+  expect(steps).toBe(20);
 });
