@@ -49,7 +49,8 @@ export async function serveWorkers(session: Session, options: ServeOptions, part
       stopped,
       failed,
     ]);
-    if (isReady) await Promise.race([stopped, failed]);
+    if (!isReady) return ExitCode.done;
+    await Promise.race([stopped, failed]);
     await Promise.race([leave(supervisor, options, clock, log), failed]);
     return ExitCode.done;
   } finally {
