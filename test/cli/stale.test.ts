@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { systemClock } from "../../src/base/index.js";
 import { openTestServer, type TestServer } from "../support/server.js";
@@ -26,6 +27,7 @@ beforeAll(async () => {
   nowMs = START_MS + 40 * DAY_MS;
   code = await mkdtemp(join(tmpdir(), "flagwire-stale-"));
   await writeFile(join(code, "a.go"), 'on("fresh") // and `done`');
+  await writeFile(join(code, "b.go"), "nothing");
   await mkdir(join(code, "empty"));
 });
 
@@ -90,6 +92,15 @@ describe("stale", () => {
     await server.evaluation.reportUsage({ clientName: "web", reportId: "1" });
     const { stderr } = await flagwire("stale");
     expect(stderr).toContain("usage is known since 2026-01-01T00:00:00.000Z");
+  });
+
+  it("tells when a flag that no code mentions was used last", async () => {
+    const [startTime, endTime] = [timestampFromMs(nowMs - 60_000), timestampFromMs(nowMs)];
+    const counts = [{ flagKey: "fresh", variant: "off", count: 1n }];
+    await server.evaluation.reportUsage({ clientName: "web", reportId: "2", startTime, endTime, counts });
+    const { stdout } = await flagwire("stale", "--code", code, "--exclude", "a.go", "--json");
+    const fresh = (JSON.parse(stdout) as { key: string }[]).find(({ key }) => key === "fresh");
+    expect(fresh).toMatchObject({ reasons: ["not-referenced"], lastUsedTime: "2026-02-10T00:00:00.000Z" });
   });
 
   it("does not take a folder without any code for one that mentions no flags", async () => {

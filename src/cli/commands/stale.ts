@@ -1,6 +1,6 @@
-import { type Timestamp, timestampDate } from "@bufbuild/protobuf/wkt";
+import { type Timestamp, timestampDate, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Command } from "commander";
-import type { StaleFlag } from "../../../gen/flagwire/v1/admin_service_pb.js";
+import type { StaleFlag, VariantUsage } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import type { Flag, FlagKind } from "../../../gen/flagwire/v1/flag_pb.js";
 import type { CommandRunner } from "../command-runner.js";
 import { CliFailure, ExitCode, usageFailure } from "../failure.js";
@@ -12,6 +12,7 @@ import type { Session } from "../session.js";
 import { counted, toTable } from "../text.js";
 import { parseCount } from "../write-options.js";
 import { fetchFlags } from "./fetch-flags.js";
+import { fetchUsage } from "./fetch-usage.js";
 import { kindName } from "./flag-summary.js";
 import { addExcludeOption } from "./scan.js";
 
@@ -83,10 +84,32 @@ async function listStale(session: Session, options: StaleOptions): Promise<void>
   const { environment } = session.options;
   const request = { environment, rolledOutDays: days, idleDays: days };
   const { flags } = await remote.call((call) => remote.admin.listStaleFlags(request, call));
-  const stale = code === undefined ? flags : addUnreferenced(flags, await findUnreferenced(session, code, exclude));
+  const stale = code === undefined ? flags : await withUnreferenced(session, flags, code, exclude);
   await print(session, stale);
   await noteUsage(session);
   fail(stale, failOn);
+}
+
+async function withUnreferenced(
+  session: Session,
+  flags: readonly StaleFlag[],
+  root: string,
+  exclude: readonly string[],
+): Promise<readonly Stale[]> {
+  const unreferenced = await findUnreferenced(session, root, exclude);
+  // The server tells it of the flags that it names itself.
+  const { usages } = await fetchUsage(session, "");
+  return addUnreferenced(flags, unreferenced, findLastUses(usages));
+}
+
+function findLastUses(usages: readonly VariantUsage[]): ReadonlyMap<string, Timestamp> {
+  const last = new Map<string, Timestamp>();
+  for (const { flagKey, lastUsedTime } of usages) {
+    const before = last.get(flagKey);
+    if (lastUsedTime === undefined) continue;
+    if (before === undefined || timestampMs(before) < timestampMs(lastUsedTime)) last.set(flagKey, lastUsedTime);
+  }
+  return last;
 }
 
 /** The flags that were made to be removed, and that no text in a folder mentions. */
@@ -108,10 +131,19 @@ async function findUnreferenced(session: Session, root: string, exclude: readonl
   return [...left.values()];
 }
 
-function addUnreferenced(flags: readonly StaleFlag[], unreferenced: readonly Flag[]): readonly Stale[] {
+function addUnreferenced(
+  flags: readonly StaleFlag[],
+  unreferenced: readonly Flag[],
+  lastUses: ReadonlyMap<string, Timestamp>,
+): readonly Stale[] {
   const byKey = new Map<string, Stale>(flags.map((flag) => [flag.key, flag]));
   for (const flag of unreferenced) {
-    const before = byKey.get(flag.key) ?? { ...flag, reasons: [], servedVariant: "" };
+    const before = byKey.get(flag.key) ?? {
+      ...flag,
+      reasons: [],
+      lastUsedTime: lastUses.get(flag.key),
+      servedVariant: "",
+    };
     byKey.set(flag.key, { ...before, reasons: [...before.reasons, "not-referenced"] });
   }
   return [...byKey.values()].sort((a, b) => (a.key < b.key ? -1 : 1));

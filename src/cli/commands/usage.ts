@@ -12,6 +12,7 @@ import { usageFailure } from "../failure.js";
 import { toDocument } from "../response-document.js";
 import type { Session } from "../session.js";
 import { toTable } from "../text.js";
+import { fetchUsage } from "./fetch-usage.js";
 import { withSimilarKeys } from "./similar-keys.js";
 
 const maximumReportersNamed = 5;
@@ -90,23 +91,6 @@ async function fetchHours(session: Session, flagKey: string): Promise<ListHourly
     const page = await remote.call((options) => remote.admin.listHourlyUsage(request, options));
     for (const usage of page.usages) all.usages.push(usage);
     if (page.completeSince !== undefined) all.completeSince = page.completeSince;
-    pageToken = page.nextPageToken;
-  } while (pageToken !== "");
-  return all;
-}
-
-async function fetchUsage(session: Session, flagKey: string): Promise<ListUsageResponse> {
-  const remote = session.remote();
-  const { environment } = session.options;
-  const all = create(ListUsageResponseSchema);
-  let pageToken = "";
-  do {
-    const request = { environment, flagKey, pageSize: 1000, pageToken };
-    const page = await remote.call((options) => remote.admin.listUsage(request, options));
-    for (const usage of page.usages) all.usages.push(usage);
-    const { countedSince } = page;
-    if (countedSince !== undefined) all.countedSince = countedSince;
-    all.reporters = page.reporters;
     pageToken = page.nextPageToken;
   } while (pageToken !== "");
   return all;
