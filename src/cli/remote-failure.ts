@@ -5,7 +5,7 @@ import {
   ErrorInfoSchema,
 } from "../../gen/google/rpc/error_details_pb.js";
 import { CliFailure, ExitCode } from "./failure.js";
-import { isConnectionLost, isNotGrpc, isUntrusted } from "./remote.js";
+import { isClearText, isConnectionLost, isNotGrpc, isUntrusted } from "./remote.js";
 import { counted } from "./text.js";
 
 /** The options by which a request's fields are set, where a person would not guess. */
@@ -49,7 +49,8 @@ function describe(error: ConnectError, failed: FailedCall, violations: readonly 
   if (isUntrusted(error)) {
     return `the certificate of ${address} is not trusted: ${error.rawMessage}; name who signs it with --ca`;
   }
-  if (isConnectionLost(error)) return `the connection to ${address} was lost${doubt}`;
+  if (isClearText(error)) return `what listens at ${address} does not speak TLS; name it without https://`;
+  if (isConnectionLost(error)) return `the connection to ${address} was lost${doubt || tlsHint(address)}`;
   // A server's own line for several fields would only repeat the first of those that follow.
   const first = violations[0]?.field;
   if (first !== undefined && error.rawMessage.startsWith(`${first}: `)) {
@@ -76,4 +77,9 @@ function describe(error: ConnectError, failed: FailedCall, violations: readonly 
     default:
       return said === "" ? `the server at ${address} answered ${Code[error.code]}` : said;
   }
+}
+
+/** A server that speaks TLS ends a connection in clear text without a word. */
+function tlsHint(address: string): string {
+  return address.startsWith("https:") ? "" : `; if it speaks TLS, name it https://${address.replace(/^http:\/\//, "")}`;
 }

@@ -130,6 +130,11 @@ export function isUntrusted(error: unknown): boolean {
   return error instanceof ConnectError && /^(DEPTH_ZERO_)?SELF_SIGNED_CERT|^UNABLE_TO_/.test(causeCode(error));
 }
 
+/** Whether what answered an https address does not speak TLS. */
+export function isClearText(error: unknown): boolean {
+  return error instanceof ConnectError && causeCode(error) === "ERR_SSL_WRONG_VERSION_NUMBER";
+}
+
 /** Whether what answered does not speak HTTP/2 at all. */
 export function isNotGrpc(error: unknown): boolean {
   return error instanceof ConnectError && causeCode(error) === "ERR_HTTP2_ERROR";

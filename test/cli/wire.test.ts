@@ -101,6 +101,18 @@ describe("a refusal", () => {
   });
 });
 
+describe("a connection over TLS", () => {
+  it("to a server that speaks clear text is refused with what to do", async () => {
+    await using server = await openFakeServer(() => {});
+    const address = `https://${server.address}`;
+    expect(await runFlagwire(["flags", "list", "--address", address])).toEqual({
+      exitCode: 3,
+      stdout: "",
+      stderr: `flagwire: what listens at ${address} does not speak TLS; name it without https://\n`,
+    });
+  });
+});
+
 describe("a connection that is lost in the middle of a call", () => {
   it.each([
     { argv: ["on", "f"], doubt: true },
@@ -127,7 +139,9 @@ describe("a connection that is lost in the middle of a call", () => {
       }),
     );
     const run = await runFlagwire([...argv, "--address", server.address], { stdin: "flags: []" });
-    const hint = doubt ? '. The write may have been made all the same: see "flagwire history"' : "";
+    const hint = doubt
+      ? '. The write may have been made all the same: see "flagwire history"'
+      : `; if it speaks TLS, name it https://${server.address}`;
     expect(run).toEqual({
       exitCode: 3,
       stdout: "",
