@@ -99,6 +99,7 @@ function toErrorLine(text: string, command: string): string {
   const line = text
     .trim()
     .replace(/^error: /, "")
+    .replace(/\.$/, "")
     .replace(/\n+/g, " ");
   return `flagwire: ${line}; see "${command} --help"\n`;
 }
