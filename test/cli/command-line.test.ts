@@ -1,7 +1,15 @@
+import { mkdtempSync, rmSync } from "node:fs";
 import { createServer as createWebServer } from "node:http";
 import { type AddressInfo, createServer, type Server } from "node:net";
-import { afterEach, describe, expect, it } from "vitest";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, afterEach, describe, expect, it } from "vitest";
 import { runFlagwire } from "./run-flagwire.js";
+
+/** Not the checkout's own: that may be in use, and have tokens. */
+const noData = mkdtempSync(join(tmpdir(), "flagwire-command-line-"));
+
+afterAll(() => rmSync(noData, { recursive: true }));
 
 describe("a command line that is not understood", () => {
   it.each([
@@ -39,8 +47,8 @@ describe("a command line that is not understood", () => {
     [["revive", "vip", "--tag", ""], "--tag is empty"],
     [["flags", "list", "--tag", ""], "--tag is empty"],
     [["environments", "create", "copy", "--copy-from", ""], "--copy-from is empty"],
-    [["serve", "--listen", "0.0.0.0:0"], "add --allow-anonymous"],
-    [["serve", "--listen", "[::]:0"], "add --allow-anonymous"],
+    [["serve", "--listen", "0.0.0.0:0", "--data", noData], "add --allow-anonymous"],
+    [["serve", "--listen", "[::]:0", "--data", noData], "add --allow-anonymous"],
   ])("ends with code 2 and one line: %j", async (argv, message) => {
     const { exitCode, stdout, stderr } = await runFlagwire(argv);
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: "" });
