@@ -31,13 +31,22 @@ export function toRemoteFailure(error: ConnectError, failed: FailedCall): CliFai
     .flatMap((detail) => detail.fieldViolations)
     // A stale revision is said whole by the message.
     .filter(({ field }) => field !== "expected_revision" || !error.rawMessage.includes(field));
-  const lines = violations.map(({ field, description }) => `${fieldName(field, failed.fields ?? {})}: ${description}`);
+  const lines = violations.map(
+    ({ field, description }) => `${fieldName(field, failed.fields ?? {})}: ${toOptions(description)}`,
+  );
   return new CliFailure(ExitCode.refused, describe(error, failed, violations), lines);
 }
 
 function fieldName(field: string, fields: FieldOptions): string {
   const option = fields[field];
   return option === undefined ? field : `${option} (${field})`;
+}
+
+/** What a message says of fields, said of the options and commands that set them. */
+function toOptions(message: string): string {
+  return message
+    .replace(/\bexpected_revision\b/g, "--expected-revision")
+    .replace(/\bforce takes it all the same/g, '"flagwire flags restore" brings it back, and --force takes its key');
 }
 
 function describe(error: ConnectError, failed: FailedCall, violations: readonly BadRequest_FieldViolation[]): string {
@@ -56,7 +65,7 @@ function describe(error: ConnectError, failed: FailedCall, violations: readonly 
   if (first !== undefined && error.rawMessage.startsWith(`${first}: `)) {
     return `the server refuses ${counted(violations.length, "field")} of the request${unchanged}`;
   }
-  const said = error.rawMessage.replace(/\bexpected_revision\b/g, "--expected-revision");
+  const said = toOptions(error.rawMessage);
   // The places that are named are as they would be after the write, not as they are.
   if (violations.length > 0 && /IN_USE$/.test(refusalReason(error) ?? "")) {
     return `${said}${unchanged}. The write would lead to:`;

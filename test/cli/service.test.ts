@@ -106,7 +106,9 @@ describe("flags", () => {
     await createSwitch("doomed");
     expect(await json("flags", "delete", "doomed")).toEqual({ revision: expect.any(String) });
     const again = ["flags", "create", "doomed", "--type", "boolean", "--kind", "operational"];
-    expect((await flagwire(again)).exitCode).toBe(3);
+    const refused = await flagwire(again);
+    expect(refused.exitCode).toBe(3);
+    expect(refused.stderr).toContain('"flagwire flags restore" brings it back, and --force takes its key\n');
     expect((await flagwire([...again, "--force"])).exitCode).toBe(0);
   });
 
