@@ -108,6 +108,7 @@ function parseDecisions(target: Setting | undefined, sample: Setting | undefined
 }
 
 function parseDecisionTarget(setting: Setting): DecisionTarget {
+  if (setting.text === "") throw usageFailure(`${setting.what} is empty; name a file, or a URL`);
   if (/^https?:/i.test(setting.text)) return { kind: "otlp", endpoint: parseEndpoint(setting) };
   return { kind: "file", path: resolve(setting.text) };
 }

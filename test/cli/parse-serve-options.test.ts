@@ -93,6 +93,10 @@ describe("where decisions go", () => {
       endpoint: { url: "https://collector.test/otlp", authorization: "Basic bWU6cHc=" },
     });
   });
+
+  it("is not nowhere", () => {
+    expect(() => parse({ decisions: "" })).toThrow("--decisions is empty; name a file, or a URL");
+  });
 });
 
 describe("the share of decisions that is written", () => {
