@@ -72,4 +72,16 @@ describe("environments describe", () => {
     expect((await flagwire("environments", "list")).stdout).toMatch(/^told +ada +kept$/m);
     expect(await flagwire("environments", "describe", "nowhere")).toMatchObject({ exitCode: 3 });
   });
+
+  it("says of numbers that are 0 that the token may not be told them", async () => {
+    await using other = await openTestServer();
+    const admin = { FLAGWIRE_ADDRESS: other.address };
+    const token = async (...args: string[]) =>
+      (await runFlagwire(["token", "create", "--name", "t", ...args], { env: admin })).stdout.trim();
+    await runFlagwire(["environments", "create", "qa"], { env: admin });
+    const limited = await token("--role", "reader", "--environments", "production");
+    const describeAs = (env: Record<string, string>) => runFlagwire(["environments", "describe", "qa"], { env });
+    const { exitCode, stderr } = await describeAs({ ...admin, FLAGWIRE_TOKEN: limited });
+    expect([exitCode, stderr]).toEqual([0, expect.stringContaining("is not told the numbers")]);
+  });
 });

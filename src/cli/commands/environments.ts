@@ -71,6 +71,10 @@ async function describeEnvironment(session: Session, name: string): Promise<void
   const response = await remote.call((options) => remote.admin.getEnvironment({ name }, options));
   if (session.output.json) return session.output.document(toDocument(GetEnvironmentResponseSchema, response));
   await session.output.raw(describe(response));
+  // The server does not say which it is.
+  if (session.options.token !== undefined && response.flagCount === 0 && response.segmentCount === 0) {
+    session.output.note("a token for other environments only is not told the numbers: they are 0 to it");
+  }
 }
 
 /** A line a fact. */
