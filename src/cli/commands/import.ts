@@ -48,7 +48,8 @@ function examples(command: string): string {
   return `
 What the file does not hold stays. Whatever is refused is named; without
 --skip-invalid nothing is changed then (exit code 3). --dry-run says what would
-change, and who would get another variant; so does "flagwire diff".
+change, and who would get another variant; so does "flagwire diff". --env is
+for what names no environment itself: flagd's format, and such targetings.
 
 Examples:
   flagwire ${command}flags.yaml --dry-run
