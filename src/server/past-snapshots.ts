@@ -87,7 +87,11 @@ export class PastSnapshots {
     const { revision } = past;
     const then = past.catalog;
     if (then.environment(environment) === undefined) {
-      const message = `there was no environment ${JSON.stringify(environment)} at revision ${revision}`;
+      const name = JSON.stringify(environment);
+      const message =
+        revision === 0n
+          ? `there was no environment ${name} yet: it was before the first revision`
+          : `there was no environment ${name} at revision ${revision}`;
       return new Refusal("NOT_FOUND", "ENVIRONMENT_NOT_FOUND", message, { metadata: { environment } });
     }
     const position = create(PositionSchema, { epoch: head.epoch, revision });

@@ -190,6 +190,14 @@ describe("everyday edits", () => {
     await createSwitch("kill-2", "--on");
     const { stdout } = await flagwire(["kill", "kill-2", "--tag", "payments", "--reason", "INC-1"]);
     expect(stdout).toMatch(/^killed in production: kill-1, kill-2 \(revision \d+\)\n$/);
+    await createSwitch("kill-3", "--on");
+    const again = await flagwire(["kill", "kill-1", "kill-3", "--reason", "INC-2"]);
+    expect(again.stdout).toMatch(
+      /^killed in production: kill-3 \(revision \d+\)\nkill-1 was killed before in production, and stays so for its first reason\n$/,
+    );
+    const revived = await flagwire(["revive", "kill-3"]);
+    expect(revived.stdout).toMatch(/^revived in production: kill-3 \(/);
+    expect((await flagwire(["revive", "kill-3"])).stdout).toBe("kill-3 was not killed in production\n");
     expect(await json("eval", "kill-1")).toMatchObject({ value: false, reason: "KILLED" });
     expect((await flagwire(["on", "kill-1"])).stderr).toContain(
       'kill-1 is killed in production and stays so until "flagwire revive kill-1"',

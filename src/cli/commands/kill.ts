@@ -42,7 +42,12 @@ async function killFlags(session: Session, keys: string[], options: KillOptions)
   const request = { ...toSelection(session, keys, options, "kill"), reason: options.reason };
   const response = await remote.call((call) => remote.admin.killFlags(request, call));
   if (session.output.json) return session.output.document(toDocument(KillFlagsResponseSchema, response));
-  await sayWhich(session, "killed", response, options);
+  await sayWhich(
+    session,
+    { done: "killed", before: "was killed before", why: ", and stays so for its first reason" },
+    response,
+    options,
+  );
 }
 
 async function reviveFlags(session: Session, keys: string[], options: ReviveOptions): Promise<void> {
@@ -50,7 +55,7 @@ async function reviveFlags(session: Session, keys: string[], options: ReviveOpti
   const request = toSelection(session, keys, options, "revive");
   const response = await remote.call((call) => remote.admin.reviveFlags(request, call));
   if (session.output.json) return session.output.document(toDocument(ReviveFlagsResponseSchema, response));
-  await sayWhich(session, "revived", response, options);
+  await sayWhich(session, { done: "revived", before: "was not killed", why: "" }, response, options);
 }
 
 function toSelection(session: Session, keys: readonly string[], options: ReviveOptions, verb: string) {
@@ -65,12 +70,25 @@ function toSelection(session: Session, keys: readonly string[], options: ReviveO
   };
 }
 
+interface Outcome {
+  readonly flagKeys: readonly string[];
+  readonly unchangedFlagKeys: readonly string[];
+  readonly revision: bigint;
+}
+
+/** What was done, and of which flags it was so before. */
 async function sayWhich(
   session: Session,
-  done: string,
-  { flagKeys, revision }: { readonly flagKeys: readonly string[]; readonly revision: bigint },
+  words: { readonly done: string; readonly before: string; readonly why: string },
+  { flagKeys, unchangedFlagKeys, revision }: Outcome,
   options: WriteOptions,
 ): Promise<void> {
-  const names = flagKeys.map(printable).join(", ");
-  await session.output.line(`${done} in ${session.options.environment}: ${names} ${revisionNote(revision, options)}`);
+  const { environment } = session.options;
+  const unchanged = new Set(unchangedFlagKeys);
+  const changed = flagKeys.filter((key) => !unchanged.has(key));
+  const names = (keys: readonly string[]) => keys.map(printable).join(", ");
+  const done = `${words.done} in ${environment}: ${names(changed)} ${revisionNote(revision, options)}`;
+  if (changed.length > 0) await session.output.line(done);
+  for (const key of unchangedFlagKeys)
+    await session.output.line(`${printable(key)} ${words.before} in ${environment}${words.why}`);
 }

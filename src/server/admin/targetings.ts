@@ -150,19 +150,21 @@ function killFlags(admin: Admin): Handlers["killFlags"] {
       killedBy: authorOf(call),
       reason,
     });
+    let unchangedFlagKeys: readonly string[] = [];
     return writeFor(admin, KillFlagsRequestSchema, request, call, {
-      draft: (catalog) =>
-        changeKills(catalog, environment, request, (targeting) => {
+      draft: (catalog) => {
+        unchangedFlagKeys = matchingFlags(catalog, request).filter((key) => isKilledIn(catalog, environment, key));
+        return changeKills(catalog, environment, request, (targeting) => {
           // A flag that is killed stays killed for its first reason.
           targeting.killed ??= killed;
-        }),
-      answer: (catalog, revision) => {
-        const isKilled = (key: string) => catalog.targeting(environment, key)?.killed !== undefined;
-        return create(KillFlagsResponseSchema, {
-          flagKeys: matchingFlags(catalog, request).filter(isKilled),
-          revision,
         });
       },
+      answer: (catalog, revision, isRepetition) =>
+        create(KillFlagsResponseSchema, {
+          flagKeys: matchingFlags(catalog, request).filter((key) => isKilledIn(catalog, environment, key)),
+          revision,
+          unchangedFlagKeys: isRepetition ? [] : [...unchangedFlagKeys],
+        }),
     });
   };
 }
@@ -171,20 +173,27 @@ function reviveFlags(admin: Admin): Handlers["reviveFlags"] {
   return (request, call) => {
     const environment = resolveEnvironment(request.environment, call);
     if (isRefusal(environment)) return environment;
+    let unchangedFlagKeys: readonly string[] = [];
+    const isAlive = (catalog: Catalog, key: string) => !isKilledIn(catalog, environment, key);
     return writeFor(admin, ReviveFlagsRequestSchema, request, call, {
-      draft: (catalog) =>
-        changeKills(catalog, environment, request, (targeting) => {
+      draft: (catalog) => {
+        unchangedFlagKeys = matchingFlags(catalog, request).filter((key) => isAlive(catalog, key));
+        return changeKills(catalog, environment, request, (targeting) => {
           delete targeting.killed;
-        }),
-      answer: (catalog, revision) => {
-        const isAlive = (key: string) => catalog.targeting(environment, key)?.killed === undefined;
-        return create(ReviveFlagsResponseSchema, {
-          flagKeys: matchingFlags(catalog, request).filter(isAlive),
-          revision,
         });
       },
+      answer: (catalog, revision, isRepetition) =>
+        create(ReviveFlagsResponseSchema, {
+          flagKeys: matchingFlags(catalog, request).filter((key) => isAlive(catalog, key)),
+          revision,
+          unchangedFlagKeys: isRepetition ? [] : [...unchangedFlagKeys],
+        }),
     });
   };
+}
+
+function isKilledIn(catalog: Catalog, environment: string, key: string): boolean {
+  return catalog.targeting(environment, key)?.killed !== undefined;
 }
 
 /** Which flags a kill or revival is about. */
