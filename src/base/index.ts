@@ -1,4 +1,5 @@
 export * from "./assert.js";
+export * from "./attempt.js";
 export * from "./backoff.js";
 export * from "./clock.js";
 export * from "./expand-enum-names.js";

@@ -6,9 +6,11 @@ import {
   ROOT_CONTEXT,
   type Span,
   SpanKind,
+  type SpanOptions,
   SpanStatusCode,
   trace,
 } from "@opentelemetry/api";
+import { attempt } from "../base/index.js";
 import type { TransportError } from "./transport.js";
 import { clientVersion } from "./version.js";
 
@@ -28,35 +30,33 @@ export interface CallSpanOptions {
 
 /**
  * The span of one call to the server, in the SDK that the program has registered by OpenTelemetry's API; without one it does nothing.
- * Names are those of the semantic conventions 1.45.0. Nothing of a context ever comes here.
+ * Names are those of the semantic conventions 1.45.0. Nothing of a context ever comes here. What the SDK throws is not the call's failure:
+ * then less is recorded.
  */
 export class CallSpan {
-  readonly #span: Span;
+  /** Undefined where the SDK failed to begin it. */
+  readonly #span: Span | undefined;
   /** What to send with the call, so that the server's spans are of the same trace. */
   readonly headers: Readonly<Record<string, string>>;
   #system: RpcSystem;
   #isOver = false;
 
   constructor({ method, system, url, isBackground, attributes }: CallSpanOptions) {
-    const parent: Context = isBackground ? ROOT_CONTEXT : context.active();
+    const parent: Context = (isBackground ? undefined : attempt(() => context.active())) ?? ROOT_CONTEXT;
     this.#system = system;
-    this.#span = trace.getTracer("flagwire", clientVersion).startSpan(
-      method,
-      {
-        kind: SpanKind.CLIENT,
-        attributes: {
-          ...attributes,
-          "rpc.system.name": system,
-          "rpc.method": method,
-          "server.address": url.hostname,
-          "server.port": Number(url.port || (url.protocol === "https:" ? 443 : 80)),
-        },
+    const options: SpanOptions = {
+      kind: SpanKind.CLIENT,
+      attributes: {
+        ...attributes,
+        "rpc.system.name": system,
+        "rpc.method": method,
+        "server.address": url.hostname,
+        "server.port": Number(url.port || (url.protocol === "https:" ? 443 : 80)),
       },
-      parent,
-    );
-    const headers: Record<string, string> = {};
-    propagation.inject(trace.setSpan(parent, this.#span), headers);
-    this.headers = headers;
+    };
+    const span = attempt(() => trace.getTracer("flagwire", clientVersion).startSpan(method, options, parent));
+    this.#span = span;
+    this.headers = (span && attempt(() => injected(trace.setSpan(parent, span)))) ?? {};
   }
 
   get isOver(): boolean {
@@ -67,7 +67,7 @@ export class CallSpan {
   cameBy(system: RpcSystem): void {
     if (system === this.#system) return;
     this.#system = system;
-    this.#span.setAttribute("rpc.system.name", system);
+    attempt(() => this.#span?.setAttribute("rpc.system.name", system));
   }
 
   /** Ends it well. Only the first end counts. */
@@ -80,7 +80,7 @@ export class CallSpan {
   fail({ code, reason }: Pick<TransportError, "code" | "reason">, errorType?: string): void {
     if (this.#isOver) return;
     const status = this.#system === "grpc" ? code : code.toLowerCase();
-    this.#span.setStatus({ code: SpanStatusCode.ERROR });
+    attempt(() => this.#span?.setStatus({ code: SpanStatusCode.ERROR }));
     this.#end({
       "rpc.status_code": status,
       "error.type": errorType ?? status,
@@ -91,7 +91,13 @@ export class CallSpan {
   #end(attributes: Attributes): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#span.setAttributes(attributes);
-    this.#span.end();
+    attempt(() => this.#span?.setAttributes(attributes));
+    attempt(() => this.#span?.end());
   }
+}
+
+function injected(active: Context): Record<string, string> {
+  const headers: Record<string, string> = {};
+  propagation.inject(active, headers);
+  return headers;
 }

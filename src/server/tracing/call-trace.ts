@@ -1,31 +1,32 @@
 import { type Attributes, ROOT_CONTEXT, type Span, SpanStatusCode, type Tracer, trace } from "@opentelemetry/api";
+import { attempt } from "../../base/index.js";
 import type { Outcome, Snapshot } from "../../engine/index.js";
 
 /**
  * What is recorded of one call. The names are OpenTelemetry's, of its semantic conventions 1.45.0. Whatever comes from the client's
  * context, its targeting key above all, stays out.
+ *
+ * What an SDK's processors throw must not fail the call, and a commit that is durable above all: then less is recorded.
  */
 export class CallTrace {
   readonly #tracer: Tracer;
   readonly #span: Span;
+  readonly traceId: string;
 
   constructor(tracer: Tracer, span: Span) {
     this.#tracer = tracer;
     this.#span = span;
-  }
-
-  get traceId(): string {
-    return this.#span.spanContext().traceId;
+    this.traceId = span.spanContext().traceId;
   }
 
   /** Which environment is watched. */
   watched(environment: string): void {
-    this.#span.setAttribute("feature_flag.set.id", environment);
+    this.#describe({ "feature_flag.set.id": environment });
   }
 
   /** Which flags were asked: those of an environment at a revision. */
   asked({ environment, position }: Pick<Snapshot, "environment" | "position">): void {
-    this.#span.setAttributes({
+    this.#describe({
       "feature_flag.set.id": environment,
       "feature_flag.version": String(position.revision),
     });
@@ -34,7 +35,7 @@ export class CallTrace {
   /** How one of them was answered. */
   evaluated({ flagKey, variant, reason }: Outcome, snapshot: Snapshot): void {
     this.asked(snapshot);
-    this.#span.setAttributes({
+    this.#describe({
       "feature_flag.key": flagKey,
       "feature_flag.provider.name": "flagwire",
       "feature_flag.result.reason": reason.toLowerCase(),
@@ -44,23 +45,27 @@ export class CallTrace {
 
   /** Records a part of the call as a span of its own. */
   async during<T>(name: string, action: () => Promise<T>, describe: (result: T) => Attributes): Promise<T> {
-    const span = this.#tracer.startSpan(name, {}, trace.setSpan(ROOT_CONTEXT, this.#span));
+    const span = attempt(() => this.#tracer.startSpan(name, {}, trace.setSpan(ROOT_CONTEXT, this.#span)));
     try {
       const result = await action();
-      span.setAttributes(describe(result));
+      attempt(() => span?.setAttributes(describe(result)));
       return result;
     } catch (thrown) {
-      span.setStatus({ code: SpanStatusCode.ERROR });
+      attempt(() => span?.setStatus({ code: SpanStatusCode.ERROR }));
       throw thrown;
     } finally {
-      span.end();
+      attempt(() => span?.end());
     }
   }
 
   /** Nothing is recorded after it. */
   end(attributes: Attributes, hasFailed: boolean): void {
-    this.#span.setAttributes(attributes);
-    if (hasFailed) this.#span.setStatus({ code: SpanStatusCode.ERROR });
-    this.#span.end();
+    this.#describe(attributes);
+    if (hasFailed) attempt(() => this.#span.setStatus({ code: SpanStatusCode.ERROR }));
+    attempt(() => this.#span.end());
+  }
+
+  #describe(attributes: Attributes): void {
+    attempt(() => this.#span.setAttributes(attributes));
   }
 }

@@ -1,4 +1,5 @@
 import { type Attributes, ROOT_CONTEXT, SpanKind, type SpanOptions, type TextMapGetter } from "@opentelemetry/api";
+import { attempt } from "../../base/index.js";
 import { codeName } from "../metrics/status-codes.js";
 import { givenRequestId, type NamedCall, requestIdOf } from "../request-id.js";
 import { CallTrace } from "./call-trace.js";
@@ -45,8 +46,12 @@ export class TracedMethod {
     this.#options = { kind: SpanKind.SERVER, attributes: { ...shared, ...convention.attributes } };
   }
 
-  /** Undefined for a call that is not sampled: nothing more is done for it. */
+  /** Undefined for a call that is not sampled, or whose span the SDK fails to begin: nothing more is done for it. */
   start(call: NamedCall): CallTrace | undefined {
+    return attempt(() => this.#start(call));
+  }
+
+  #start(call: NamedCall): CallTrace | undefined {
     const { tracer, propagator } = this.#tracing;
     const parent = propagator.extract(ROOT_CONTEXT, call, headers);
     const span = tracer.startSpan(this.#convention.name, this.#options, parent);
