@@ -1,7 +1,7 @@
 import type { Context as ContextMessage } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { type Random, Reservoir } from "../base/index.js";
 import { type Context, withoutPrivate } from "../engine/index.js";
-import { toContextMessage } from "./remote-context.js";
+import { TooManyMembers, toContextMessage } from "./remote-context.js";
 
 /** Of a context that is worth sending, as JSON. Servers keep no larger ones. */
 const MAX_BYTES = 4_096;
@@ -34,14 +34,18 @@ export class ContextSamples {
   want(count: number): void {
     if (count === this.#size) return;
     this.#size = count;
-    this.isWanted = count > 0;
     this.#begin();
   }
 
-  /** A flag was evaluated for a context. Never throws. */
+  /**
+   * A flag was evaluated for a context. Never throws. One that takes long even to be found too large is the last until the next time:
+   * where there is one there are more, and evaluations must not wait for them.
+   */
   add(context: Context): void {
     if (!this.#reservoir.takes()) return;
-    this.#reservoir.put(toSample(context, this.#privateAttributes()));
+    const sample = toSample(context, this.#privateAttributes());
+    if (sample instanceof TooManyMembers) this.isWanted = false;
+    else this.#reservoir.put(sample);
   }
 
   /** Those since the last time, none twice. What has become private meanwhile is left out too. */
@@ -58,6 +62,7 @@ export class ContextSamples {
   }
 
   #begin(): void {
+    this.isWanted = this.#size > 0;
     this.#reservoir = new Reservoir(Math.max(1, this.#size), this.#random);
   }
 }
@@ -69,13 +74,14 @@ export const noSamples = new ContextSamples(
 );
 
 /** A copy in JSON. Undefined for what no server would keep, and where reading the context throws. */
-function toSample(context: Context, privateAttributes: readonly string[]): Context | undefined {
+function toSample(context: Context, privateAttributes: readonly string[]): Context | TooManyMembers | undefined {
   try {
     const { targetingKey, attributes } = toContextMessage(withoutPrivate(context, privateAttributes), BOUNDS);
+    if (targetingKey.length > MAX_BYTES) return undefined;
     const sample: Context = targetingKey === "" ? { ...attributes } : { ...attributes, targetingKey };
     return UTF8.encode(JSON.stringify(sample)).length > MAX_BYTES ? undefined : sample;
-  } catch {
-    return undefined;
+  } catch (thrown) {
+    return thrown instanceof TooManyMembers ? thrown : undefined;
   }
 }
 

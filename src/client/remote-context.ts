@@ -12,6 +12,9 @@ export interface ContextBounds {
   readonly maxSize: number;
 }
 
+/** It has an object that is too large by the number of its members alone. JavaScript lists them all, which takes long, to tell. */
+export class TooManyMembers extends RangeError {}
+
 /** Deeper than any server accepts. Bounds the walk through a context that contains itself. */
 const ANY: ContextBounds = {
   maxDepth: 64,
@@ -22,12 +25,12 @@ const ANY: ContextBounds = {
 /**
  * The context as a message, so that a server finds in it what the engine would find here: the context's own properties,
  * enumerable or not. What JSON cannot hold is as good as missing. Throws where reading the context does, and a RangeError beyond
- * the bounds, as soon as they are reached.
+ * the bounds, as soon as they are reached; where only a long list of names has told, TooManyMembers.
  */
 export function toContextMessage(context: Context, bounds: ContextBounds = ANY): ContextMessage {
   const walk = new Walk(bounds);
   const attributes: JsonObject = {};
-  for (const name of Object.getOwnPropertyNames(context)) {
+  for (const name of walk.within(Object.getOwnPropertyNames(context))) {
     if (name === "targetingKey") continue;
     const value = walk.member(name, context[name], 0);
     if (value !== undefined) define(attributes, name, value);
@@ -49,7 +52,15 @@ class Walk {
     return this.#toJson(value, depth);
   }
 
+  /** The names of an object's members, unless there are too many for them alone. */
+  within(names: readonly string[]): readonly string[] {
+    if (names.length > this.#bounds.maxSize) throw new TooManyMembers("the context is too large");
+    return names;
+  }
+
   #toJson(value: unknown, depth: number): JsonValue | undefined {
+    // Listed, or made JSON of, a byte takes more than its place.
+    if (ArrayBuffer.isView(value)) this.#spend(value.byteLength);
     const level = toJsonLevel(value);
     this.#spend(typeof level === "string" ? level.length + 1 : 1);
     if (typeof level !== "object" || level === null) return level;
@@ -67,8 +78,8 @@ class Walk {
 
   #toObject(value: object, depth: number): JsonObject {
     const object: JsonObject = {};
-    for (const [name, member] of Object.entries(value)) {
-      const json = this.member(name, member, depth);
+    for (const name of this.within(Object.keys(value))) {
+      const json = this.member(name, (value as Readonly<Record<string, unknown>>)[name], depth);
       if (json !== undefined) define(object, name, json);
     }
     return object;

@@ -141,6 +141,38 @@ describe("a mirror's report", () => {
     expect((await report()).map(({ targetingKey }) => targetingKey)).toEqual(["fits"]);
   });
 
+  it("looks once at contexts whose members are too many to list, and goes on after the next", async () => {
+    await open();
+    const members = Object.fromEntries(Array.from({ length: 4_097 }, (_, index) => [`m${index}`, 0]));
+    let lists = 0;
+    const huge = new Proxy(members, {
+      ownKeys(target) {
+        lists++;
+        return Reflect.ownKeys(target);
+      },
+    });
+    for (let time = 0; time < 20; time++) ask({ targetingKey: "ann", huge });
+    for (let time = 0; time < 20; time++) ask(huge);
+    expect(lists).toBe(1);
+    expect(await report()).toEqual([]);
+    ask(huge);
+    expect(lists).toBe(2);
+    ask({ targetingKey: "bob" });
+    await report();
+    ask({ targetingKey: "bob" });
+    expect(await report()).toEqual([{ targetingKey: "bob" }]);
+  });
+
+  it("does not make JSON of much binary data to find it too large", async () => {
+    await open();
+    let made = 0;
+    const bytesOf = (length: number) =>
+      Object.assign(new Uint8Array(length), { toJSON: () => `${++made} of ${length}` });
+    ask({ targetingKey: "ann", bytes: bytesOf(4_097) });
+    ask({ targetingKey: "bob", bytes: bytesOf(7) });
+    expect(await report()).toEqual([{ targetingKey: "bob", bytes: "1 of 7" }]);
+  });
+
   it("carries nothing that is private: to the mirror, or to the environment when it was asked or when it is sent", async () => {
     await open({ privateAttributes: ["user.email"] });
     publisher.commit(environmentState(["ip"]));
