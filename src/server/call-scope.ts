@@ -28,8 +28,12 @@ export class CallScope {
     return this.#controller.signal;
   }
 
-  /** Calls `action`, after those added before, if the call is aborted. */
+  /** Calls `action`, after those added before, if the call is aborted: now, if it was already. */
   onAbort(action: (reason: Refusal) => void): void {
+    if (this.#reason !== undefined) {
+      action(this.#reason);
+      return;
+    }
     const before = this.#onAbort;
     this.#onAbort = (reason) => {
       before?.(reason);

@@ -285,6 +285,19 @@ describe("a server stream over Connect", () => {
     await vi.waitFor(() => expect(server.seen.cleanups).toEqual(["parked"]));
     expect(server.seen.aborts).toEqual(["DEADLINE_EXCEEDED"]);
   });
+
+  it.each(["connect-timeout-ms", "grpc-timeout"])(
+    "ends with it where %s is over before the request is read",
+    async (header) => {
+      const [type, time] = header === "grpc-timeout" ? ["grpc-web+json", "0m"] : ["connect+json", "0"];
+      const response = await fetch(server.url + WATCH, {
+        method: "POST",
+        headers: { "content-type": `application/${type}`, [header]: time },
+        body: toFrame(Buffer.from('{"clientName":"parked"}')),
+      });
+      expect(await response.text()).toMatch(/"code":"deadline_exceeded"|grpc-status: 4/);
+    },
+  );
 });
 
 describe("a truncated binary message", () => {
