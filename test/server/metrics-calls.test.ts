@@ -1,14 +1,16 @@
-import { connect } from "node:http2";
+import { once } from "node:events";
+import { connect, constants } from "node:http2";
 import { connect as connectTcp } from "node:net";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { EvaluateRequestSchema } from "../../gen/flagwire/v1/evaluation_service_pb.js";
+import { EvaluateRequestSchema, WatchRequestSchema } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { systemClock } from "../../src/base/index.js";
 import { CallMeters } from "../../src/server/metrics/call-meters.js";
 import type { MetricSample } from "../../src/server/metrics/metric-report.js";
 import { openTestServer, type TestServer, toFrame } from "./transport-support.js";
 
 const EVALUATE = "flagwire.v1.EvaluationService/Evaluate";
+const WATCH = "flagwire.v1.EvaluationService/Watch";
 
 describe.each(["stream", "grpc-js"] as const)("calls answered by %s", (answeredBy) => {
   let meters: CallMeters;
@@ -70,6 +72,32 @@ describe.each(["stream", "grpc-js"] as const)("calls answered by %s", (answeredB
     expect(
       samples("flagwire_call_duration_seconds").find(({ metricName }) => metricName?.endsWith("_count"))?.value,
     ).toBe(3);
+  });
+});
+
+describe("a call by grpc-js whose time was over before its client had asked", () => {
+  it.each([EVALUATE, WATCH])("is over at once: %s", async (method) => {
+    const meters = new CallMeters(systemClock);
+    const server = await openTestServer({ answeredBy: "grpc-js", meters });
+    const session = connect(server.url);
+    const stream = session.request({
+      ":method": "POST",
+      ":path": `/${method}`,
+      "content-type": "application/grpc",
+      te: "trailers",
+      "grpc-timeout": "1m",
+    });
+    stream.on("error", () => undefined);
+    const isWatch = method === WATCH;
+    const watch = toBinary(WatchRequestSchema, create(WatchRequestSchema, { clientName: "parked" }));
+    const evaluate = toBinary(EvaluateRequestSchema, create(EvaluateRequestSchema, { flagKey: "never" }));
+    stream.write(toFrame(isWatch ? watch : evaluate));
+    await once(stream, "response");
+    stream.close(constants.NGHTTP2_CANCEL);
+    const ended = () => meters.families().find(({ name }) => name === "flagwire_calls_total")?.samples ?? [];
+    await expect.poll(() => ended().map(({ labels }) => labels.code)).toEqual(["DEADLINE_EXCEEDED"]);
+    session.destroy();
+    await server.listener.stop(0);
   });
 });
 

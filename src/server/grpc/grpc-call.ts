@@ -57,6 +57,8 @@ export class GrpcCall extends CallScope implements Call {
 
   /** Aborts with the client, or at its deadline. grpc-js says `cancelled` after a finished call too. */
   followClient(clock: Clock): void {
+    // A call whose time was over before its client had asked is handled all the same, and `cancelled` was said before.
+    if (Number(this.#surface.getDeadline()) <= clock.now()) this.abort(deadlineExceeded);
     this.#surface.once("cancelled", () => {
       const expired = Number(this.#surface.getDeadline()) <= clock.now();
       this.abort(expired ? deadlineExceeded : cancelledByClient);
