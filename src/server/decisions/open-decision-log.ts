@@ -32,12 +32,12 @@ export async function openDecisionLog(
   { log, clock, random, version }: DecisionParts,
 ): Promise<DecisionLog> {
   const warn = (message: string, err: unknown): void => log.warn({ err }, message);
-  return new DecisionLog({ sink: await openSink(target, version), sample, clock, random, warn });
+  return new DecisionLog({ sink: await openSink(target, version, clock), sample, clock, random, warn });
 }
 
-async function openSink(target: DecisionTarget, version: string): Promise<DecisionSink> {
+async function openSink(target: DecisionTarget, version: string, clock: Clock): Promise<DecisionSink> {
   if (target.kind === "file") return new DecisionFile(target.path);
-  const sink = await openDecisionExport({ endpoint: target.endpoint, version });
+  const sink = await openDecisionExport({ endpoint: target.endpoint, version, clock });
   if (sink instanceof TelemetryProblem) throw new Error(sink.message);
   return sink;
 }

@@ -1,3 +1,4 @@
+import type { Clock } from "../../base/index.js";
 import { type Decision, toAttributes } from "../decisions/decision.js";
 import type { DecisionSink } from "../decisions/decision-log.js";
 import { createResource } from "./create-resource.js";
@@ -9,9 +10,13 @@ export interface DecisionExportOptions {
   readonly endpoint: OtlpEndpoint;
   /** See ServerOptions. */
   readonly version: string;
+  readonly clock: Clock;
   /** Default: imports it. */
   readonly importSdk?: () => Promise<LogSdk>;
 }
+
+/** An endpoint that answers a byte at a time keeps the SDK waiting for ever, and with it the decisions that come after. */
+const EXPORT_TIMEOUT_MS = 30_000;
 
 type Exporter = InstanceType<LogSdk["OTLPLogExporter"]>;
 type LogRecord = Parameters<Exporter["export"]>[0][number];
@@ -21,7 +26,7 @@ type LogRecord = Parameters<Exporter["export"]>[0][number];
  * what is missing.
  */
 export async function openDecisionExport(options: DecisionExportOptions): Promise<DecisionSink | TelemetryProblem> {
-  const { endpoint, version, importSdk = importLogSdk } = options;
+  const { endpoint, version, clock, importSdk = importLogSdk } = options;
   const sdk = await loadLogSdk(importSdk);
   if (sdk instanceof TelemetryProblem) return sdk;
   const exporter = new sdk.OTLPLogExporter({
@@ -42,7 +47,7 @@ export async function openDecisionExport(options: DecisionExportOptions): Promis
     async write(decisions) {
       records = [];
       for (const decision of decisions) logger.emit(toEvent(decision));
-      await exported(exporter, records);
+      await exported(exporter, records, clock);
     },
     close: () => exporter.shutdown(),
   };
@@ -53,9 +58,11 @@ function toEvent(decision: Decision) {
   return { eventName: "feature_flag.evaluation", timestamp: timeMs, attributes: toAttributes(decision) };
 }
 
-function exported(exporter: Exporter, records: LogRecord[]): Promise<void> {
+function exported(exporter: Exporter, records: LogRecord[], clock: Clock): Promise<void> {
   return new Promise((resolve, reject) => {
+    const stopTimer = clock.after(EXPORT_TIMEOUT_MS, () => reject(new Error("the endpoint takes too long")));
     exporter.export(records, ({ code, error }: ExportResult) => {
+      stopTimer();
       if (code === 0) resolve();
       else reject(new Error(error === undefined ? "the endpoint did not take them" : whyOf(error)));
     });

@@ -1,6 +1,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { type Clock, systemClock } from "../../../src/base/index.js";
 import { type CountedOutcome, emptySnapshot } from "../../../src/engine/index.js";
 import { toDecision, toShownContext } from "../../../src/server/decisions/decision.js";
 import type { DecisionSink } from "../../../src/server/decisions/decision-log.js";
@@ -8,6 +9,7 @@ import { openDecisionExport } from "../../../src/server/telemetry/decision-expor
 import { TelemetryProblem } from "../../../src/server/telemetry/load-sdk.js";
 import { runFlagwire } from "../../cli/run-flagwire.js";
 import { environmentState, flag, position } from "../../engine/build.js";
+import { VirtualClock } from "../../support/virtual-clock.js";
 
 const START_MS = Date.UTC(2026, 0, 1);
 const snapshot = emptySnapshot("production").apply("full", [environmentState(["email"]), flag("a")], position(7));
@@ -24,8 +26,8 @@ interface Event {
   readonly attributes: readonly { readonly key: string; readonly value: { readonly stringValue: string } }[];
 }
 
-/** An endpoint that answers with a status; what it was sent. */
-async function openEndpoint(status = 200) {
+/** An endpoint that answers with a status, or begins to answer; what it was sent. */
+async function openEndpoint(status: number | "drips" = 200) {
   const requests: {
     readonly path: string | undefined;
     readonly authorization: string | undefined;
@@ -40,19 +42,21 @@ async function openEndpoint(status = 200) {
       const { resourceLogs } = JSON.parse(text);
       const events = resourceLogs[0].scopeLogs[0].logRecords;
       requests.push({ path: request.url, authorization: request.headers.authorization, events });
-      response.writeHead(status, { "content-type": "application/json" }).end("{}");
+      if (status === "drips") response.write("{");
+      else response.writeHead(status, { "content-type": "application/json" }).end("{}");
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  onTestFinished(() => {
+  const close = (): void => {
     server.closeAllConnections();
     server.close();
-  });
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests };
+  };
+  onTestFinished(close);
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requests, close };
 }
 
-async function open(url: string, authorization?: string): Promise<DecisionSink> {
-  const sink = await openDecisionExport({ endpoint: { url, authorization }, version: "1.2.3" });
+async function open(url: string, authorization?: string, clock: Clock = systemClock): Promise<DecisionSink> {
+  const sink = await openDecisionExport({ endpoint: { url, authorization }, version: "1.2.3", clock });
   if (sink instanceof TelemetryProblem) throw new Error(sink.message);
   onTestFinished(() => sink.close());
   return sink;
@@ -87,10 +91,23 @@ describe("decisions at an endpoint of OpenTelemetry", () => {
     await expect(sink.write([decisionOf({})])).rejects.toThrow("Bad Request");
   });
 
+  it("are lost where it never comes to the end of its answer", async () => {
+    const { url, requests, close } = await openEndpoint("drips");
+    const clock = new VirtualClock();
+    const sink = await open(url, undefined, clock);
+    const written = sink.write([decisionOf({})]);
+    written.catch(() => undefined);
+    await expect.poll(() => requests.length).toBe(1);
+    await clock.advance(30_000);
+    await expect(written).rejects.toThrow("takes too long");
+    close();
+  });
+
   it("are not asked for where the SDK is missing: the packages are named", async () => {
     const missing = Object.assign(new Error("Cannot find package"), { code: "ERR_MODULE_NOT_FOUND" });
     const endpoint = { url: "http://127.0.0.1:1", authorization: undefined };
-    const opened = await openDecisionExport({ endpoint, version: "1", importSdk: () => Promise.reject(missing) });
+    const importSdk = () => Promise.reject(missing);
+    const opened = await openDecisionExport({ endpoint, version: "1", clock: systemClock, importSdk });
     expect(opened).toBeInstanceOf(TelemetryProblem);
     expect((opened as TelemetryProblem).message).toContain(
       "npm install @opentelemetry/sdk-logs @opentelemetry/exporter-logs-otlp-http @opentelemetry/api-logs @opentelemetry/resources",
