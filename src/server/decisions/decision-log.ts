@@ -21,8 +21,9 @@ export interface DecisionLogParts {
 }
 
 const FLUSH_INTERVAL_MS = 1_000;
-/** In one write. */
+/** In one write, and characters of their contexts: collectors refuse large requests, and making one keeps calls waiting. */
 const MAX_BATCH = 1_000;
+const MAX_BATCH_LENGTH = 1_048_576;
 /** That wait, and characters of their contexts: beyond it they are lost, for calls do not wait for a disk or a network. */
 const MAX_WAITING = 10_000;
 const MAX_WAITING_LENGTH = 16_777_216;
@@ -116,8 +117,7 @@ export class DecisionLog implements AnswerObserver {
   async #write(): Promise<void> {
     this.#last = undefined;
     while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0, MAX_BATCH);
-      for (const { context } of batch) this.#waitingLength -= context?.length ?? 0;
+      const batch = this.#takeBatch();
       try {
         await this.#parts.sink.write(batch);
         this.#written += batch.length;
@@ -126,6 +126,19 @@ export class DecisionLog implements AnswerObserver {
         this.#warn(cause);
       }
     }
+  }
+
+  #takeBatch(): Decision[] {
+    let count = 0;
+    let length = 0;
+    for (const { context } of this.#waiting) {
+      const grown = length + (context?.length ?? 0);
+      if (count === MAX_BATCH || (count > 0 && grown > MAX_BATCH_LENGTH)) break;
+      length = grown;
+      count++;
+    }
+    this.#waitingLength -= length;
+    return this.#waiting.splice(0, count);
   }
 
   #warn(cause: unknown): void {

@@ -87,6 +87,17 @@ describe("a log of decisions", () => {
     expect(written.map((batch) => batch.length)).toEqual([1_000]);
   });
 
+  it("writes large contexts in batches of a bounded size", async () => {
+    const { clock, written, answer } = openLog();
+    const text = "x".repeat(16_000);
+    for (let n = 100; n < 300; n++) answer({ n, text });
+    await clock.advance(1_000);
+    expect(written.map((batch) => batch.length)).toEqual([65, 65, 65, 5]);
+    expect(written.flat().map((context) => JSON.parse(context).n)).toEqual(
+      Array.from({ length: 200 }, (_, n) => 100 + n),
+    );
+  });
+
   it("counts what it loses, and complains once a minute", async () => {
     const { clock, warnings, state, log, answer } = openLog({ fails: true });
     for (let second = 0; second < 90; second++) {
