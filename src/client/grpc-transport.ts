@@ -83,7 +83,8 @@ class GrpcTransport implements MirrorTransport, RemoteTransport {
 
   /** All that goes with a call. */
   #with(headers: Headers): Record<string, string> {
-    return { ...this.#headers, ...headers };
+    // Ours go before what a propagator adds.
+    return { ...headers, ...this.#headers };
   }
 
   async *watch(request: WatchRequest, signal: AbortSignal): AsyncGenerator<WatchResponse, void, undefined> {

@@ -144,8 +144,12 @@ export class UsageReporter {
     const [report] = this.#pending;
     if (report === undefined) return;
     try {
-      const { wantedContexts } = await withSignal(this.#options.send(report, signal), signal);
-      this.#options.samples?.want(Math.min(wantedContexts, this.#maxContexts));
+      // A transport of somebody's own may answer nothing.
+      const answer: Partial<ReportUsageResponse> | undefined = await withSignal(
+        this.#options.send(report, signal),
+        signal,
+      );
+      this.#options.samples?.want(Math.min(answer?.wantedContexts ?? 0, this.#maxContexts));
     } catch (error) {
       if (isForItsContexts(report, error)) this.#leaveOutContexts(report);
       else if (isTooLarge(report, error)) this.#divide(report);

@@ -51,6 +51,6 @@ export interface Supervisor extends AsyncDisposable {
   readonly failed: Promise<SupervisorFailure>;
   /** Makes the workers report that they are not ready, and go on answering; those to come, too. */
   retire(): void;
-  /** Drains all workers and ends them: in 7 s, whatever they do. */
+  /** Drains all workers and ends them: in 9 s, whatever they do. */
   stop(): Promise<void>;
 }

@@ -36,7 +36,8 @@ const ANSWER_TIMEOUT_MS = 1_000;
 /** A tick that comes so late tells that this process was stopped or busy: nobody has listened to the workers. */
 const LATE_MS = 1_000;
 const DRAIN_DEADLINE_MS = 5_000;
-const KILL_AFTER_MS = 7_000;
+/** Calls have 5 s, what is left of decisions 2 s, of traces 1.5 s. */
+const KILL_AFTER_MS = 9_000;
 
 /** Listens, and starts the workers; or says why it cannot listen. */
 export async function openSupervisor(options: SupervisorOptions): Promise<Supervisor | ListenProblem> {
