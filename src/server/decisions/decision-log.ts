@@ -51,6 +51,8 @@ export class DecisionLog implements AnswerObserver {
   #warnedMs = Number.NEGATIVE_INFINITY;
   #written = 0;
   #lost = 0;
+  /** Neither written nor lost yet. */
+  #unsettled = 0;
 
   constructor(parts: DecisionLogParts) {
     this.#parts = parts;
@@ -70,6 +72,7 @@ export class DecisionLog implements AnswerObserver {
     }
     const decision = toDecision(outcome, snapshot, this.#textOf(snapshot, context), clock.now());
     this.#waitingLength += decision.context?.length ?? 0;
+    this.#unsettled++;
     if (this.#waiting.push(decision) === MAX_BATCH) this.#hurry();
     this.#schedule();
   }
@@ -85,6 +88,9 @@ export class DecisionLog implements AnswerObserver {
     const finished = this.#writing.then(() => this.#write()).then(() => this.#parts.sink.close());
     await Promise.race([finished.catch(() => undefined), timeUp]);
     stopTimer();
+    if (this.#unsettled > 0) {
+      this.#parts.warn(`${this.#unsettled} decisions could not be written before the end`, undefined);
+    }
   }
 
   /** Of a request for thousands of flags, its context is made text once. */
@@ -125,6 +131,7 @@ export class DecisionLog implements AnswerObserver {
         this.#lost += batch.length;
         this.#warn(cause);
       }
+      this.#unsettled -= batch.length;
     }
   }
 

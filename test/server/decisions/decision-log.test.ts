@@ -132,19 +132,21 @@ describe("a log of decisions", () => {
   });
 
   it("writes what is left when it is closed", async () => {
-    const { written, log, answer } = openLog();
+    const { written, warnings, log, answer } = openLog();
     answer({});
     await log.close();
     expect(written).toEqual([["{}"]]);
+    expect(warnings).toEqual([]);
   });
 
   it("is closed in two seconds although nothing gets through", async () => {
-    const { clock, state, log, answer } = openLog();
+    const { clock, warnings, state, log, answer } = openLog();
     state.hangs = true;
-    answer({});
+    for (let n = 0; n < 3; n++) answer({});
     const closed = log.close();
     await clock.advance(2_000);
     await closed;
+    expect(warnings).toEqual(["3 decisions could not be written before the end"]);
   });
 });
 
