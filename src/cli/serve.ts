@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
 import { appendFile } from "node:fs/promises";
 import type { Logger } from "pino";
 import { type Clock, isLoopback } from "../base/index.js";
@@ -61,6 +62,8 @@ async function serveDirectory(
   options: ServeOptions,
   parts: Pick<ServeParts, "log" | "seed" | "tls" | "telemetry">,
 ): Promise<ExitCode> {
+  // Where nothing is, there is no token, and nothing should be left behind by a refusal.
+  if (isOpenToStrangers(options) && !existsSync(options.data)) throw strangersFailure(options);
   const store = await openLmdbStore({ path: options.data, clock: session.io.clock });
   if (isStoreProblem(store)) throw new CliFailure(ExitCode.refused, store.message);
   try {
@@ -118,11 +121,19 @@ async function openExport(
 
 /** Whoever can connect could change everything: nobody should come to that without having said so. */
 async function refuseStrangers(options: ServeOptions, store: Store): Promise<void> {
-  const { listen, allowAnonymous, clientRoles, data } = options;
-  if (isLoopback(listen.host) || allowAnonymous || clientRoles.length > 0) return;
+  if (!isOpenToStrangers(options)) return;
   const { records } = await store.load();
   for (const { kind } of records.values()) if (kind.case === "token") return;
-  throw usageFailure(
+  throw strangersFailure(options);
+}
+
+/** Unless there are tokens. */
+function isOpenToStrangers({ listen, allowAnonymous, clientRoles }: ServeOptions): boolean {
+  return !isLoopback(listen.host) && !allowAnonymous && clientRoles.length === 0;
+}
+
+function strangersFailure({ listen, data }: ServeOptions): CliFailure {
+  return usageFailure(
     `${toHostPort(listen)} is reachable from other machines, and there are no tokens to tell callers apart; make one with "flagwire token create --name admin --role admin --data ${data}", listen on ${defaultAddress}, or add --allow-anonymous if the network itself keeps strangers out`,
   );
 }

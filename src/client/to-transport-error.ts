@@ -7,7 +7,13 @@ export function toTransportError(thrown: unknown): TransportError {
   if (thrown instanceof TransportError) return thrown;
   const error = ConnectError.from(thrown, Code.Internal);
   const reason = error.findDetails(ErrorInfoSchema)[0]?.reason;
-  return new TransportError(codeOf(error), error.rawMessage, reason, { cause: thrown });
+  return new TransportError(codeOf(error), messageOf(error), reason, { cause: thrown });
+}
+
+/** OpenSSL's own line says nothing to people. */
+function messageOf(error: ConnectError): string {
+  const isClearText = causeCode(error) === "ERR_SSL_WRONG_VERSION_NUMBER";
+  return isClearText ? "what listens there does not speak TLS: name it without https://" : error.rawMessage;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer as createWebServer } from "node:http";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
@@ -54,6 +54,12 @@ describe("a command line that is not understood", () => {
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: "" });
     expect(stderr).toContain(message);
     expect(stderr).toMatch(/^flagwire: [^\n]+\n$/);
+  });
+
+  it("leaves nothing behind where it does not serve strangers", async () => {
+    const data = join(noData, "never-made");
+    await runFlagwire(["serve", "--listen", "0.0.0.0:0", "--data", data]);
+    expect(existsSync(data)).toBe(false);
   });
 
   it("without a command prints the help on standard error", async () => {

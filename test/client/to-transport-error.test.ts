@@ -19,6 +19,15 @@ describe("an error of the transport", () => {
     );
   });
 
+  it("says in words where what listens does not speak TLS", () => {
+    const cause = Object.assign(new Error("0A00010B"), { code: "ERR_SSL_WRONG_VERSION_NUMBER" });
+    const error = new ConnectError("803C:error:0A00010B:SSL routines:\n", Code.Internal, undefined, undefined, cause);
+    expect(toTransportError(error)).toMatchObject({
+      code: "UNAVAILABLE",
+      message: "what listens there does not speak TLS: name it without https://",
+    });
+  });
+
   it.each([
     [400, Code.Internal, "UNAVAILABLE"],
     [401, Code.Unauthenticated, "UNAVAILABLE"],
