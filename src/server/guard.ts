@@ -3,7 +3,7 @@ import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import type { Gate } from "./access/gate.js";
 import { GuardedCursor } from "./access/guarded-cursor.js";
 import { guardAnswers, guardRequests, type StreamRights } from "./access/guarded-stream.js";
-import { concernsEverywhere, requiredRole } from "./access/permissions.js";
+import { concernsEverywhere, requiredRole, requiredRoleFor } from "./access/permissions.js";
 import { refuseEverywhere, refuseRole } from "./access/permit.js";
 import { serveCursor } from "./cursor-stream.js";
 import type { AnswerStream, Call, CursorHandler, DirectHandler, Handler, ServedService } from "./handlers.js";
@@ -23,19 +23,20 @@ export function guardService(served: ServedService, gate: Gate): ServedService {
   return { ...served, handlers: guarded };
 }
 
-type Refuse = (call: Call) => Refusal | undefined;
+type Refuse = (call: Call, request?: unknown) => Refusal | undefined;
 
 function guardHandler(method: DescMethod, handler: Handler<DescMethod>, gate: Gate): Handler<DescMethod> {
   const needed = requiredRole(method);
   const isEverywhere = concernsEverywhere(method);
-  const refuse: Refuse = (call) => {
+  const refuse: Refuse = (call, request) => {
     const identity = gate.identify(call);
     if (isRefusal(identity)) return identity;
     // A handler may be asked after a direct one: it is one call all the same.
     const isNew = call.identity === undefined;
     call.identity = identity;
     const refusal = isNew ? gate.refuseCall(identity) : undefined;
-    return refusal ?? refuseRole(call, needed) ?? (isEverywhere ? refuseEverywhere(call) : undefined);
+    const role = requiredRoleFor(request, needed);
+    return refusal ?? refuseRole(call, role) ?? (isEverywhere ? refuseEverywhere(call) : undefined);
   };
   const { direct, open } = handler as Shortcuts;
   if (open !== undefined) {
@@ -49,7 +50,7 @@ function guardHandler(method: DescMethod, handler: Handler<DescMethod>, gate: Ga
   // Reads keep nothing, and are many.
   const mayWrite = method.idempotency !== NO_SIDE_EFFECTS;
   const guarded = (request: unknown, call: Call) =>
-    refuse(call) ?? (mayWrite ? refuseUnencodable(request) : undefined) ?? answer(request, call);
+    refuse(call, request) ?? (mayWrite ? refuseUnencodable(request) : undefined) ?? answer(request, call);
   // What may write is always looked at as a message.
   if (mayWrite || direct === undefined) return guarded as Handler<DescMethod>;
   const guardedDirect: DirectHandler<Message> = (bytes, call) => refuse(call) ?? direct(bytes, call);

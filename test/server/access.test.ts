@@ -192,6 +192,15 @@ describe("a role", () => {
       "this needs the role editor; the token has reader",
     );
   });
+
+  test("is told of what suffices for all that the request asks for", async () => {
+    const server = await start();
+    const { made } = await withTokens(server, { role: Role.READER });
+    const targeting = { flagKey: "a", offVariant: "off" };
+    await expect(made[0]?.admin.updateTargeting({ targeting, updateMask: { paths: ["off_variant"] } })).rejects.toThrow(
+      "this needs the role editor; the token has reader",
+    );
+  });
 });
 
 describe("a token for some environments", () => {

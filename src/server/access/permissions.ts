@@ -1,7 +1,7 @@
-import type { DescMethod } from "@bufbuild/protobuf";
-import { MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
+import { type DescMethod, isMessage } from "@bufbuild/protobuf";
+import { type FieldMask, MethodOptions_IdempotencyLevel } from "@bufbuild/protobuf/wkt";
 import { Role } from "../../../gen/flagwire/v1/access_pb.js";
-import { AdminService } from "../../../gen/flagwire/v1/admin_service_pb.js";
+import { AdminService, UpdateTargetingRequestSchema } from "../../../gen/flagwire/v1/admin_service_pb.js";
 import { EvaluationService } from "../../../gen/flagwire/v1/evaluation_service_pb.js";
 
 const { EVALUATOR, READER, OPERATOR, EDITOR, ADMIN } = Role;
@@ -11,7 +11,7 @@ const exceptions: ReadonlyMap<string, Role> = new Map([
   [nameOf(EvaluationService.method.watch), READER],
   [nameOf(AdminService.method.killFlags), OPERATOR],
   [nameOf(AdminService.method.reviveFlags), OPERATOR],
-  // With a mask of `enabled` alone; the handler asks for more where it is more.
+  // With a mask of `enabled` alone; see requiredRoleFor.
   [nameOf(AdminService.method.updateTargeting), OPERATOR],
   // Both let a share grow no further.
   [nameOf(AdminService.method.pauseRamp), OPERATOR],
@@ -33,6 +33,18 @@ export function requiredRole(method: DescMethod): Role {
   if (exception !== undefined) return exception;
   if (method.parent.typeName !== AdminService.typeName) return EVALUATOR;
   return method.idempotency === MethodOptions_IdempotencyLevel.NO_SIDE_EFFECTS ? READER : EDITOR;
+}
+
+/** The least role that a request takes whose method takes `usual`: a caller is told at once what suffices. */
+export function requiredRoleFor(request: unknown, usual: Role): Role {
+  // Without settings it asks for nothing, and is refused for that.
+  if (!isMessage(request, UpdateTargetingRequestSchema) || request.targeting === undefined) return usual;
+  return isSwitch(request.updateMask) ? usual : EDITOR;
+}
+
+/** Whether a flag is only switched on or off. */
+function isSwitch(mask: FieldMask | undefined): boolean {
+  return mask !== undefined && mask.paths.length > 0 && mask.paths.every((path) => path === "enabled");
 }
 
 const { method } = AdminService;

@@ -1,6 +1,5 @@
 import { clone, create } from "@bufbuild/protobuf";
 import { type FieldMask, timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { Role } from "../../../gen/flagwire/v1/access_pb.js";
 import {
   type AdminService,
   GetTargetingResponseSchema,
@@ -16,7 +15,7 @@ import {
 import { KillSchema, type Targeting, TargetingSchema } from "../../../gen/flagwire/v1/targeting_pb.js";
 import { environmentId, flagId } from "../../store/index.js";
 import { authorOf } from "../access/author.js";
-import { refuseRole, resolveEnvironment } from "../access/permit.js";
+import { resolveEnvironment } from "../access/permit.js";
 import { environmentNotFound, flagNotFound, invalidArgument } from "../environment.js";
 import type { Call, ServiceHandlers } from "../handlers.js";
 import { ImpactPreview } from "../impacts/impact-preview.js";
@@ -67,8 +66,6 @@ function updateTargeting(admin: Admin): Handlers["updateTargeting"] {
     }
     const environment = resolveEnvironment(named[0] ?? "", call);
     if (isRefusal(environment)) return environment;
-    const denied = isSwitch(updateMask) ? undefined : refuseRole(call, Role.EDITOR);
-    if (denied !== undefined) return denied;
     const change = { environment, targeting, updateMask };
     return request.dryRun
       ? tryTargeting(admin, change, request, call)
@@ -129,11 +126,6 @@ function draftTargeting(catalog: Catalog, { environment, targeting, updateMask }
     reads: hasReferences(merged) ? "all" : [flagId(targeting.flagKey), environmentId(environment)],
     brokenReason: "FLAG_IN_USE",
   };
-}
-
-/** Whether a change switches a flag on or off, and does nothing else. */
-function isSwitch(mask: FieldMask | undefined): boolean {
-  return mask !== undefined && mask.paths.length > 0 && mask.paths.every((path) => path === "enabled");
 }
 
 function killFlags(admin: Admin): Handlers["killFlags"] {
