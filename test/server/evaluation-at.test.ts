@@ -129,6 +129,9 @@ describe("an answer of the past", () => {
     expect(await refusalOf(evaluation.evaluate({ flagKey: "a", atTime: timestampFromMs(999_999) }))).toMatchObject(
       refused("FailedPrecondition", "HISTORY_COMPACTED", "at_time"),
     );
+    await expect(evaluation.evaluate({ flagKey: "a", atRevision: 1n })).rejects.toThrow(
+      "history was compacted and no longer reaches the state at revision 1: it begins at revision 3",
+    );
   });
 
   it("needs a reader, of the environment", async () => {

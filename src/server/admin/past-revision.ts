@@ -20,7 +20,7 @@ export function revisionNotFound(revision: bigint, field: string, message: strin
 
 /** `what` is what was asked for, such as `revision 12`. `oldest`: the oldest entry that is kept. */
 export function historyCompacted(what: string, oldest: bigint, field: string): Refusal {
-  const message = `history no longer reaches ${what}: it begins at revision ${oldest}`;
+  const message = `history was compacted and no longer reaches ${what}: it begins at revision ${oldest}`;
   return new Refusal("FAILED_PRECONDITION", "HISTORY_COMPACTED", message, {
     violations: [{ field, description: "is no longer kept" }],
     metadata: { oldest_revision: String(oldest) },
