@@ -185,6 +185,23 @@ describe("ListHourlyUsage", () => {
     expect(second.nextPageToken).toBe("");
   });
 
+  it("counts what is told late for the settings that answered, although nothing else was told of them", async () => {
+    const { server, revision: first } = await openUsed();
+    const { revision: killed } = await server.admin.killFlags({ flagKeys: ["a"], reason: "it fails" });
+    const { revision: revived } = await server.admin.reviveFlags({ flagKeys: ["a"] });
+    const answered = [first - 1n, first, killed, revived].map((revision) => ({
+      flagKey: "a",
+      variant: "off",
+      revision,
+      count: revision,
+    }));
+    for (const [index, one] of answered.entries())
+      await server.evaluation.reportUsage({ clientName: "web", reportId: `late ${index}`, counts: [one] });
+    const { usages } = await server.admin.listHourlyUsage({ flagKey: "a" });
+    const off = usages.filter(({ variant }) => variant === "off").map(({ revision, count }) => [revision, count]);
+    expect(off).toEqual([revived, killed, first].map((one) => [one, one]).concat([[0n, first - 1n]]));
+  });
+
   it.each([
     [{}, "flag_key: is required"],
     [{ flagKey: "nope" }, 'there is no flag "nope"'],

@@ -14,6 +14,7 @@ import {
 import type { WatchHub } from "../../watch/index.js";
 import { Announcements } from "./announcements.js";
 import { Catalog, type Move } from "./catalog.js";
+import { FormerRevisions } from "./former-revisions.js";
 import { readPast } from "./prime.js";
 import { Ramping } from "./ramping.js";
 import { allItems, changedItems } from "./watch-items.js";
@@ -36,6 +37,7 @@ export class Head {
   /** Made after tokens have changed, in a later turn. */
   readonly accessChanges = new Announcements();
   readonly ramping = new Ramping();
+  readonly formerRevisions = new FormerRevisions();
   #resolveFailed: (failure: StoreFailure) => void = () => undefined;
   /** Resolves if the store cannot be followed any longer: what is answered then stands still, so stop serving. */
   readonly failed: Promise<StoreFailure> = new Promise((resolve) => {
@@ -114,6 +116,7 @@ export class Head {
     this.#catalog = Catalog.of(this.#records);
     this.#revision = revision;
     this.accessChanges.announce();
+    this.formerRevisions.reset();
     this.ramping.reset(this.#records);
     this.#removeMissing();
     for (const name of this.#catalog.environmentNames()) this.#reset(name);
@@ -137,6 +140,7 @@ export class Head {
       if (after === undefined) this.#records.delete(id);
       else this.#records.set(id, after);
       this.ramping.note(id, after);
+      this.formerRevisions.note(before, after);
       moves.push({ id, exists: after !== undefined });
     }
     this.#catalog = this.#catalog.following(moves);

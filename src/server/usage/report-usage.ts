@@ -15,7 +15,7 @@ import type { ServiceHandlers } from "../handlers.js";
 import { isRefusal, type OrRefusal } from "../refusal.js";
 import type { Head } from "../state/head.js";
 import { Violations } from "../validate/violations.js";
-import { settingsRevisionOf } from "./settings-revision.js";
+import { settingsRevisionAt } from "./settings-revision.js";
 import type { ReportedCount, UsageLedger } from "./usage-ledger.js";
 
 const MAX_COUNTS = 5_000;
@@ -90,13 +90,13 @@ function readContexts({ contexts }: ReportUsageRequest): OrRefusal<readonly Cont
 }
 
 /** The counts of what exists: names that anybody may make up are not kept. */
-function knownCounts({ counts }: ReportUsageRequest, { catalog }: Head, environment: string): ReportedCount[] {
+function knownCounts({ counts }: ReportUsageRequest, head: Head, environment: string): ReportedCount[] {
   const known: ReportedCount[] = [];
   for (const { flagKey, variant, revision, count } of counts) {
-    const flag = catalog.flag(flagKey);
+    const flag = head.catalog.flag(flagKey);
     const exists = flag !== undefined && (variant === "" || Object.hasOwn(flag.variants, variant));
     if (!exists) continue;
-    const settingsRevision = settingsRevisionOf(catalog, environment, flagKey);
+    const settingsRevision = settingsRevisionAt(head, environment, flagKey, revision);
     known.push({ flagKey, variant, revision, count: Number(count), settingsRevision });
   }
   return known;

@@ -3,7 +3,7 @@ import type { Clock, StopTimer } from "../../base/index.js";
 import type { Context, CountedOutcome, Snapshot, Tally } from "../../engine/index.js";
 import type { Head } from "../state/head.js";
 import type { AnswerObserver } from "./answer-observer.js";
-import { settingsRevisionOf } from "./settings-revision.js";
+import { settingsRevisionAt } from "./settings-revision.js";
 import type { ReportedCount, UsageLedger } from "./usage-ledger.js";
 
 /** What answers were counted in since the last time. */
@@ -21,7 +21,7 @@ const TELL_INTERVAL_MS = 4_000;
 const MAX_COUNTS = 1_000;
 
 export interface ServedCountsParts {
-  readonly head: Pick<Head, "snapshot" | "catalog">;
+  readonly head: Pick<Head, "snapshot" | "catalog" | "formerRevisions">;
   readonly usage: UsageLedger;
   readonly clock: Clock;
   /** Who else is told of answers. Default: nobody. */
@@ -88,14 +88,14 @@ export class ServedCounts {
   }
 
   #take(touched: readonly Touched[]): Map<string, ReportedCount[]> {
-    const { catalog } = this.#parts.head;
+    const { head } = this.#parts;
     const taken = new Map<string, ReportedCount[]>();
     for (const { environment, flagKey, tally, revision } of touched) {
       const { variant = "", count } = tally;
       tally.count = 0;
       const counts = taken.get(environment) ?? [];
-      const settingsRevision = settingsRevisionOf(catalog, environment, flagKey);
       const newest = this.#newestRevision(environment, flagKey, tally) ?? revision;
+      const settingsRevision = settingsRevisionAt(head, environment, flagKey, newest);
       counts.push({ flagKey, variant, revision: newest, count, settingsRevision });
       taken.set(environment, counts);
     }

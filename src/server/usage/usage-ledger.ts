@@ -30,7 +30,7 @@ export interface VariantCount {
 }
 
 export interface ReportedCount extends VariantCount {
-  /** The revision that last changed the flag or its settings, as the server knows them now. */
+  /** The one that had last changed the flag or its settings at `revision`; a later one where the server knows those of now only. */
   readonly settingsRevision: bigint;
 }
 
