@@ -109,7 +109,8 @@ function parseDecisions(target: Setting | undefined, sample: Setting | undefined
 
 function parseDecisionTarget(setting: Setting): DecisionTarget {
   if (setting.text === "") throw usageFailure(`${setting.what} is empty; name a file, or a URL`);
-  if (/^https?:/i.test(setting.text)) return { kind: "otlp", endpoint: parseEndpoint(setting) };
+  if (/^(https?:|[a-z][a-z0-9+.-]*:\/\/)/i.test(setting.text))
+    return { kind: "otlp", endpoint: parseEndpoint(setting) };
   return { kind: "file", path: resolve(setting.text) };
 }
 

@@ -94,6 +94,12 @@ describe("where decisions go", () => {
     });
   });
 
+  it("is not a URL of another kind, whose password is not shown", () => {
+    expect(() => parse({ decisions: "grpc://me:pw@collector.test:4317" })).toThrow(
+      '--decisions "grpc://…@collector.test:4317" is not an http:// or https:// URL',
+    );
+  });
+
   it("is not nowhere", () => {
     expect(() => parse({ decisions: "" })).toThrow("--decisions is empty; name a file, or a URL");
   });
