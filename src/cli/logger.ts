@@ -2,9 +2,18 @@ import { type Logger, pino } from "pino";
 import { printable } from "../base/index.js";
 import type { OutputStream } from "./cli-io.js";
 
+/** Each has those before it. */
+export const LOG_LEVELS = ["error", "warn", "info", "debug"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** The level of that name; undefined where there is none. */
+export function toLogLevel(name: string): LogLevel | undefined {
+  return LOG_LEVELS.find((level) => level === name);
+}
+
 /** The service's log, on standard error: a JSON object a line, or a short line each where a person reads it. */
-export function createLogger(stderr: OutputStream): Logger {
-  const options = { base: null, timestamp: pino.stdTimeFunctions.isoTime };
+export function createLogger(stderr: OutputStream, level: LogLevel = "info"): Logger {
+  const options = { base: null, level, timestamp: pino.stdTimeFunctions.isoTime };
   return pino(options, { write: (line: string) => void stderr.write(stderr.isTTY ? toShortLine(line) : line) });
 }
 

@@ -6,6 +6,7 @@ import { findSetting, type Setting } from "./config/find-setting.js";
 import type { ConfigFile } from "./config/parse-config-file.js";
 import { dataDirectory } from "./data-directory.js";
 import { usageFailure } from "./failure.js";
+import { LOG_LEVELS, type LogLevel, toLogLevel } from "./logger.js";
 import { parseClientRoles } from "./parse-client-roles.js";
 import { parseCorsOrigins } from "./parse-cors-origins.js";
 import { parseEndpoint, parseOtlp } from "./parse-otlp.js";
@@ -52,6 +53,7 @@ export function parseServeOptions(given: GivenServeOptions, env: Variables, file
       streams: tokenStreams === undefined ? defaultCallerLimits.streams : parseNumber(tokenStreams, "streams"),
     },
     decisions: parseDecisions(decisions, decisionsSample),
+    logLevel: parseLogLevel(setting("log-level", given.logLevel)),
     drainDelayMs: drainDelay === undefined ? 0 : parseSeconds(drainDelay) * 1_000,
   };
 }
@@ -118,6 +120,13 @@ function parseShare({ text, what }: Setting): number {
   const share = /^(0|1|0?\.\d{1,9}|1\.0+)$/.test(text) ? Number(text) : Number.NaN;
   if (share > 0 && share <= 1) return share;
   throw usageFailure(`${what} ${JSON.stringify(text)} is not a share above 0, up to 1, such as 0.01`);
+}
+
+function parseLogLevel(given: Setting | undefined): LogLevel {
+  if (given === undefined) return "info";
+  const level = toLogLevel(given.text);
+  if (level !== undefined) return level;
+  throw usageFailure(`${given.what} ${JSON.stringify(given.text)} is none of ${LOG_LEVELS.join(", ")}`);
 }
 
 const maximumDelayS = 3_600;

@@ -12,6 +12,7 @@ import type {
 } from "../server/index.js";
 import type { Store } from "../store/index.js";
 import type { HostPort } from "./address.js";
+import type { LogLevel } from "./logger.js";
 import type { Seed } from "./seed-server.js";
 
 /** The options of `serve` as they were given. */
@@ -34,6 +35,7 @@ export interface GivenServeOptions {
   readonly otlpSample?: string;
   readonly allowAnonymous?: boolean;
   readonly drainDelay?: string;
+  readonly logLevel?: string;
   readonly decisions?: string;
   readonly decisionsSample?: string;
 }
@@ -58,6 +60,7 @@ export interface ServeOptions {
   readonly callers: CallerLimits;
   /** Undefined: answers are not written out. */
   readonly decisions: DecisionOptions | undefined;
+  readonly logLevel: LogLevel;
   /** How long it reports that it is not ready, and answers all the same, before it drains. In milliseconds. */
   readonly drainDelayMs: number;
   /** Where telemetry goes. Undefined: nowhere, unless the program brings an SDK of its own. */

@@ -32,7 +32,7 @@ import type { Session } from "./session.js";
 
 /** The composition root of the service: opens everything in order, serves until told to stop, closes in reverse. */
 export async function serve(session: Session, options: ServeOptions): Promise<ExitCode> {
-  const log = createLogger(session.io.stderr);
+  const log = createLogger(session.io.stderr, options.logLevel);
   // The clock's timers keep nothing alive, and while draining there may be nothing else: the process would end half-way.
   const awake = setInterval(() => undefined, 2 ** 30);
   try {

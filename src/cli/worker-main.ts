@@ -1,6 +1,6 @@
 import { systemClock } from "../base/index.js";
 import { runWorker, toPort } from "../cluster/index.js";
-import { createLogger } from "./logger.js";
+import { createLogger, toLogLevel } from "./logger.js";
 
 // One worker of `flagwire serve --workers N`, which starts this file as a process of its own.
 
@@ -13,6 +13,6 @@ process.stderr.on("error", () => undefined);
 runWorker({
   port: toPort(process),
   clock: systemClock,
-  createLog: ({ number }) => createLogger(process.stderr).child({ worker: number }),
+  createLog: ({ number, logLevel }) => createLogger(process.stderr, toLogLevel(logLevel)).child({ worker: number }),
   exit: (code) => process.exit(code),
 });

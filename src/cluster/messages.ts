@@ -119,6 +119,8 @@ export interface WorkerSettings {
   /** Where telemetry goes. Undefined: nowhere. */
   readonly otlp: OtlpSettings | undefined;
   readonly service: ServiceSettings;
+  /** Of its log. */
+  readonly logLevel: string;
 }
 
 export interface WorkerReport {

@@ -114,7 +114,7 @@ class RunningSupervisor implements Supervisor, PlaceHost {
     for (let number = 1; number <= options.workers; number++) {
       this.#unopened.add(number);
       this.#unready.add(number);
-      const settings = { number, directory, address, host: listen.host, otlp, service };
+      const settings = { number, directory, address, host: listen.host, otlp, service, logLevel: log.level };
       const kept = { usage, contexts: this.#keptContexts ?? noContexts };
       const asked = { owner, visibility, ...kept, listClients, gatherMetrics };
       this.#places.push(new WorkerPlace({ settings, tls, fork, ...asked, clock, random, log }, this));

@@ -93,7 +93,12 @@ export async function openListener(options: ListenerOptions): Promise<Listener |
   const onStalled = () => {
     stalledClients += 1;
   };
-  const observers = new CallObservers(options.meters ?? new CallMeters(options.clock), options, options.tracing);
+  const observers = new CallObservers(
+    options.meters ?? new CallMeters(options.clock),
+    options,
+    options.tracing,
+    options.log,
+  );
   const transport = { ...options, limits, services, observers, onStalled };
   const grpc = createGrpcServer(transport);
   const http = createHttpServer(transport);

@@ -20,6 +20,7 @@ describe("options of serve", () => {
       clientRoles: [],
       callers: { callsPerSecond: 0, streams: 10_000 },
       decisions: undefined,
+      logLevel: "info",
       drainDelayMs: 0,
       otlp: undefined,
     });
@@ -27,6 +28,7 @@ describe("options of serve", () => {
 
   const everyVariable = {
     FLAGWIRE_DRAIN_DELAY: "5",
+    FLAGWIRE_LOG_LEVEL: "debug",
     FLAGWIRE_DECISIONS: "/tmp/decisions.jsonl",
     FLAGWIRE_DECISIONS_SAMPLE: "0.25",
     FLAGWIRE_LISTEN: "localhost:1",
@@ -57,6 +59,7 @@ describe("options of serve", () => {
     clientRoles: [{ name: "ops", role: Role.ADMIN, environments: [] }],
     callers: { callsPerSecond: 6, streams: 7 },
     decisions: { target: { kind: "file", path: "/tmp/decisions.jsonl" }, sample: 0.25 },
+    logLevel: "debug",
     drainDelayMs: 5_000,
     otlp: { url: "http://collector:4318", authorization: undefined, sample: 0.25 },
   };

@@ -54,6 +54,7 @@ export function addServeCommand(program: Command, run: CommandRunner): void {
       "write the server's answers out, one by one: as lines of JSON at the end of a file, or to an OTLP endpoint",
     )
     .option("--decisions-sample <share>", "of how many of them, such as 0.01 (default 1)")
+    .option("--log-level <level>", "error, warn, info, or debug, which has a line for every call (default info)")
     .option("--config <file>", "a file of settings in YAML or JSON, with these options' names as its keys")
     .option("--print-config", "print every setting in force and where it comes from, as such a file, and end")
     .addHelpText(

@@ -1,8 +1,9 @@
+import type { Logger } from "pino";
 import type { CallMeter } from "../metrics/call-meter.js";
 import type { CallMeters } from "../metrics/call-meters.js";
-import { codeOfHttp, OK_CODE } from "../metrics/status-codes.js";
+import { codeName, codeOfHttp, OK_CODE } from "../metrics/status-codes.js";
 import type { Refusal } from "../refusal.js";
-import type { NamedCall } from "../request-id.js";
+import { type NamedCall, requestIdOf } from "../request-id.js";
 import { toStatusNumber } from "../status.js";
 import type { CallTrace } from "../tracing/call-trace.js";
 import type { TracedMethod } from "../tracing/traced-method.js";
@@ -26,11 +27,14 @@ export class CallObserver {
   readonly #meters: CallMeters;
   /** Undefined: nothing is traced. */
   readonly #traced: TracedMethod | undefined;
+  /** Undefined: calls are not logged. */
+  readonly #log: Logger | undefined;
 
-  constructor(meter: CallMeter, meters: CallMeters, traced: TracedMethod | undefined) {
+  constructor(meter: CallMeter, meters: CallMeters, traced: TracedMethod | undefined, log: Logger | undefined) {
     this.#meter = meter;
     this.#meters = meters;
     this.#traced = traced;
+    this.#log = log;
   }
 
   /** A call has begun. Its headers can be read. */
@@ -67,8 +71,17 @@ export class CallObserver {
 
   #end(call: ObservedCall, code: number, reason?: string, httpStatus?: number): void {
     this.#meter.end(call.startedMs, code);
+    if (this.#log !== undefined) this.#logEnd(this.#log, call, code, reason);
     call.startedMs = Number.NaN;
     if (call.trace !== undefined) this.#endTrace(call, call.trace, code, reason, httpStatus);
+  }
+
+  /** Before its trace ends, of which it has its name where it has no other. */
+  #logEnd(log: Logger, call: ObservedCall, code: number, reason: string | undefined): void {
+    const { service, method, protocol, monotonicMs } = this.#meter;
+    const durationMs = Math.round((monotonicMs() - call.startedMs) * 1_000) / 1_000;
+    const end = { code: codeName(code), ...(reason !== undefined && { reason }), durationMs };
+    log.debug({ method: `${service}/${method}`, protocol, ...end, requestId: requestIdOf(call) }, "a call ended");
   }
 
   #endTrace(call: ObservedCall, trace: CallTrace, code: number, reason?: string, httpStatus?: number): void {
