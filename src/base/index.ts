@@ -9,3 +9,4 @@ export * from "./message-frame.js";
 export * from "./printable.js";
 export * from "./random.js";
 export * from "./reservoir.js";
+export * from "./settles-in-time.js";

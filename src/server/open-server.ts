@@ -101,15 +101,14 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
   const tracing = options.tracing ?? registeredTracing(version);
   const http = { corsOrigins, createRoutes, meters: calls, tracing };
   const listener = await openListener({ ...listen, ...from, tls, services, health, log, clock, limits, ...http });
+  // In this order, when no call is answered any more.
+  const last = [served, decisions, sampler, kept, keptContexts];
   if (listener instanceof ListenProblem) {
-    await sampler.close();
-    await kept?.close();
-    await keptContexts?.close();
+    for (const part of last) await part?.close();
     await head.close();
     return listener;
   }
   const server = new RunningServer(listener, head, hub, health, clients, metrics);
-  const last = [served, decisions, sampler, kept, keptContexts];
   for (const part of last) if (part !== undefined) server.closeLast(part);
   try {
     await options.prepare?.(server);

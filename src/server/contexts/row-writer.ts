@@ -1,4 +1,4 @@
-import type { Clock, StopTimer } from "../../base/index.js";
+import { type Clock, type StopTimer, settlesInTime } from "../../base/index.js";
 import type { SideChange, SideTable } from "../../store/index.js";
 
 /** How long what was noted is in memory alone, about. */
@@ -38,13 +38,9 @@ export class RowWriter {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#stopTimer?.();
-    let stopTimer: StopTimer = () => undefined;
-    const timeUp = new Promise<void>((resolve) => {
-      stopTimer = this.#clock.after(CLOSE_TIMEOUT_MS, resolve);
-    });
     const writing = this.#writing ?? Promise.resolve();
-    await Promise.race([writing.then(() => this.#write()), timeUp]);
-    stopTimer();
+    const written = writing.then(() => this.#write());
+    await settlesInTime(written, CLOSE_TIMEOUT_MS, this.#clock);
   }
 
   #schedule(delayMs: number): void {

@@ -1,4 +1,4 @@
-import type { Clock, Random, StopTimer } from "../../base/index.js";
+import { type Clock, type Random, type StopTimer, settlesInTime } from "../../base/index.js";
 import type { Context, CountedOutcome, Snapshot } from "../../engine/index.js";
 import type { AnswerObserver } from "../usage/answer-observer.js";
 import { type Decision, toDecision, toShownContext } from "./decision.js";
@@ -81,13 +81,8 @@ export class DecisionLog implements AnswerObserver {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#stopTimer?.();
-    let stopTimer: StopTimer = () => undefined;
-    const timeUp = new Promise<void>((resolve) => {
-      stopTimer = this.#parts.clock.after(CLOSE_TIMEOUT_MS, resolve);
-    });
     const finished = this.#writing.then(() => this.#write()).then(() => this.#parts.sink.close());
-    await Promise.race([finished.catch(() => undefined), timeUp]);
-    stopTimer();
+    await settlesInTime(finished, CLOSE_TIMEOUT_MS, this.#parts.clock);
     if (this.#unsettled > 0) {
       this.#parts.warn(`${this.#unsettled} decisions could not be written before the end`, undefined);
     }

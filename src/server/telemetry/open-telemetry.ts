@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import type { Clock } from "../../base/index.js";
+import { type Clock, settlesInTime } from "../../base/index.js";
 import { type CallTracing, TRACER_NAME } from "../tracing/call-tracing.js";
 import { createResource } from "./create-resource.js";
 import { loadTraceSdk, TelemetryProblem, type TraceSdk } from "./load-sdk.js";
@@ -54,7 +54,7 @@ export async function openTelemetry(options: TelemetryOptions): Promise<Telemetr
   return {
     tracing: { tracer: provider.getTracer(TRACER_NAME, version), propagator: traceContext },
     async close() {
-      const isDone = await isDoneInTime(provider.shutdown(), clock);
+      const isDone = await settlesInTime(provider.shutdown(), FLUSH_TIMEOUT_MS, clock);
       if (!isDone) log.warn({ url, withinMs: FLUSH_TIMEOUT_MS }, "traces that were left could not be exported in time");
     },
   };
@@ -63,16 +63,4 @@ export async function openTelemetry(options: TelemetryOptions): Promise<Telemetr
 /** Whoever begins a trace decides whether it is recorded. */
 function createSampler({ ParentBasedSampler, TraceIdRatioBasedSampler }: TraceSdk, share: number) {
   return new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(share) });
-}
-
-/** How it ends otherwise is for the exporter to say. */
-function isDoneInTime(work: Promise<void>, clock: Clock): Promise<boolean> {
-  return new Promise((resolve) => {
-    const stopTimer = clock.after(FLUSH_TIMEOUT_MS, () => resolve(false));
-    const done = (): void => {
-      stopTimer();
-      resolve(true);
-    };
-    work.then(done, done);
-  });
 }

@@ -1,4 +1,4 @@
-import type { Clock, StopTimer } from "../../base/index.js";
+import { type Clock, type StopTimer, settlesInTime } from "../../base/index.js";
 import type { SideTable } from "../../store/index.js";
 import { MemoryUsageLedger, type UsageLedgerLimits } from "./memory-usage-ledger.js";
 import type {
@@ -87,12 +87,8 @@ class SideUsageLedger implements KeptUsageLedger {
     this.#isClosed = true;
     this.#stopTimer?.();
     // A disk that hangs must not keep a server from ending.
-    let stopTimer: StopTimer = () => undefined;
-    const timeUp = new Promise<void>((resolve) => {
-      stopTimer = this.#clock.after(CLOSE_TIMEOUT_MS, resolve);
-    });
-    await Promise.race([this.#writing.then(() => this.#write()), timeUp]);
-    stopTimer();
+    const written = this.#writing.then(() => this.#write());
+    await settlesInTime(written, CLOSE_TIMEOUT_MS, this.#clock);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
