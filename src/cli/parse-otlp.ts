@@ -1,6 +1,7 @@
 import type { OtlpEndpoint, OtlpSettings } from "../server/index.js";
 import type { Setting } from "./config/find-setting.js";
 import { usageFailure } from "./failure.js";
+import { parseShare } from "./parse-share.js";
 
 /** Reads where telemetry goes, and how much of it. */
 export function parseOtlp(endpoint: Setting | undefined, share: Setting | undefined): OtlpSettings | undefined {
@@ -8,7 +9,7 @@ export function parseOtlp(endpoint: Setting | undefined, share: Setting | undefi
     if (share !== undefined) throw usageFailure(`${share.what} needs --otlp too`);
     return undefined;
   }
-  return { ...parseEndpoint(endpoint), sample: share && parseShare(share) };
+  return { ...parseEndpoint(endpoint), sample: share && parseShare(share, "allowed") };
 }
 
 /** A user and password in it become what is presented there. */
@@ -40,10 +41,4 @@ function decode(text: string, setting: Setting): string {
 function notAnEndpoint({ text, what }: Setting) {
   const shown = JSON.stringify(text.replace(/\/\/.*@/, "//…@"));
   return usageFailure(`${what} ${shown} is not an http:// or https:// URL, such as http://127.0.0.1:4318`);
-}
-
-function parseShare({ text, what }: Setting): number {
-  const share = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (share <= 1) return share;
-  throw usageFailure(`${what} ${JSON.stringify(text)} is not a share from 0 to 1, such as 0.01`);
 }

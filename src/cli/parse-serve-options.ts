@@ -10,6 +10,7 @@ import { LOG_LEVELS, type LogLevel, toLogLevel } from "./logger.js";
 import { parseClientRoles } from "./parse-client-roles.js";
 import { parseCorsOrigins } from "./parse-cors-origins.js";
 import { parseEndpoint, parseOtlp } from "./parse-otlp.js";
+import { parseShare } from "./parse-share.js";
 import { defaultFlagdPorts, type FlagdPorts, type GivenServeOptions, type ServeOptions } from "./serve-options.js";
 
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -105,7 +106,7 @@ function parseFlagdPorts({ text, what }: Setting, listen: HostPort): FlagdPorts 
 }
 
 function parseDecisions(target: Setting | undefined, sample: Setting | undefined): DecisionOptions | undefined {
-  const share = sample === undefined ? 1 : parseShare(sample);
+  const share = sample === undefined ? 1 : parseShare(sample, "refused");
   return target && { target: parseDecisionTarget(target), sample: share };
 }
 
@@ -114,12 +115,6 @@ function parseDecisionTarget(setting: Setting): DecisionTarget {
   if (/^(https?:|[a-z][a-z0-9+.-]*:\/\/)/i.test(setting.text))
     return { kind: "otlp", endpoint: parseEndpoint(setting) };
   return { kind: "file", path: resolve(setting.text) };
-}
-
-function parseShare({ text, what }: Setting): number {
-  const share = /^(0|1|0?\.\d{1,9}|1\.0+)$/.test(text) ? Number(text) : Number.NaN;
-  if (share > 0 && share <= 1) return share;
-  throw usageFailure(`${what} ${JSON.stringify(text)} is not a share above 0, up to 1, such as 0.01`);
 }
 
 function parseLogLevel(given: Setting | undefined): LogLevel {
