@@ -29,9 +29,18 @@ export class Publisher {
 
   /** Commits the next revision. Without items it is about something else. */
   commit(...items: WatchItem[]): void {
+    this.#commit(items, false);
+  }
+
+  /** As `commit`, of news that wait behind nobody's. */
+  commitUrgently(...items: WatchItem[]): void {
+    this.#commit(items, true);
+  }
+
+  #commit(items: readonly WatchItem[], isUrgent: boolean): void {
     const position = this.#position(this.#snapshot.position.revision + 1n);
     this.#snapshot = this.#snapshot.apply("delta", items, position);
-    this.hub.publish(this.environment, { position, digest: this.#snapshot.digest, items });
+    this.hub.publish(this.environment, { position, digest: this.#snapshot.digest, items, isUrgent });
   }
 
   #position(revision: bigint) {

@@ -478,3 +478,21 @@ describe("a large frame of an old head", () => {
     expect(hub.counts().frameEncodings - before).toBe(1);
   });
 });
+
+describe("urgent news", () => {
+  it("reach the streams of their environment before those of another are told of what came earlier", async () => {
+    clock = new VirtualClock();
+    const hub = createHub();
+    const [slow, urgent] = ["slow", "urgent"].map((name) => new Publisher(hub, [booleanFlag("a", 1)], 1, name));
+    const told: string[] = [];
+    const open = (environment: string, count: number) =>
+      Array.from({ length: count }, () => new Reader(hub, { environment }, () => void told.push(environment)));
+    const readers = [...open("slow", 300), ...open("urgent", 200)];
+    slow?.commit(booleanFlag("a", 2));
+    urgent?.commitUrgently(booleanFlag("a", 2));
+    await settle(20);
+    expect(told.slice(0, 200)).toEqual(Array(200).fill("urgent"));
+    expect(told).toHaveLength(500);
+    for (const { cursor } of readers) cursor.close();
+  });
+});
