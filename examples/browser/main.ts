@@ -5,6 +5,9 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { build } from "esbuild";
 
+// Whoever can load the page can read its token: give it one of the role evaluator.
+const { FLAGWIRE_ADDRESS = "127.0.0.1:8013", FLAGWIRE_TOKEN } = process.env;
+
 const bundle = await build({
   entryPoints: ["page.ts"],
   bundle: true,
@@ -12,7 +15,7 @@ const bundle = await build({
   write: false,
   format: "esm",
   target: "es2022",
-  define: { FLAGWIRE_ADDRESS: JSON.stringify(process.env.FLAGWIRE_ADDRESS ?? "127.0.0.1:8013") },
+  define: { FLAGWIRE: JSON.stringify({ address: FLAGWIRE_ADDRESS, token: FLAGWIRE_TOKEN }) },
 });
 const [page] = bundle.outputFiles;
 if (page === undefined) throw new Error("the page was not bundled");

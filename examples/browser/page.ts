@@ -3,7 +3,7 @@ import { OpenFeature, ProviderEvents } from "@openfeature/web-sdk";
 import { FlagwireWebProvider } from "flagwire/openfeature-web";
 
 /** Put in when the page is bundled. */
-declare const FLAGWIRE_ADDRESS: string;
+declare const FLAGWIRE: { readonly address: string; readonly token?: string };
 
 const element = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
 const user = element<HTMLSelectElement>("user");
@@ -49,4 +49,4 @@ for (const event of [ProviderEvents.Ready, ProviderEvents.ConfigurationChanged, 
 }
 
 await OpenFeature.setContext(context());
-OpenFeature.setProvider(new FlagwireWebProvider({ address: FLAGWIRE_ADDRESS }));
+OpenFeature.setProvider(new FlagwireWebProvider(FLAGWIRE));

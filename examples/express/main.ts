@@ -4,7 +4,8 @@ import { openMirror } from "flagwire";
 import { flagwireMiddleware, requireFlag } from "flagwire/express";
 
 // All flags are held in this process: asking for one costs no call, and goes on while the server is away.
-const mirror = await openMirror({ address: process.env.FLAGWIRE_ADDRESS ?? "127.0.0.1:8013" });
+const { FLAGWIRE_ADDRESS: address = "127.0.0.1:8013", FLAGWIRE_TOKEN: token } = process.env;
+const mirror = await openMirror({ address, token });
 mirror.on("change", ({ keys, revision }) => console.log(`revision ${revision} changed ${keys.join(", ")}`));
 mirror.on("error", ({ message }) => console.warn(message));
 
@@ -42,8 +43,8 @@ const server = app.listen(Number(process.env.PORT ?? 3000), "127.0.0.1", (error)
     process.exitCode = 1;
     return void mirror.close();
   }
-  const address = server.address();
-  const port = typeof address === "object" ? address?.port : address;
+  const listening = server.address();
+  const port = typeof listening === "object" ? listening?.port : listening;
   console.log(`Try: curl -i http://127.0.0.1:${port}/ -H 'x-user: user-7'`);
 });
 

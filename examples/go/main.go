@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -49,6 +50,9 @@ func run(ctx context.Context) error {
 	}
 	defer conn.Close()
 	flags := flagwirev1.NewEvaluationServiceClient(conn)
+	if token := os.Getenv("FLAGWIRE_TOKEN"); token != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
+	}
 
 	attributes, err := structpb.NewStruct(map[string]any{"email": "ann@shop.test", "plan": "pro"})
 	if err != nil {

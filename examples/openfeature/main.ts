@@ -4,7 +4,8 @@ import { OpenFeature, ProviderEvents } from "@openfeature/server-sdk";
 import { FlagwireProvider } from "flagwire/openfeature";
 
 // All that this service knows of Flagwire. Whatever it asks is answered in this process, also while the server is away.
-const provider = new FlagwireProvider({ address: process.env.FLAGWIRE_ADDRESS ?? "127.0.0.1:8013" });
+const { FLAGWIRE_ADDRESS: address = "127.0.0.1:8013", FLAGWIRE_TOKEN: token } = process.env;
+const provider = new FlagwireProvider({ address, token });
 await OpenFeature.setProviderAndWait(provider);
 
 OpenFeature.addHandler(ProviderEvents.ConfigurationChanged, (event) => {
@@ -36,8 +37,8 @@ server.on("error", ({ message }) => {
   void OpenFeature.close();
 });
 server.listen(Number(process.env.PORT ?? 3000), "127.0.0.1", () => {
-  const address = server.address();
-  const port = typeof address === "object" ? address?.port : address;
+  const listening = server.address();
+  const port = typeof listening === "object" ? listening?.port : listening;
   console.log(`Try: curl 'http://127.0.0.1:${port}/?user=user-7&plan=pro'`);
 });
 

@@ -14,6 +14,8 @@ from flagwire.v1.evaluation_service_pb2 import BulkEvaluateRequest, Context, Eva
 from flagwire.v1.evaluation_service_pb2_grpc import EvaluationServiceStub
 
 TIMEOUT_S = 2
+TOKEN = os.environ.get("FLAGWIRE_TOKEN")
+METADATA = [("authorization", f"Bearer {TOKEN}")] if TOKEN else []
 
 
 def main() -> None:
@@ -32,7 +34,7 @@ def main() -> None:
 def value(flags: EvaluationServiceStub, key: str, context: Context, default):
     """A flag's value, or the default where there is none, or no server: a flag is never a reason to fail."""
     try:
-        answer = flags.Evaluate(EvaluateRequest(flag_key=key, context=context), timeout=TIMEOUT_S)
+        answer = flags.Evaluate(EvaluateRequest(flag_key=key, context=context), timeout=TIMEOUT_S, metadata=METADATA)
     except grpc.RpcError as error:
         print(f"{key}: {error.code().name}: {error.details()}")
         return default
@@ -40,7 +42,7 @@ def value(flags: EvaluationServiceStub, key: str, context: Context, default):
 
 
 def print_all(flags: EvaluationServiceStub, context: Context) -> None:
-    answers = flags.BulkEvaluate(BulkEvaluateRequest(context=context), timeout=TIMEOUT_S)
+    answers = flags.BulkEvaluate(BulkEvaluateRequest(context=context), timeout=TIMEOUT_S, metadata=METADATA)
     print(f"all flags, at revision {answers.revision}:")
     for answer in answers.evaluations:
         print(f"  {answer.flag_key} is {answer.variant}, because {answer.reason}")
@@ -51,7 +53,7 @@ def follow(flags: EvaluationServiceStub) -> None:
     request = WatchRequest(client_name="python example")
     while True:
         try:
-            for names, position in updates(flags.Watch(request)):
+            for names, position in updates(flags.Watch(request, metadata=METADATA)):
                 resumed = request.HasField("position")
                 request.position.CopyFrom(position)
                 if names:
@@ -94,3 +96,5 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         pass
+    except grpc.RpcError as error:
+        raise SystemExit(f"{error.code().name}: {error.details()}")

@@ -29,11 +29,11 @@ import { within } from "./within.js";
 /** How to open a mirror. Everything has a default that suits a server beside it. */
 export interface MirrorOptions extends Partial<MirrorTimes> {
   /** `host:port`, or a URL; `https://` for TLS. Default `127.0.0.1:8013`, where `flagwire serve` listens. */
-  readonly address?: string;
+  readonly address?: string | undefined;
   /** Sent as `authorization: Bearer …`. Default none. */
   readonly token?: string | undefined;
   /** Default `production`. */
-  readonly environment?: string;
+  readonly environment?: string | undefined;
   /** Certificates for `https://`. Default the system's. */
   readonly tls?: TlsOptions | undefined;
   /** Where to keep the last snapshot, so that a restart succeeds while the server is away: a file, or your own. Default none. */
@@ -54,7 +54,7 @@ export interface MirrorOptions extends Partial<MirrorTimes> {
   /** The pause before a new stream, with full jitter. Default 0.5 s to 30 s. */
   readonly backoff?: Partial<BackoffOptions>;
   /** A name for the server's operators. At most 256 characters. Default `flagwire`. */
-  readonly clientName?: string;
+  readonly clientName?: string | undefined;
   /**
    * Names or paths of attributes whose values are told to nobody, such as `email`: `explain` leaves them out, whatever else it is
    * told to, and so do contexts that are sent (see `sampleContexts`). Default none, but for those of the environment.

@@ -29,9 +29,9 @@ import { type RemoteTransport, TransportError } from "./transport.js";
 /** How to reach a server for single answers. */
 export interface RemoteOptions {
   /** See MirrorOptions. */
-  readonly address?: string;
+  readonly address?: string | undefined;
   readonly token?: string | undefined;
-  readonly environment?: string;
+  readonly environment?: string | undefined;
   readonly tls?: TlsOptions | undefined;
   /** How long an answer may take, in milliseconds. Default 500: whoever waits for a flag keeps somebody waiting. */
   readonly timeoutMs?: number;

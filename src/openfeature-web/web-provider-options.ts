@@ -41,11 +41,11 @@ export interface WebProviderOptions {
    * The server, such as `https://flags.example.com`; a path in it is put before those of the calls, and `host:port` means plain
    * HTTP. Default: where the page comes from.
    */
-  readonly address?: string;
+  readonly address?: string | undefined;
   /** Default `production`. */
-  readonly environment?: string;
+  readonly environment?: string | undefined;
   /** Sent with every call. Whoever can load the page can read it. */
-  readonly token?: string;
+  readonly token?: string | undefined;
   /** Which flags. Default all: name those that the page uses where there are many. */
   readonly flagKeys?: readonly string[];
   /** Where the last values are kept for times without a server; `false`: nowhere. Default the browser's `localStorage`. */

@@ -3,6 +3,8 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { Role } from "../../gen/flagwire/v1/access_pb.js";
+import { startTestServer } from "../../src/testing/index.js";
 import { findChromium, missingOfGo, missingOfPython, OFFLINE_GO } from "./available.js";
 import { type Checkout, openCheckout, runTypeScript } from "./checkout.js";
 import { type RunningExample, runExample } from "./running-example.js";
@@ -164,6 +166,46 @@ describe("the examples with stubs from the proto", () => {
         await example.killServer();
         await example.printed(/the stream ended: .*unavailable(:| desc =) \S/i);
         expect(await example.interrupt()).toBe(0);
+      },
+      120_000,
+    );
+  }
+});
+
+describe("an example at a server that asks for a token", () => {
+  async function runWithToken(name: string, role: Role, env: Readonly<Record<string, string>> = {}) {
+    const server = await startTestServer({ flags: { "button-color": "#123456" }, corsOrigins: ["*"] });
+    onTestFinished(() => server.close());
+    const { bearer } = await server.admin.createToken({ token: { name: "example", role } });
+    return runExample(checkout, name, { ...env, FLAGWIRE_ADDRESS: server.address, FLAGWIRE_TOKEN: bearer });
+  }
+
+  it.each(["express", "openfeature"])(
+    "presents that of its environment: %s",
+    async (name) => {
+      const example = await runWithToken(name, Role.READER);
+      expect(await (await fetch(await urlOf(example))).text()).toContain("#123456");
+    },
+    60_000,
+  );
+
+  it.skipIf(browserPath === undefined)(
+    `presents it from the page${whyNoBrowser}`,
+    async () => {
+      const page = await openPage(await urlOf(await runWithToken("browser", Role.EVALUATOR)));
+      await page.getByRole("row", { name: 'button-color "#123456" STATIC', exact: true }).waitFor();
+    },
+    60_000,
+  );
+
+  for (const { name, folder, missing, env } of programs) {
+    const why = missing === undefined ? "" : ` (skipped: ${missing})`;
+    it.skipIf(missing !== undefined)(
+      `presents it with each call, in ${name}${why}`,
+      async () => {
+        const example = await runWithToken(folder, Role.READER, env);
+        await example.printed(/watching: button-color/);
+        expect(example.output()).toContain("  button-color is value, because STATIC\n");
       },
       120_000,
     );

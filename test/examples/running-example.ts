@@ -5,7 +5,10 @@ import { expect, onTestFinished, vi } from "vitest";
 import { runFlagwire } from "../cli/run-flagwire.js";
 import type { Checkout } from "./checkout.js";
 
-/** An example that runs as its one command runs it, with a server of its own. It is gone with the test. */
+/**
+ * An example that runs as its one command runs it, with a server of its own unless the environment names another. It is gone with
+ * the test.
+ */
 export interface RunningExample {
   /** What it has printed so far. */
   output(): string;
@@ -57,7 +60,7 @@ export async function runExample(
       if (match === null) expect.fail(`${name} has not printed ${pattern}, but:\n${text}`);
       return match;
     }, PATIENCE);
-  const [, address = ""] = await printed(/sample flags is on (\S+)\./);
+  const address = env.FLAGWIRE_ADDRESS ?? (await printed(/sample flags is on (\S+)\./))[1] ?? "";
   return {
     output: () => text,
     printed,
