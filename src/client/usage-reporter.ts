@@ -204,13 +204,20 @@ export class UsageReporter {
 
 /** Whether the server, or somebody in between, has refused the report for its size, and a smaller one may be better off. */
 function isTooLarge({ counts }: ReportUsageRequest, error: unknown): boolean {
-  return error instanceof TransportError && error.code === "RESOURCE_EXHAUSTED" && counts.length > MIN_COUNTS;
+  return isForItsSize(error) && counts.length > MIN_COUNTS;
 }
 
 /** Whether the report may have been refused for the contexts that it carries. */
 function isForItsContexts({ contexts }: ReportUsageRequest, error: unknown): boolean {
   if (contexts.length === 0 || !(error instanceof TransportError)) return false;
-  return error.code === "RESOURCE_EXHAUSTED" || error.code === "INVALID_ARGUMENT";
+  return isForItsSize(error) || error.code === "INVALID_ARGUMENT";
+}
+
+/** A token's rate is no size: more calls, with less in each, would only be refused again. */
+function isForItsSize(error: unknown): boolean {
+  return (
+    error instanceof TransportError && error.code === "RESOURCE_EXHAUSTED" && error.reason !== "CALL_RATE_EXCEEDED"
+  );
 }
 
 /** Settles as the promise does, or rejects when the signal aborts: a transport may be anybody's. */

@@ -174,6 +174,16 @@ describe("a mirror's reports", () => {
     expect(sizes().slice(6)).toEqual([50, 50, 100, 200]);
   });
 
+  it("are repeated whole where they are refused for the token's rate", async () => {
+    transport.answer = async () => {
+      throw new TransportError("RESOURCE_EXHAUSTED", "no", "CALL_RATE_EXCEEDED");
+    };
+    await askMany(400);
+    await clock.advance(120_000);
+    expect(sizes()).toEqual([400, 400]);
+    expect(new Set(ids()).size).toBe(1);
+  });
+
   it("tell no higher count than the server takes, so that the rest is not refused with it", async () => {
     const usages = [
       { flagKey: "a", variant: "on", count: 2e12, revision: 1 },

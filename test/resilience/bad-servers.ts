@@ -14,10 +14,12 @@ export type BadServer =
   /** A server that does not have the method: UNIMPLEMENTED over gRPC, 404 over HTTP/1.1. */
   | "an old server"
   /** A server that does not know the token: UNAUTHENTICATED over gRPC, 401 over HTTP/1.1. */
-  | "a refusal";
+  | "a refusal"
+  /** A server whose limits are used up: RESOURCE_EXHAUSTED over gRPC, 429 over HTTP/1.1. */
+  | "a limit";
 
 /** Those that may be better later. */
-export const badServers = ["nobody", "silence", "noise", "an old server"] as const satisfies BadServer[];
+export const badServers = ["nobody", "silence", "noise", "an old server", "a limit"] as const satisfies BadServer[];
 
 export interface OpenBadServer extends AsyncDisposable {
   readonly host: string;
@@ -25,17 +27,26 @@ export interface OpenBadServer extends AsyncDisposable {
   readonly address: string;
 }
 
+/** Of those that answer. */
+const statuses: Partial<Record<BadServer, { readonly grpc: number; readonly http: number }>> = {
+  "an old server": { grpc: 12, http: 404 },
+  "a refusal": { grpc: 16, http: 401 },
+  "a limit": { grpc: 8, http: 429 },
+};
+
 /** One on loopback. */
 export async function openBadServer(kind: BadServer): Promise<OpenBadServer> {
   const sockets = new Set<Socket>();
-  const isRefusal = kind === "a refusal";
-  const http = createHttpServer((_request, response) => response.writeHead(isRefusal ? 401 : 404).end());
+  const status = statuses[kind];
+  const http = createHttpServer((_request, response) =>
+    response.writeHead(status?.http ?? 500, status?.http === 429 ? { "retry-after": "1" } : {}).end(),
+  );
   const http2 = createHttp2Server();
   http2.on("stream", (stream) => {
     const headers = {
       ":status": 200,
       "content-type": "application/grpc",
-      "grpc-status": isRefusal ? 16 : 12,
+      "grpc-status": status?.grpc,
     };
     stream.respond(headers, { endStream: true });
   });
@@ -44,7 +55,7 @@ export async function openBadServer(kind: BadServer): Promise<OpenBadServer> {
     socket.on("error", () => {}).on("close", () => sockets.delete(socket));
     if (kind === "silence") socket.resume();
     if (kind === "noise") socket.resume().end("\u0000\u0001noise\r\n\r\n");
-    if (kind !== "an old server" && !isRefusal) return;
+    if (status === undefined) return;
     // HTTP/2 begins with `PRI`.
     socket.once("readable", () => {
       const start: Buffer | null = socket.read();

@@ -22,6 +22,7 @@ it.each<[BadServer, Code]>([
   ["silence", Code.DeadlineExceeded],
   ["an old server", Code.Unimplemented],
   ["a refusal", Code.Unauthenticated],
+  ["a limit", Code.ResourceExhausted],
 ])("a call by gRPC with a deadline that finds %s has a status of its own", async (kind, code) => {
   await using bad = await openBadServer(kind);
   const transport = createGrpcTransport({ baseUrl: `http://${bad.address}` });

@@ -41,6 +41,7 @@ describe("flagd's provider by RPC", () => {
     ["noise", "FLAG_NOT_FOUND"],
     ["an old server", "GENERAL"],
     ["a refusal", "GENERAL"],
+    ["a limit", "GENERAL"],
   ])("that finds %s is in error, and answers defaults with %s", async (kind, errorCode) => {
     await using bad = await openBadServer(kind);
     expect(await set(flagd(bad, "rpc"))).toBeInstanceOf(Error);
@@ -73,7 +74,7 @@ describe("flagd's provider in process", () => {
 });
 
 describe("the OFREP provider", () => {
-  it.each(["nobody", "noise", "an old server", "a refusal"] as const)(
+  it.each(["nobody", "noise", "an old server", "a refusal", "a limit"] as const)(
     "that finds %s is ready, and answers defaults with GENERAL",
     async (kind) => {
       await using bad = await openBadServer(kind);
