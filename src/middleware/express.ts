@@ -71,7 +71,7 @@ export function requireFlag<Req extends IncomingMessage, Res extends ServerRespo
     if (permits(flags)) return next();
     if (otherwise !== undefined) return otherwise(req, res, next);
     res.statusCode = denial.status;
-    res.setHeader("content-type", denial.contentType);
+    for (const [name, value] of Object.entries(denial.headers)) res.setHeader(name, value);
     return res.end(denial.body);
   };
 }

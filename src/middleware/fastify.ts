@@ -81,7 +81,7 @@ export function requireFlag(key: string, options: RequireFlagOptions = {}): Flag
     const { flags }: { flags?: RequestFlags } = request;
     if (!flags) next(new Error(`requireFlag("${key}") needs flagwirePlugin, and its hook before this one`));
     else if (permits(flags)) next();
-    else if (otherwise === undefined) reply.code(denial.status).type(denial.contentType).send(denial.body);
+    else if (otherwise === undefined) reply.code(denial.status).headers(denial.headers).send(denial.body);
     else answer(otherwise, request, reply).catch((error) => next(error || new Error("otherwise threw nothing")));
   };
   return hook as FlagHook;

@@ -10,9 +10,14 @@ export interface HttpDenialOptions extends FlagRuleOptions {
 /** An answer by RFC 9457. It names no flag: flags are nobody's business outside. */
 export interface HttpDenial {
   readonly status: number;
-  readonly contentType: string;
+  readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
+
+/** Caches keep a 404 without being told to, and would give it to those who are let through. */
+const HEADERS = Object.freeze({ "content-type": "application/problem+json", "cache-control": "no-store" });
+/** Says that there is nothing, and its text must not say otherwise. */
+const NOT_FOUND = 404;
 
 /** Throws a RangeError for a status that is none of an error. */
 export function createHttpDenial({ status = 403 }: HttpDenialOptions): HttpDenial {
@@ -20,6 +25,6 @@ export function createHttpDenial({ status = 403 }: HttpDenialOptions): HttpDenia
     throw new RangeError(`status must be from 400 to 599, and is ${status}`);
   }
   const title = STATUS_CODES[status] ?? "Error";
-  const body = JSON.stringify({ type: "about:blank", title, status, detail: "This is not available to you." });
-  return { status, contentType: "application/problem+json", body };
+  const detail = status === NOT_FOUND ? undefined : "This is not available to you.";
+  return { status, headers: HEADERS, body: JSON.stringify({ type: "about:blank", title, status, detail }) };
 }

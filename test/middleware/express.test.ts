@@ -137,6 +137,18 @@ describe("a required flag", () => {
       status: 403,
       detail: "This is not available to you.",
     });
+    expect(denied.headers.get("cache-control")).toBe("no-store");
+  });
+
+  it("says with a 404 no more than that", async () => {
+    const app = createApp();
+    app.get("/", requireFlag("shut", { status: 404 }), (_req, res) => {
+      res.send("in");
+    });
+    const get = await listen(app);
+    const denied = await get("/");
+    expect(await denied.json()).toEqual({ type: "about:blank", title: "Not Found", status: 404 });
+    expect(denied.headers.get("cache-control")).toBe("no-store");
   });
 
   it("lets through by its variant, answers with your status or your handler", async () => {

@@ -123,6 +123,7 @@ describe("a required flag", () => {
       expect(denied.status).toBe(403);
       expect(denied.headers.get("content-type")).toMatch(/^application\/problem\+json/);
       expect(await denied.json()).toMatchObject({ title: "Forbidden", status: 403 });
+      expect(denied.headers.get("cache-control")).toBe("no-store");
       expect(handled).toEqual([{ plan: "pro" }]);
     },
   );
