@@ -3,6 +3,7 @@ import { type ActiveFlagsHeader, activeFlagsName, listActiveFlags } from "./acti
 import { createBinding, type RequestFlagsOptions } from "./bind-flags.js";
 import { compileFlagRule } from "./flag-rule.js";
 import { createHttpDenial, type HttpDenialOptions } from "./http-denial.js";
+import { addLateHeader } from "./late-header.js";
 import type { FlagSource, RequestFlags } from "./request-flags.js";
 
 declare global {
@@ -41,7 +42,7 @@ export function flagwireMiddleware<Req extends IncomingMessage>(
   return (req, res, next) => {
     const owner: { flags?: RequestFlags } = Object.assign(req, { flags: bind(req) });
     // By the flags of then: the middleware of a route may have given it others.
-    if (headerName !== undefined) beforeHeaders(res, () => writeActiveFlags(res, headerName, owner.flags));
+    if (headerName !== undefined) addLateHeader(res, headerName, () => owner.flags && listActiveFlags(owner.flags));
     next();
   };
 }
@@ -73,19 +74,5 @@ export function requireFlag<Req extends IncomingMessage, Res extends ServerRespo
     res.statusCode = denial.status;
     for (const [name, value] of Object.entries(denial.headers)) res.setHeader(name, value);
     return res.end(denial.body);
-  };
-}
-
-function writeActiveFlags(res: ServerResponse, headerName: string, flags: RequestFlags | undefined): void {
-  const list = flags && listActiveFlags(flags);
-  if (list !== undefined && !res.headersSent) res.setHeader(headerName, list);
-}
-
-/** All ways to send headers lead through `writeHead`. */
-function beforeHeaders(res: ServerResponse, action: () => void): void {
-  const { writeHead } = res;
-  res.writeHead = (...headers: unknown[]) => {
-    action();
-    return Reflect.apply(writeHead, res, headers);
   };
 }

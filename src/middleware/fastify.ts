@@ -3,6 +3,7 @@ import { type ActiveFlagsHeader, activeFlagsName, listActiveFlags } from "./acti
 import { createBinding, type RequestFlagsOptions } from "./bind-flags.js";
 import { compileFlagRule } from "./flag-rule.js";
 import { createHttpDenial, type HttpDenialOptions } from "./http-denial.js";
+import { addLateHeader } from "./late-header.js";
 import type { FlagSource, RequestFlags } from "./request-flags.js";
 
 declare module "fastify" {
@@ -20,7 +21,7 @@ export interface FlagwirePluginOptions extends RequestFlagsOptions<FastifyReques
    * it needs the body, or what a later hook finds out, `preHandler`.
    */
   readonly hook?: "onRequest" | "preHandler";
-  /** Lists the active flags of those that were asked until the response is sent; `true` in `flagwire-flags`. Default off. */
+  /** Lists the active flags of those that were asked until the headers are sent; `true` in `flagwire-flags`. Default off. */
   readonly header?: ActiveFlagsHeader;
 }
 
@@ -53,19 +54,14 @@ async function register(app: FastifyInstance, options: FlagwirePluginOptions): P
   const { hook = "onRequest" } = options;
   if (hook !== "onRequest" && hook !== "preHandler") throw new TypeError('hook must be "onRequest" or "preHandler"');
   app.decorateRequest("flags");
-  const pin = (request: FastifyRequest, _reply: FastifyReply, next: () => void): void => {
+  const pin = (request: FastifyRequest, reply: FastifyReply, next: () => void): void => {
     request.flags = bind(request);
+    const list = (): string | undefined => listActiveFlags(request.flags);
+    if (headerName !== undefined) addLateHeader(reply.raw, headerName, list);
     next();
   };
   if (hook === "preHandler") app.addHook("preHandler", pin);
   else app.addHook("onRequest", pin);
-  if (headerName !== undefined) {
-    app.addHook("onSend", (request, reply, payload, next) => {
-      const list = request.flags && listActiveFlags(request.flags);
-      if (list !== undefined) reply.header(headerName, list);
-      next(null, payload);
-    });
-  }
 }
 
 /**

@@ -248,6 +248,49 @@ describe("the header of active flags", () => {
     expect((await get("/?plan=pro")).headers.get("x-flags")).toBe("open, button=red");
   });
 
+  it.each<[string, unknown[], string | null]>([
+    ["in turn", ["Set-Cookie", "a=1", "Set-Cookie", "b=2"], "open"],
+    [
+      "in pairs",
+      [
+        ["Set-Cookie", "a=1"],
+        ["Set-Cookie", "b=2"],
+      ],
+      "open",
+    ],
+    ["with a list of its own", ["Set-Cookie", "a=1", "Set-Cookie", "b=2", "Flagwire-Flags", "theirs"], "theirs"],
+    ["with its name as a value", ["Set-Cookie", "a=1", "Set-Cookie", "b=2", "Vary", "flagwire-flags"], "open"],
+    ["none", [], "open"],
+  ])("leaves the headers as they are that a proxy passes on: %s", async (_name, headers, list) => {
+    const pin = flagwireMiddleware({ flags: service.mirror, header: true });
+    const gate = requireFlag("open");
+    const server = createServer((req, res) =>
+      pin(req, res, () => gate(req, res, () => res.writeHead(200, "Fine", headers as string[]).end())),
+    );
+    const get = await serve(server);
+    const response = await get("/");
+    expect(response.headers.getSetCookie()).toEqual(headers.length === 0 ? [] : ["a=1", "b=2"]);
+    expect([response.statusText, response.headers.get("flagwire-flags")]).toEqual(["Fine", list]);
+  });
+
+  it("leaves it to Node to refuse headers that are sent twice", async () => {
+    const app = createApp({ header: true });
+    let refusal: unknown;
+    app.get("/", requireFlag("open"), (_req, res) => {
+      res.write("begun");
+      try {
+        res.writeHead(201);
+      } catch (error) {
+        refusal = error;
+      }
+      res.end();
+    });
+    const get = await listen(app);
+    const response = await get("/");
+    expect([response.status, response.headers.get("flagwire-flags")]).toEqual([200, "open"]);
+    expect(String(refusal)).toContain("Cannot write headers after they are sent");
+  });
+
   it("is there when a required flag has denied, and absent where nothing is active", async () => {
     const app = createApp({ header: true });
     app.get("/", requireFlag("open"), requireFlag("shut"), (_req, res) => {

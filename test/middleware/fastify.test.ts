@@ -1,6 +1,11 @@
 import { once } from "node:events";
 import { Socket } from "node:net";
-import fastify, { type FastifyInstance, type RouteShorthandOptions } from "fastify";
+import { Readable } from "node:stream";
+import fastify, {
+  type FastifyInstance,
+  type RouteHandlerMethod,
+  type RouteShorthandOptions,
+} from "fastify";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type FlagwirePluginOptions, flagwirePlugin, requireFlag } from "../../src/middleware/fastify.js";
 import { type FlagService, openFlagService } from "./flag-service.js";
@@ -226,6 +231,26 @@ describe("the header of active flags", () => {
     expect((await get("/?plan=pro")).headers.get("x-flags")).toBe("open, button=red");
     expect((await get("/denied")).headers.get("x-flags")).toBe("open");
     expect((await get("/nowhere")).headers.get("x-flags")).toBeNull();
+  });
+
+  it.each<[string, RouteHandlerMethod]>([
+    [
+      "hijacked",
+      (_request, reply) => {
+        reply.hijack();
+        reply.raw.writeHead(200, { "content-type": "text/event-stream" }).end("data: 1\n\n");
+      },
+    ],
+    ["raw", (_request, reply) => void reply.raw.end("1")],
+    ["a stream", (_request, reply) => reply.send(Readable.from(["1"]))],
+    ["a web stream", (_request, reply) => reply.send(new Response("1"))],
+    ["an error", () => Promise.reject(new Error("no"))],
+  ])("lists them where the reply is %s, too", async (_name, handler) => {
+    const app = createApp({ header: true });
+    app.get("/", { preHandler: requireFlag("open") }, handler);
+    const get = await listen(app);
+    expect((await get("/")).headers.get("flagwire-flags")).toBe("open");
+    expect((await app.inject("/")).headers["flagwire-flags"]).toBe("open");
   });
 
   it("does not stand in the way of a request that ended before it had flags", async () => {
