@@ -70,9 +70,15 @@ export function requireFlag<Req extends IncomingMessage, Res extends ServerRespo
     const { flags } = req as Req & { readonly flags?: RequestFlags };
     if (flags === undefined) return next(new Error(`requireFlag("${key}") needs flagwireMiddleware before it`));
     if (permits(flags)) return next();
-    if (otherwise !== undefined) return otherwise(req, res, next);
+    if (otherwise !== undefined) return passRejection(otherwise(req, res, next), next);
     res.statusCode = denial.status;
     for (const [name, value] of Object.entries(denial.headers)) res.setHeader(name, value);
     return res.end(denial.body);
   };
+}
+
+/** Express 4, and whatever else waits for no promise, would leave the rejection to the process. */
+function passRejection(answer: unknown, next: Next): unknown {
+  if (typeof answer !== "object" || answer === null || !("then" in answer)) return answer;
+  return Promise.resolve(answer).catch((error) => next(error || new Error("otherwise threw nothing")));
 }

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import express, { type Express } from "express";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -150,6 +150,22 @@ describe("a required flag", () => {
     expect(await denied.json()).toEqual({ type: "about:blank", title: "Not Found", status: 404 });
     expect(denied.headers.get("cache-control")).toBe("no-store");
   });
+
+  it.each<[string, () => unknown, unknown]>([
+    ["an error", () => Promise.reject(new Error("no page")), "Error: no page"],
+    ["nothing", () => Promise.reject(), "Error: otherwise threw nothing"],
+    // biome-ignore lint/suspicious/noThenProperty: a promise of a library's own is what this is about.
+    ["a promise of its own", () => ({ then: (_: unknown, reject: (error: string) => void) => reject("own") }), "own"],
+  ])(
+    "passes on what otherwise rejects with (%s), for those who wait for no promise",
+    async (_name, otherwise, passed) => {
+      const pin = flagwireMiddleware({ flags: service.mirror });
+      const gate = requireFlag<IncomingMessage>("shut", { otherwise });
+      const server = createServer((req, res) => pin(req, res, () => gate(req, res, (error) => res.end(String(error)))));
+      const get = await serve(server);
+      expect(await (await get("/")).text()).toBe(passed);
+    },
+  );
 
   it("lets through by its variant, answers with your status or your handler", async () => {
     const app = createApp();
