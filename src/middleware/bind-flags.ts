@@ -17,12 +17,15 @@ export interface RequestFlagsOptions<R> {
 
 const NO_CONTEXT: Context = Object.freeze({});
 
-/** A function that makes the flags of a request. It throws only what the source does; a mirror throws nothing. */
-export function createBinding<R>(options: RequestFlagsOptions<R>): (request: R) => RequestFlags {
+/** Makes the flags of a request. Those that it has already, if any, say of which revision. */
+export type Binding<R> = (request: R, earlier?: RequestFlags) => RequestFlags;
+
+/** A binding throws only what the source does; a mirror throws nothing. Throws a TypeError for options that cannot be meant. */
+export function createBinding<R>(options: RequestFlagsOptions<R>): Binding<R> {
   const { flags: source, context: build = () => NO_CONTEXT } = options;
   if (typeof source?.pinned !== "function") throw new TypeError("flags must be a mirror, as openMirror returns it");
   const report = createReport(options.onError);
-  return (request) => {
+  return (request, earlier) => {
     let context = NO_CONTEXT;
     let hasFailedContext = false;
     try {
@@ -31,7 +34,7 @@ export function createBinding<R>(options: RequestFlagsOptions<R>): (request: R) 
       hasFailedContext = true;
       report(error, request);
     }
-    return createRequestFlags({ source, context, hasFailedContext });
+    return createRequestFlags({ source, context, hasFailedContext }, earlier);
   };
 }
 

@@ -37,6 +37,8 @@ export interface FlagwireInterceptorOptions extends RequestFlagsOptions<ConnectC
   readonly header?: ActiveFlagsHeader;
 }
 
+/** Those that an interceptor further out gave a call. Its signal is its own; of context values a program may have one for all. */
+const flagsBySignal = new WeakMap<AbortSignal, RequestFlags>();
 const FLAGS = createContextKey<RequestFlags | undefined>(undefined, { description: "flags of the request" });
 
 /** The flags of a call, in its handler. Throws where the interceptor has not seen the call. */
@@ -61,7 +63,8 @@ export function flagwireInterceptor(options: FlagwireInterceptorOptions): Interc
   return (next) => async (call) => {
     check(call.service);
     const method = `/${call.service.typeName}/${call.method.name}`;
-    const flags = bind(call);
+    const flags = bind(call, flagsBySignal.get(call.signal));
+    flagsBySignal.set(call.signal, flags);
     call.contextValues.set(FLAGS, flags);
     if (!(rules.get(method)?.(flags) ?? true)) {
       throw otherwise?.(call, flags) ?? new ConnectError(denialOf(method), Code.PermissionDenied);

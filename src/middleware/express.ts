@@ -40,7 +40,8 @@ export function flagwireMiddleware<Req extends IncomingMessage>(
   const bind = createBinding(options);
   const headerName = activeFlagsName(options.header);
   return (req, res, next) => {
-    const owner: { flags?: RequestFlags } = Object.assign(req, { flags: bind(req) });
+    const owner: Req & { flags?: RequestFlags } = req;
+    owner.flags = bind(req, owner.flags);
     // By the flags of then: the middleware of a route may have given it others.
     if (headerName !== undefined) addLateHeader(res, headerName, () => owner.flags && listActiveFlags(owner.flags));
     next();

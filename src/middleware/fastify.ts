@@ -40,12 +40,18 @@ export type FlagHook = (
   next: (error?: Error) => void,
 ) => void;
 
-/** Gives each request its flags, as `request.flags`, at one revision; in all plugins of the instance that it is registered with. */
+/**
+ * Gives each request its flags, as `request.flags`, at one revision; in all plugins of the instance that it is registered with.
+ * One that is registered further in gives the requests of there another context.
+ */
 export const flagwirePlugin: FastifyPluginAsync<FlagwirePluginOptions> = Object.assign(register, {
   [Symbol.for("skip-override")]: true,
   [Symbol.for("fastify.display-name")]: "flagwire",
   [Symbol.for("plugin-meta")]: { name: "flagwire", fastify: "5.x" },
 });
+
+/** What marks the instances whose requests have flags of ours. */
+const OURS = Symbol("flagwire");
 
 /** Asynchronous, because what an application hears of is the rejection. */
 async function register(app: FastifyInstance, options: FlagwirePluginOptions): Promise<void> {
@@ -53,10 +59,12 @@ async function register(app: FastifyInstance, options: FlagwirePluginOptions): P
   const headerName = activeFlagsName(options.header);
   const { hook = "onRequest" } = options;
   if (hook !== "onRequest" && hook !== "preHandler") throw new TypeError('hook must be "onRequest" or "preHandler"');
-  app.decorateRequest("flags");
-  const pin = (request: FastifyRequest, reply: FastifyReply, next: () => void): void => {
-    request.flags = bind(request);
-    const list = (): string | undefined => listActiveFlags(request.flags);
+  // A decorator of somebody else by that name keeps the application from starting.
+  if (!app.hasDecorator(OURS)) app.decorateRequest("flags").decorate(OURS, true);
+  const pin = (request: FastifyRequest & { flags?: RequestFlags }, reply: FastifyReply, next: () => void): void => {
+    request.flags = bind(request, request.flags);
+    // By the flags of then: the plugin of a scope further in may have given it others.
+    const list = (): string | undefined => request.flags && listActiveFlags(request.flags);
     if (headerName !== undefined) addLateHeader(reply.raw, headerName, list);
     next();
   };

@@ -66,7 +66,7 @@ export function flagwireInterceptor(options: FlagwireInterceptorOptions): Server
             let denial: Ending | undefined;
             try {
               const asked: GrpcCall = { method, metadata, call };
-              flags = bind(asked);
+              flags = bind(asked, flagsByMetadata.get(metadata));
               flagsByMetadata.set(metadata, flags);
               if (!(rules.get(method)?.(flags) ?? true)) denial = toDenial(deny, asked, flags);
             } catch (error) {

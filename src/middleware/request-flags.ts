@@ -37,8 +37,9 @@ export interface RequestParts {
   readonly hasFailedContext: boolean;
 }
 
-export function createRequestFlags(parts: RequestParts): RequestFlags {
-  return new BoundFlags(parts);
+/** Those of the same source that a request has already give the new ones their revision, and what was asked of them. */
+export function createRequestFlags(parts: RequestParts, earlier?: RequestFlags): RequestFlags {
+  return earlier instanceof BoundFlags ? earlier.boundTo(parts) : new BoundFlags(parts);
 }
 
 /** A value of each type, to ask for the type with. */
@@ -47,11 +48,18 @@ const ASK = { boolean: false, string: "", number: 0, object: {} } as const;
 class BoundFlags implements RequestFlags {
   readonly #parts: RequestParts;
   readonly #pinned: PinnedFlags;
-  readonly #evaluated = new Map<string, EvaluationDetails<unknown>>();
+  readonly #evaluated: Map<string, EvaluationDetails<unknown>>;
 
-  constructor(parts: RequestParts) {
+  constructor(parts: RequestParts, pinned = parts.source.pinned(), evaluated = new Map()) {
     this.#parts = parts;
-    this.#pinned = parts.source.pinned();
+    this.#pinned = pinned;
+    this.#evaluated = evaluated;
+  }
+
+  boundTo(parts: RequestParts): BoundFlags {
+    return parts.source === this.#parts.source
+      ? new BoundFlags(parts, this.#pinned, this.#evaluated)
+      : new BoundFlags(parts);
   }
 
   get context(): Context {

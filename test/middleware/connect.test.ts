@@ -1,7 +1,16 @@
 import { once } from "node:events";
 import { createServer, type Http2Server } from "node:http2";
 import type { AddressInfo } from "node:net";
-import { Code, ConnectError, createClient, type HandlerContext, type Transport } from "@connectrpc/connect";
+import {
+  Code,
+  ConnectError,
+  type ContextValues,
+  createClient,
+  createContextValues,
+  type HandlerContext,
+  type Interceptor,
+  type Transport,
+} from "@connectrpc/connect";
 import { connectNodeAdapter, createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { AdminService } from "../../gen/flagwire/v1/admin_service_pb.js";
@@ -42,10 +51,16 @@ interface Called {
   readonly header: Headers;
 }
 
+interface ServeOptions extends Partial<FlagwireInterceptorOptions> {
+  /** Interceptors after ours. */
+  readonly inner?: readonly Interceptor[];
+  readonly contextValues?: () => ContextValues;
+}
+
 /** Serves with the interceptor, and calls. The context is the plan of the headers. */
 async function serve(
   respond: Respond,
-  options: Partial<FlagwireInterceptorOptions> = {},
+  { inner = [], contextValues = createContextValues, ...options }: ServeOptions = {},
 ): Promise<(kind: Kind, plan?: string, protocol?: Protocol) => Promise<Called>> {
   const interceptor = flagwireInterceptor({
     flags: service.mirror,
@@ -54,7 +69,8 @@ async function serve(
   });
   const textOf = async (context: HandlerContext): Promise<string> => JSON.stringify(await respond(flagsOf(context)));
   const handler = connectNodeAdapter({
-    interceptors: [interceptor],
+    interceptors: [interceptor, ...inner],
+    contextValues,
     routes: (router) => {
       router.service(AdminService, {
         getFlag: async (_request, context) => ({ flag: { key: await textOf(context) } }),
@@ -183,6 +199,39 @@ it("a context that cannot be built leaves a call without one, and is told", asyn
   });
   expect((await ask("unary", "pro")).answer).toEqual([true, false]);
   expect(errors).toEqual([[expect.objectContaining({ message: "no session" }), "GetFlag"]]);
+});
+
+it("a call stays at one revision under an interceptor further in, which gives it another context", async () => {
+  await service.serve("off");
+  const inner = flagwireInterceptor({ flags: service.mirror, context: () => ({ plan: "pro" }) });
+  const ask = await serve((flags) => [flags.boolean("moving", true), flags.boolean("pro", false)], {
+    header: true,
+    inner: [
+      (next) => async (call) => {
+        flagsOf({ values: call.contextValues }).string("button", "");
+        await service.serve("on");
+        return next(call);
+      },
+      inner,
+    ],
+  });
+  const { answer, header } = await ask("unary");
+  expect(answer).toEqual([false, true]);
+  expect(header.get("flagwire-flags")).toBe("button=blue, pro");
+});
+
+it("calls of a server whose context values are the same for all are of revisions of their own", async () => {
+  await service.serve("off");
+  const values = createContextValues();
+  const ask = await serve((flags) => [flags.boolean("moving", true)], { contextValues: () => values });
+  expect((await ask("unary")).answer).toEqual([false]);
+  await service.serve("on");
+  expect((await ask("unary")).answer).toEqual([true]);
+});
+
+it("an otherwise that is no function is refused", () => {
+  const otherwise = "no" as unknown as () => ConnectError;
+  expect(() => flagwireInterceptor({ flags: service.mirror, otherwise })).toThrow("otherwise must be a function");
 });
 
 it("a required flag without an answer fails closed, or open where that is said", async () => {

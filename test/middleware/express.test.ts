@@ -78,6 +78,28 @@ describe("a request", () => {
     expect(await (await get("/next")).json()).toBe(true);
   });
 
+  it("stays at one revision under a middleware further in, which gives it another context", async () => {
+    await service.serve("off");
+    const app = createApp({ header: true });
+    app.use(async (req, _res, next) => {
+      req.flags.string("button", "");
+      await service.serve("on");
+      next();
+    });
+    app.use("/other", flagwireMiddleware({ flags: service.unready }));
+    app.use("/in", flagwireMiddleware({ flags: service.mirror, context: () => ({ plan: "pro" }), header: true }));
+    app.use((req, res) => {
+      res.json([req.flags.boolean("moving", true), req.flags.boolean("pro", false), req.flags.revision]);
+    });
+    const get = await listen(app);
+    const { revision } = service.mirror;
+    const within = await get("/in");
+    expect(await within.json()).toEqual([false, true, revision]);
+    expect(within.headers.get("flagwire-flags")).toBe("button=blue, pro");
+    // Another mirror has a revision of its own, and here none yet.
+    expect(await (await get("/other")).json()).toEqual([true, false, 0]);
+  });
+
   it("keeps to its own context among others at the same time", async () => {
     const app = createApp({ header: true });
     let arrived = 0;

@@ -3,6 +3,7 @@ import { Socket } from "node:net";
 import { Readable } from "node:stream";
 import fastify, {
   type FastifyInstance,
+  type FastifyRequest,
   type RouteHandlerMethod,
   type RouteShorthandOptions,
 } from "fastify";
@@ -61,6 +62,25 @@ describe("a request", () => {
     });
     const get = await listen(app);
     expect(await (await get("/")).json()).toEqual([false, false, true]);
+  });
+
+  it("stays at one revision under a plugin further in, which gives it another context", async () => {
+    await service.serve("off");
+    const app = createApp({ header: true });
+    app.addHook("onRequest", async ({ flags }) => {
+      flags.string("button", "");
+      await service.serve("on");
+    });
+    const answer = async ({ flags }: FastifyRequest) => [flags.boolean("moving", true), flags.boolean("pro", false)];
+    app.register(async (inner) => {
+      inner.register(flagwirePlugin, { flags: service.mirror, context: () => ({ plan: "pro" }), header: true });
+      inner.get("/in", answer);
+    });
+    app.get("/out", answer);
+    const within = await app.inject("/in");
+    expect([within.json(), within.headers["flagwire-flags"]]).toEqual([[false, true], "button=blue, pro"]);
+    await service.serve("off");
+    expect((await app.inject("/out")).json()).toEqual([false, false]);
   });
 
   it("keeps to its own context among others at the same time", async () => {
@@ -263,6 +283,19 @@ describe("the header of active flags", () => {
     const response = await get("/");
     expect([response.status, await response.text()]).toEqual([401, "who?"]);
   });
+});
+
+it("a decorator of somebody else by the same name keeps the application from starting", async () => {
+  const app = fastify();
+  apps.push(app);
+  app.decorateRequest("flags");
+  app.register(flagwirePlugin, { flags: service.mirror });
+  await expect(app.ready()).rejects.toMatchObject({ code: "FST_ERR_DEC_ALREADY_PRESENT" });
+});
+
+it("an otherwise that is no handler is refused", () => {
+  const otherwise = "/upgrade" as unknown as () => void;
+  expect(() => requireFlag("open", { otherwise })).toThrow("otherwise must be a function");
 });
 
 it("a plugin with options that cannot be meant keeps the application from starting", async () => {

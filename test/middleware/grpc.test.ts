@@ -9,6 +9,7 @@ import {
   Metadata,
   Server,
   ServerCredentials,
+  ServerInterceptingCall,
   type ServerInterceptor,
   type ServiceError,
   status,
@@ -94,15 +95,15 @@ async function serve(
     context: ({ metadata }) => ({ plan: metadata.get("plan")[0] }),
     ...options,
   });
-  return start(interceptor, handlersOf(respond));
+  return start([interceptor], handlersOf(respond));
 }
 
-/** Serves with an interceptor, and calls. */
+/** Serves with interceptors, and calls. */
 async function start(
-  interceptor: ServerInterceptor,
+  interceptors: readonly ServerInterceptor[],
   handlers: UntypedServiceImplementation,
 ): Promise<(kind: Kind, plan?: string) => Promise<Called>> {
-  const server = new Server({ interceptors: [interceptor] });
+  const server = new Server({ interceptors: [...interceptors] });
   server.addService(definition, handlers);
   const port = await new Promise<number>((resolve, reject) => {
     const bound = (error: Error | null, bound: number): void => (error ? reject(error) : resolve(bound));
@@ -216,6 +217,26 @@ it("a context that cannot be built leaves a call without one, and is told", asyn
   expect(errors).toEqual([[expect.objectContaining({ message: "no session" }), "/shop.Shop/unary"]]);
 });
 
+it("a call stays at one revision under an interceptor further in, which gives it another context", async () => {
+  await service.serve("off");
+  const outer = flagwireInterceptor({ flags: service.mirror, header: true });
+  const slow: ServerInterceptor = (_method, call) =>
+    new ServerInterceptingCall(call, {
+      start: (next) => next({ onReceiveMetadata: async (metadata, receive) => receive(await served(metadata)) }),
+    });
+  const served = async (metadata: Metadata): Promise<Metadata> => {
+    flagsOf({ metadata }).string("button", "");
+    await service.serve("on");
+    return metadata;
+  };
+  const inner = flagwireInterceptor({ flags: service.mirror, context: () => ({ plan: "pro" }) });
+  const respond: Respond = (flags) => [flags.boolean("moving", true), flags.boolean("pro", false)];
+  const ask = await start([outer, slow, inner], handlersOf(respond));
+  const { answer, header } = await ask("unary");
+  expect(answer).toEqual([false, true]);
+  expect(header?.get("flagwire-flags")).toEqual(["button=blue, pro"]);
+});
+
 it("a required flag without an answer fails closed, or open where that is said", async () => {
   const requireFlags = {
     "/shop.Shop/unary": "open",
@@ -307,7 +328,7 @@ describe.each(kinds)("a handler of the kind %s", (kind) => {
     const fail = (): never => {
       throw new Error("my secret");
     };
-    const ask = await start(interceptor, Object.fromEntries(kinds.map((one) => [one, fail])));
+    const ask = await start([interceptor], Object.fromEntries(kinds.map((one) => [one, fail])));
     expect((await ask(kind)).error).toMatchObject({ code: status.INTERNAL, details: "internal error" });
   });
 });
@@ -315,7 +336,7 @@ describe.each(kinds)("a handler of the kind %s", (kind) => {
 it("an error of the code UNKNOWN that a handler answers stays as it is", async () => {
   const interceptor = flagwireInterceptor({ flags: service.mirror });
   const unary: handleUnaryCall<unknown, Answer> = (_call, done) => done({ code: status.UNKNOWN, details: "who knows" });
-  const ask = await start(interceptor, { ...handlersOf(() => []), unary });
+  const ask = await start([interceptor], { ...handlersOf(() => []), unary });
   expect((await ask("unary")).error).toMatchObject({ code: status.UNKNOWN, details: "who knows" });
 });
 
