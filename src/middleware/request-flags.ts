@@ -1,4 +1,11 @@
-import type { Context, EvaluationDetails, JsonValue, PinnedFlags } from "../client/index.js";
+import type {
+  Context,
+  EvaluationDetails,
+  ExplainOptions,
+  Explanation,
+  JsonValue,
+  PinnedFlags,
+} from "../client/index.js";
 import { putOver } from "./put-over.js";
 
 /** Where the flags of requests come from: a mirror. */
@@ -26,6 +33,8 @@ export interface RequestFlags {
   object<T extends JsonValue>(key: string, defaultValue: T, context?: Context): T;
   /** An answer with its reasons. The default says which type is wanted; `undefined` takes any. */
   details<T>(key: string, defaultValue: T, context?: Context): EvaluationDetails<T>;
+  /** An answer with each step that led to it, as a mirror's: it is not counted, nor among what was `evaluated`. */
+  explain<T>(key: string, defaultValue: T, context?: Context, options?: ExplainOptions): Explanation<T>;
   /** The same context at the newest revision: for calls that last, such as streams, and should follow. `evaluated` starts anew. */
   latest(): RequestFlags;
 }
@@ -98,6 +107,10 @@ class BoundFlags implements RequestFlags {
     const details = this.#pinned.details(key, defaultValue, this.#with(context));
     this.#evaluated.set(key, details);
     return details;
+  }
+
+  explain<T>(key: string, defaultValue: T, context?: Context, options?: ExplainOptions): Explanation<T> {
+    return this.#pinned.explain(key, defaultValue, this.#with(context), options);
   }
 
   latest(): RequestFlags {

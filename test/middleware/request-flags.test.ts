@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import type { Context } from "../../src/client/index.js";
+import { type Context, describeTrace } from "../../src/client/index.js";
 import { listActiveFlags } from "../../src/middleware/active-flags.js";
 import { createBinding } from "../../src/middleware/bind-flags.js";
 import { compileFlagRule } from "../../src/middleware/flag-rule.js";
@@ -98,6 +98,23 @@ describe("the flags of a request", () => {
     expect([...flags.evaluated.keys()]).toEqual(["button", "pro", "nope"]);
     expect(flags.evaluated.get("pro")).toMatchObject({ value: true, variant: "on", reason: "TARGETING_MATCH" });
     expect(flags.evaluated.get("nope")).toMatchObject({ value: true, errorCode: "FLAG_NOT_FOUND" });
+  });
+
+  it("explain an answer of their context and revision, which is not counted", async () => {
+    await service.serve("off");
+    const flags = flagsFor({ plan: "pro" });
+    await service.serve("on");
+    service.mirror.takeUsage();
+    expect(flags.explain("pro", false)).toMatchObject({ value: true, ruleId: "pro" });
+    expect(flags.explain("pro", false, { plan: "free" }).value).toBe(false);
+    expect(flags.explain("moving", true)).toMatchObject({ value: false, revision: flags.revision });
+    const told = (privateAttributes: string[]): string => {
+      const { trace } = flags.explain("pro", false, {}, { privateAttributes });
+      return trace === undefined ? "" : describeTrace(trace);
+    };
+    expect(told([])).toContain('plan is "pro"');
+    expect(told(["plan"])).toContain("plan is private");
+    expect([flags.evaluated.size, service.mirror.takeUsage()]).toEqual([0, []]);
   });
 
   it("are counted as usage once for each question", () => {
