@@ -79,7 +79,9 @@ async function serve(
           return { createdFlags: [await textOf(context)] };
         },
         async *export(_request, context) {
-          yield { file: { flags: [{ key: await textOf(context) }] } };
+          const text = await textOf(context);
+          // A stream may end without a message.
+          if (text !== "[]") yield { file: { flags: [{ key: text }] } };
         },
       });
       router.service(ServerReflection, {
@@ -132,7 +134,7 @@ async function call(transport: Transport, kind: Kind, plan: string): Promise<Cal
         texts.push(validHost);
       }
   }
-  return { answer: JSON.parse(texts.join()) as Answer, header };
+  return { answer: JSON.parse(texts.join() || "[]") as Answer, header };
 }
 
 async function* one(): AsyncGenerator<Record<string, never>> {
@@ -171,6 +173,16 @@ describe.each(kinds)("a call of the kind %s", (kind) => {
     expect((await without(kind, "pro", protocol)).header.get("flagwire-flags")).toBeNull();
   });
 });
+
+it.each(["grpc", "connect"] as const)(
+  "a stream without messages lists its active flags too, by %s",
+  async (protocol) => {
+    const respond: Respond = (flags) => (flags.boolean("open", false) ? [] : ["shut"]);
+    const ask = await serve(respond, { header: true });
+    const { answer, header } = await ask("serverStream", "pro", protocol);
+    expect([answer, header.get("flagwire-flags")]).toEqual([[], "open"]);
+  },
+);
 
 it("calls at the same time keep to their own context", async () => {
   let arrived = 0;
