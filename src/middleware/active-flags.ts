@@ -15,7 +15,9 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 export function activeFlagsName(header: ActiveFlagsHeader = false): string | undefined {
   if (header === false) return undefined;
   if (header === true) return DEFAULT_NAME;
-  if (!TOKEN.test(header)) throw new TypeError(`header must be the name of a header, and is ${JSON.stringify(header)}`);
+  if (typeof header !== "string" || !TOKEN.test(header)) {
+    throw new TypeError(`header must be the name of a header, and is ${JSON.stringify(header)}`);
+  }
   return header;
 }
 

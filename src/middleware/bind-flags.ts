@@ -1,4 +1,5 @@
 import type { Context } from "../client/index.js";
+import { checkFunction } from "./check-function.js";
 import { createRequestFlags, type FlagSource, type RequestFlags } from "./request-flags.js";
 import { createWarnOnce } from "./warn-once.js";
 
@@ -24,6 +25,8 @@ export type Binding<R> = (request: R, earlier?: RequestFlags) => RequestFlags;
 export function createBinding<R>(options: RequestFlagsOptions<R>): Binding<R> {
   const { flags: source, context: build = () => NO_CONTEXT } = options;
   if (typeof source?.pinned !== "function") throw new TypeError("flags must be a mirror, as openMirror returns it");
+  checkFunction("context", options.context);
+  checkFunction("onError", options.onError);
   const report = createReport(options.onError);
   return (request, earlier) => {
     let context = NO_CONTEXT;

@@ -12,6 +12,7 @@ import {
 } from "@connectrpc/connect";
 import { type ActiveFlagsHeader, activeFlagsName, listActiveFlags } from "./active-flags.js";
 import { createBinding, type RequestFlagsOptions } from "./bind-flags.js";
+import { checkFunction } from "./check-function.js";
 import type { FlagRule } from "./flag-rule.js";
 import {
   compileMethodRules,
@@ -60,6 +61,7 @@ export function flagwireInterceptor(options: FlagwireInterceptorOptions): Interc
   const check = createServiceCheck(rules);
   const headerName = activeFlagsName(options.header);
   const { otherwise } = options;
+  checkFunction("otherwise", otherwise);
   return (next) => async (call) => {
     check(call.service);
     const method = `/${call.service.typeName}/${call.method.name}`;

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type ActiveFlagsHeader, activeFlagsName, listActiveFlags } from "./active-flags.js";
 import { createBinding, type RequestFlagsOptions } from "./bind-flags.js";
+import { checkFunction } from "./check-function.js";
 import { compileFlagRule } from "./flag-rule.js";
 import { createHttpDenial, type HttpDenialOptions } from "./http-denial.js";
 import { addLateHeader } from "./late-header.js";
@@ -67,6 +68,7 @@ export function requireFlag<Req extends IncomingMessage, Res extends ServerRespo
   const permits = compileFlagRule(key, options);
   const denial = createHttpDenial(options);
   const { otherwise } = options;
+  checkFunction("otherwise", otherwise);
   return (req, res, next) => {
     const { flags } = req as Req & { readonly flags?: RequestFlags };
     if (flags === undefined) return next(new Error(`requireFlag("${key}") needs flagwireMiddleware before it`));

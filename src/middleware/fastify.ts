@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
 import { type ActiveFlagsHeader, activeFlagsName, listActiveFlags } from "./active-flags.js";
 import { createBinding, type RequestFlagsOptions } from "./bind-flags.js";
+import { checkFunction } from "./check-function.js";
 import { compileFlagRule } from "./flag-rule.js";
 import { createHttpDenial, type HttpDenialOptions } from "./http-denial.js";
 import { addLateHeader } from "./late-header.js";
@@ -80,6 +81,7 @@ export function requireFlag(key: string, options: RequireFlagOptions = {}): Flag
   const permits = compileFlagRule(key, options);
   const denial = createHttpDenial(options);
   const { otherwise } = options;
+  checkFunction("otherwise", otherwise);
   // Not asynchronous: Fastify goes on when such a hook settles, and one that waits for its reply settles too when the client leaves.
   const hook = (request: FastifyRequest, reply: FastifyReply, next: (error?: Error) => void): void => {
     const { flags }: { flags?: RequestFlags } = request;

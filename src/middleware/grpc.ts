@@ -9,6 +9,7 @@ import {
 } from "@grpc/grpc-js";
 import { type ActiveFlagsHeader, activeFlagsName, listActiveFlags } from "./active-flags.js";
 import { createBinding, type RequestFlagsOptions } from "./bind-flags.js";
+import { checkFunction } from "./check-function.js";
 import { compileMethodRules, denialOf, type RequiredFlag, type RequiredFlags } from "./method-rules.js";
 import type { FlagSource, RequestFlags } from "./request-flags.js";
 import { createWarnOnce } from "./warn-once.js";
@@ -55,6 +56,7 @@ export function flagwireInterceptor(options: FlagwireInterceptorOptions): Server
   const bind = createBinding(options);
   const rules = compileMethodRules(options.requireFlags);
   const headerName = metadataName(options.header);
+  checkFunction("otherwise", options.otherwise);
   const deny = options.otherwise ?? (() => ({}));
   const warn = createWarnOnce((reason) => `a call ended with INTERNAL: ${reason}. Further ones are not told.`);
   return ({ path: method }, call) => {

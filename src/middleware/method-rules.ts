@@ -11,8 +11,14 @@ export type RequiredFlags = Readonly<Record<string, string | RequiredFlag>>;
 /** Throws a TypeError for what names no method, for a rule that is never asked would be open. */
 export function compileMethodRules(required: RequiredFlags = {}): ReadonlyMap<string, FlagRule> {
   const rules = new Map<string, FlagRule>();
+  if (typeof required !== "object" || required === null || Symbol.iterator in required) {
+    throw new TypeError("requireFlags must be an object, from methods to flags");
+  }
   for (const [method, flag] of Object.entries(required)) {
     if (!METHOD.test(method)) throw new TypeError(`requireFlags: ${method} must be like /package.Service/Method`);
+    if (typeof flag !== "string" && typeof flag?.key !== "string") {
+      throw new TypeError(`requireFlags: ${method} must have the key of a flag, or an object with one`);
+    }
     rules.set(method, typeof flag === "string" ? compileFlagRule(flag) : compileFlagRule(flag.key, flag));
   }
   return rules;

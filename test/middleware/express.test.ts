@@ -247,8 +247,10 @@ describe("a required flag", () => {
     expect(await (await get("/")).text()).toBe('requireFlag("open") needs flagwireMiddleware before it');
   });
 
-  it("is refused with a status that is none of an error", () => {
+  it("is refused with a status that is none of an error, and an otherwise that is no handler", () => {
     expect(() => requireFlag("open", { status: 200 })).toThrow("status must be from 400 to 599, and is 200");
+    const otherwise = "/upgrade" as unknown as () => void;
+    expect(() => requireFlag("open", { otherwise })).toThrow("otherwise must be a function");
   });
 });
 
@@ -340,7 +342,9 @@ describe("the header of active flags", () => {
     expect((await get("/nowhere")).headers.get("flagwire-flags")).toBeNull();
   });
 
-  it("is refused with what is no name", () => {
-    expect(() => createApp({ header: "a b" })).toThrow('header must be the name of a header, and is "a b"');
+  it.each(["a b", "", null, 1])("is refused with what is no name: %j", (header) => {
+    expect(() => createApp({ header: header as string })).toThrow(
+      `header must be the name of a header, and is ${JSON.stringify(header)}`,
+    );
   });
 });

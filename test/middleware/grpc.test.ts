@@ -364,6 +364,29 @@ it("a handler without the interceptor is told", () => {
   expect(() => flagsOf({ metadata: new Metadata() })).toThrow("the server needs flagwireInterceptor");
 });
 
+it.each<[string, unknown]>([
+  ["a map", new Map([["/shop.Shop/unary", "open"]])],
+  ["a list", [["/shop.Shop/unary", "open"]]],
+  ["a text", "/shop.Shop/unary"],
+  ["a number", 1],
+  ["null", null],
+])("%s is refused as the flags that methods require, for it would require none", (_name, requireFlags) => {
+  const options = { flags: service.mirror, requireFlags: requireFlags as Record<string, string> };
+  expect(() => flagwireInterceptor(options)).toThrow("requireFlags must be an object, from methods to flags");
+});
+
+it.each([undefined, null, true, {}, []])("%j is refused as the flag of a method", (flag) => {
+  const requireFlags = { "/shop.Shop/unary": flag as unknown as string };
+  expect(() => flagwireInterceptor({ flags: service.mirror, requireFlags })).toThrow(
+    "requireFlags: /shop.Shop/unary must have the key of a flag, or an object with one",
+  );
+});
+
+it("an otherwise that is no function is refused", () => {
+  const otherwise = { code: status.NOT_FOUND } as unknown as () => object;
+  expect(() => flagwireInterceptor({ flags: service.mirror, otherwise })).toThrow("otherwise must be a function");
+});
+
 it.each(["shop.Shop/unary", "/shop.Shop", "/shop.Shop/unary/", "unary"])(
   "%s is refused as the name of a method",
   (name) => {

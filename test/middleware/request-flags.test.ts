@@ -126,6 +126,12 @@ describe("the flags of a request", () => {
   });
 });
 
+it.each(["context", "onError"])("%s is refused where it is no function", (name) => {
+  expect(() => createBinding({ flags: service.mirror, [name]: { targetingKey: "u" } })).toThrow(
+    `${name} must be a function`,
+  );
+});
+
 describe("a context that cannot be built", () => {
   const builders: readonly [string, () => Context, RegExp][] = [
     [
