@@ -24,7 +24,9 @@ export type Binding<R> = (request: R, earlier?: RequestFlags) => RequestFlags;
 /** A binding throws only what the source does; a mirror throws nothing. Throws a TypeError for options that cannot be meant. */
 export function createBinding<R>(options: RequestFlagsOptions<R>): Binding<R> {
   const { flags: source, context: build = () => NO_CONTEXT } = options;
-  if (typeof source?.pinned !== "function") throw new TypeError("flags must be a mirror, as openMirror returns it");
+  if (typeof source?.pinned !== "function") {
+    throw new TypeError("flags must be a mirror, as `await openMirror(...)` gives it");
+  }
   checkFunction("context", options.context);
   checkFunction("onError", options.onError);
   const report = createReport(options.onError);

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { type Context, describeTrace } from "../../src/client/index.js";
+import { type Context, describeTrace, openRemote } from "../../src/client/index.js";
 import { listActiveFlags } from "../../src/middleware/active-flags.js";
 import { createBinding } from "../../src/middleware/bind-flags.js";
 import { compileFlagRule } from "../../src/middleware/flag-rule.js";
-import type { RequestFlags } from "../../src/middleware/request-flags.js";
+import type { FlagSource, RequestFlags } from "../../src/middleware/request-flags.js";
 import { type FlagService, openFlagService } from "./flag-service.js";
 
 let service: FlagService;
@@ -124,6 +124,16 @@ describe("the flags of a request", () => {
     flags.details("open", false);
     expect(service.mirror.takeUsage()).toMatchObject([{ flagKey: "open", variant: "on", count: 2 }]);
   });
+});
+
+it.each<[string, () => unknown]>([
+  ["a mirror that nobody waited for", () => Promise.resolve(service.mirror)],
+  ["a remote client", () => openRemote({ address: service.server.address })],
+  ["nothing", () => undefined],
+])("%s is refused as the source of flags", (_name, source) => {
+  expect(() => createBinding({ flags: source() as FlagSource })).toThrow(
+    "flags must be a mirror, as `await openMirror",
+  );
 });
 
 it.each(["context", "onError"])("%s is refused where it is no function", (name) => {
