@@ -71,9 +71,12 @@ export function flagTypeOf(value: unknown): FlagType | undefined {
   }
 }
 
-/** Why a flag cannot answer a caller with this default; undefined if it can. A default of no flag type takes all. */
+/**
+ * Why a flag cannot answer a caller with this default; undefined if it can. A default of no flag type takes all. It is a
+ * sample of what is asked for, and may be the host's rather than the caller's.
+ */
 export function typeMismatch(flagKey: string, type: FlagType, defaultValue: unknown): string | undefined {
   const wanted = flagTypeOf(defaultValue);
   if (wanted === undefined || wanted === type) return undefined;
-  return `flag ${flagKey} has the type ${flagTypeName(type) ?? "unknown"}, but the default is of type ${flagTypeName(wanted)}`;
+  return `flag ${flagKey} has the type ${flagTypeName(type) ?? "unknown"}, but ${flagTypeName(wanted)} was asked for`;
 }

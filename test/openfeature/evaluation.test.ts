@@ -115,15 +115,19 @@ describe("a client on the provider", () => {
   it("answers objects whatever the default is, for it may be any JSON value", async () => {
     expect(await client.getObjectValue<JsonValue>("search", null)).toEqual({ max: 20 });
     expect(await client.getObjectValue<JsonValue>("search", "none")).toEqual({ max: 20 });
-    expect(await client.getObjectDetails<JsonValue>("color", "none")).toMatchObject({
-      value: "none",
-      errorCode: "TYPE_MISMATCH",
-    });
+    for (const fallback of ["none", 7, null, [1], { max: 1 }]) {
+      expect(await client.getObjectDetails<JsonValue>("color", fallback)).toMatchObject({
+        value: fallback,
+        errorCode: "TYPE_MISMATCH",
+        errorMessage: "flag color has the type string, but object was asked for",
+      });
+    }
   });
 
   it("answers with the type of the method, whatever JavaScript gives it as a default", async () => {
     const details = await client.getBooleanDetails("color", undefined as unknown as boolean);
-    expect(details).toMatchObject({ value: undefined, reason: "ERROR", errorCode: "TYPE_MISMATCH" });
+    const errorMessage = "flag color has the type string, but boolean was asked for";
+    expect(details).toMatchObject({ value: undefined, reason: "ERROR", errorCode: "TYPE_MISMATCH", errorMessage });
   });
 
   it("answers the default, without an error, where a flag has no value to give", async () => {
