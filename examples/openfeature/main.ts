@@ -18,8 +18,8 @@ OpenFeature.setContext({ service: "shop", app: { version: "2.0.3" } });
 const flags = OpenFeature.getClient();
 
 const server = createServer(async (request, response) => {
-  const { searchParams } = new URL(request.url ?? "/", "http://localhost");
-  const context = { targetingKey: searchParams.get("user") ?? "anonymous", plan: searchParams.get("plan") ?? "free" };
+  const query = new URLSearchParams(request.url?.split("?")[1]);
+  const context = { targetingKey: query.get("user") ?? "anonymous", plan: query.get("plan") ?? "free" };
   const color = await flags.getStringDetails("button-color", "#888888", context);
   const answer = {
     color: color.value,
