@@ -2,7 +2,7 @@ import {
   ErrorCode,
   type EvaluationContext,
   type JsonValue,
-  OpenFeatureEventEmitter,
+  type OpenFeatureEventEmitter,
   type Provider,
   type ResolutionDetails,
   StandardResolutionReasons,
@@ -12,6 +12,7 @@ import type { Mirror } from "../client/index.js";
 import { Following } from "./following.js";
 import { type FollowedMirrorOptions, lentMirror, type MirrorSource, openedMirrors } from "./mirror-source.js";
 import { toResolutionDetails } from "./resolution-details.js";
+import { UnlimitedEvents } from "./unlimited-events.js";
 
 /** What a provider does beside evaluating. */
 export interface FlagwireProviderOptions {
@@ -32,7 +33,7 @@ export interface FlagwireProviderOptions {
 export class FlagwireProvider implements Provider {
   readonly metadata = { name: "flagwire" } as const;
   readonly runsOn = "server";
-  readonly events = new OpenFeatureEventEmitter();
+  readonly events: OpenFeatureEventEmitter = new UnlimitedEvents();
   readonly #source: MirrorSource;
   readonly #options: FlagwireProviderOptions;
   /** The last one: it answers after closing too. */
@@ -40,7 +41,11 @@ export class FlagwireProvider implements Provider {
   #isOpen = false;
   #closing: Promise<void> = Promise.resolve();
 
+  /** Throws a `TypeError` for what is neither options nor a mirror. */
   constructor(source: FollowedMirrorOptions | Mirror = {}, options: FlagwireProviderOptions = {}) {
+    if (typeof source !== "object" || source === null) {
+      throw new TypeError('a FlagwireProvider takes options, such as { address: "127.0.0.1:8013" }, or a mirror');
+    }
     this.#source = isMirror(source) ? lentMirror(source) : openedMirrors(source);
     this.#options = options;
   }

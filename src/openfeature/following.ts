@@ -1,5 +1,6 @@
 import {
   ErrorCode,
+  type EventMetadata,
   type OpenFeatureEventEmitter,
   ProviderEvents,
   ProviderNotReadyError,
@@ -74,6 +75,8 @@ export class Following {
   async #keepTrying(): Promise<void> {
     try {
       this.#follow(await this.#source.keepTrying(this.#abort.signal));
+      // A cache that could not be loaded before may have given it something to answer with.
+      this.#tell();
     } catch {
       // It was closed meanwhile.
     }
@@ -86,8 +89,9 @@ export class Following {
       mirror.on("ready", () => this.#tell()),
       mirror.on("stale", () => this.#tell()),
       mirror.on("error", (error) => this.#failed(error)),
-      mirror.on("change", ({ keys, revision }) => {
-        this.#events.emit(ProviderEvents.ConfigurationChanged, { flagsChanged: [...keys], metadata: { revision } });
+      mirror.on("change", ({ keys }) => {
+        const metadata = toEventMetadata(mirror);
+        this.#events.emit(ProviderEvents.ConfigurationChanged, { flagsChanged: [...keys], metadata });
       }),
     );
   }
@@ -110,7 +114,7 @@ export class Following {
     if (standing === "ready") this.#isRefused = false;
     const { event, ...said } = ANNOUNCEMENTS[standing];
     const message = standing === "ready" ? undefined : this.#trouble();
-    this.#events.emit(event, { ...said, ...(message && { message }), metadata: { revision: this.#mirror.revision } });
+    this.#events.emit(event, { ...said, ...(message && { message }), metadata: toEventMetadata(this.#mirror) });
   }
 
   /** Why the provider is not ready. An error that an update has followed is mended. */
@@ -130,6 +134,11 @@ export class Following {
     if (this.#isRefused) return "fatal";
     return status === "connecting" ? "not-ready" : "stale";
   }
+}
+
+/** Which provider tells it: all of them have the same name. */
+function toEventMetadata({ environment, revision }: Mirror): EventMetadata {
+  return { environment, revision };
 }
 
 /** Errors that tell how the server was last found. */

@@ -5,8 +5,8 @@ import {
   ProviderEvents,
   ProviderStatus,
 } from "@openfeature/server-sdk";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type MirrorOptions, openMirror, TransportError } from "../../src/client/index.js";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { type MirrorCache, type MirrorOptions, openMirror, TransportError } from "../../src/client/index.js";
 import { FlagwireProvider } from "../../src/openfeature/index.js";
 import { createWatchHub } from "../../src/watch/index.js";
 import { HubTransport } from "../support/hub-transport.js";
@@ -40,7 +40,8 @@ beforeEach(() => {
     listen(event, (details) => events.push(details?.message ? `${event}: ${details.message}` : event));
   }
   listen(ProviderEvents.ConfigurationChanged, (details) => {
-    events.push(`changed ${details?.flagsChanged} at ${details?.metadata?.revision}`);
+    const { environment, revision } = details?.metadata ?? {};
+    events.push(`changed ${details?.flagsChanged} of ${environment} at ${revision}`);
   });
   // There was a provider of nothing before, which is ready.
   events.length = 0;
@@ -74,7 +75,7 @@ describe("a provider whose server is there", () => {
     expect(client.providerStatus).toBe(ProviderStatus.READY);
     publisher.commit(booleanFlag("a", 2, "off"), booleanFlag("b", 2));
     await clock.advance(1_000);
-    expect(events).toEqual(["PROVIDER_READY", "changed a,b at 2"]);
+    expect(events).toEqual(["PROVIDER_READY", "changed a,b of production at 2"]);
     expect(await isOn()).toMatchObject({ value: false, variant: "off" });
   });
 
@@ -96,7 +97,7 @@ describe("a provider whose server is there", () => {
       "PROVIDER_READY",
       "PROVIDER_STALE: nothing is heard from the server",
       "PROVIDER_READY",
-      "changed a at 2",
+      "changed a of production at 2",
     ]);
   });
 
@@ -117,6 +118,17 @@ describe("a provider whose server is there", () => {
     expect(client.providerStatus).toBe(ProviderStatus.STALE);
     expect(events.at(-1)).toMatch(/^PROVIDER_STALE: .* refused to be watched: the token is unknown$/);
     expect(await isOn()).toMatchObject({ value: true });
+  });
+
+  it("is stale for what the server does, not for a cache that cannot be written", async () => {
+    const cache: MirrorCache = {
+      load: async () => undefined,
+      save: async () => Promise.reject(new Error("the disk is full")),
+    };
+    await set({ cache });
+    transport.freeze();
+    await clock.advance(46_000);
+    expect(events).toEqual(["PROVIDER_READY", "PROVIDER_STALE: nothing is heard from the server"]);
   });
 
   it("stays ready where an update cannot be right, and gets it in the end", async () => {
@@ -147,7 +159,7 @@ describe("a provider whose server is away at the start", () => {
     expect(events).toEqual([expect.stringMatching(/^PROVIDER_ERROR: no flags from/), "PROVIDER_READY"]);
     publisher.commit(booleanFlag("a", 2, "off"));
     await clock.advance(1_000);
-    expect(events.at(-1)).toBe("changed a at 2");
+    expect(events.at(-1)).toBe("changed a of production at 2");
   });
 
   it("is fatal once a server comes that refuses, and in error again when that goes", async () => {
@@ -182,9 +194,48 @@ describe("a provider whose server is away at the start", () => {
       "PROVIDER_READY",
       expect.stringMatching(/^PROVIDER_STALE/),
       "PROVIDER_READY",
-      "changed a at 1",
+      "changed a of production at 1",
     ]);
   });
+});
+
+describe("a provider whose cache comes back before the server", () => {
+  it("is stale with what was kept", async () => {
+    let loads = 0;
+    const kept = await keptSnapshot();
+    const cache: MirrorCache = {
+      load: async () => {
+        if (loads++ === 0) throw new Error("the cache is away too");
+        return kept;
+      },
+      save: async () => {},
+    };
+    transport.refusal = away;
+    const failed = set({ cache });
+    await clock.advance(10_000);
+    expect(await failed).toMatchObject({ code: "PROVIDER_NOT_READY" });
+    await clock.advance(60_000);
+    expect(client.providerStatus).toBe(ProviderStatus.STALE);
+    expect(await isOn()).toMatchObject({ value: true, variant: "on" });
+    expect(events).toEqual([
+      expect.stringMatching(/^PROVIDER_ERROR: no flags from/),
+      "PROVIDER_STALE: nothing is heard from the server",
+    ]);
+  });
+
+  /** What a mirror of the same server keeps. */
+  async function keptSnapshot(): Promise<Uint8Array> {
+    let kept: Uint8Array = new Uint8Array();
+    const cache: MirrorCache = {
+      load: async () => undefined,
+      save: async (bytes) => {
+        kept = bytes;
+      },
+    };
+    const mirror = await openMirror({ transport: new HubTransport(transport.hub), clock, cache });
+    await mirror.close();
+    return kept;
+  }
 });
 
 describe("a provider that the server refuses", () => {
@@ -206,6 +257,19 @@ describe("a provider that the server refuses", () => {
     expect(events).toEqual([expect.stringMatching(/^PROVIDER_ERROR: .*the token is unknown/), "PROVIDER_READY"]);
   });
 
+  it("is never fatal again once it was permitted", async () => {
+    void set();
+    await settle();
+    transport.refusal = undefined;
+    await clock.advance(60_000);
+    expect(client.providerStatus).toBe(ProviderStatus.READY);
+    transport.cut();
+    transport.refusal = unknownToken;
+    await clock.advance(60_000);
+    expect(client.providerStatus).toBe(ProviderStatus.STALE);
+    expect(await isOn()).toMatchObject({ value: true });
+  });
+
   it("is fatal with something kept too, so that a deployment fails; stale when the refusal ends", async () => {
     const failed = set({ bootstrap });
     await settle();
@@ -220,6 +284,10 @@ describe("a provider that the server refuses", () => {
 });
 
 describe("a provider whose options cannot be right", () => {
+  it.each([null, "127.0.0.1:8013"])("is not made of what are no options: %j", (options) => {
+    expect(() => new FlagwireProvider(options as unknown as object)).toThrow(/takes options, such as/);
+  });
+
   it.each([{ staleAfterMs: 0 }, { privateAttributes: 1 as unknown as [] }])("is fatal: %j", async (options) => {
     expect(await set(options)).toMatchObject({ code: "PROVIDER_FATAL", cause: expect.any(TypeError) });
     await clock.advance(60_000);
@@ -257,6 +325,32 @@ describe("closing", () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
+  it("lets what is opened anew wait until everything is written", async () => {
+    const calls: string[] = [];
+    let written = (): void => {};
+    const cache: MirrorCache = {
+      load: async () => {
+        calls.push("load");
+        return undefined;
+      },
+      save: () => {
+        calls.push("save");
+        return new Promise((resolve) => (written = resolve));
+      },
+    };
+    const provider = new FlagwireProvider({ transport, clock, cache });
+    await provider.initialize();
+    const closed = provider.onClose();
+    const opened = provider.initialize();
+    await settle();
+    expect(calls).toEqual(["load", "save"]);
+    written();
+    await Promise.all([closed, opened]);
+    expect(calls).toEqual(["load", "save", "load", "save"]);
+    written();
+    await provider.onClose();
+  });
+
   it("tells nothing any more", async () => {
     await set();
     const { length } = events;
@@ -268,6 +362,17 @@ describe("closing", () => {
 });
 
 describe("a provider of two domains", () => {
+  it("takes the place of another without a moment of defaults, once it is ready in a domain of its own", async () => {
+    await set();
+    const next = new FlagwireProvider({ transport: new HubTransport(transport.hub), clock });
+    await OpenFeature.setProviderAndWait("next", next);
+    const before = isOn();
+    OpenFeature.setProvider(next);
+    expect(await Promise.all([before, isOn()])).toMatchObject([{ value: true }, { value: true }]);
+    await settle();
+    expect(transport.isClosed).toBe(true);
+  });
+
   it("has its state in both, and closes when the last of them has another", async () => {
     const provider = new FlagwireProvider({ transport, clock, random: () => 0.5 });
     await OpenFeature.setProviderAndWait("one", provider);
@@ -283,6 +388,25 @@ describe("a provider of two domains", () => {
     OpenFeature.setProvider("two", new InMemoryProvider());
     await settle();
     expect(transport.isClosed).toBe(true);
+  });
+});
+
+describe("a provider of many domains", () => {
+  it("tells each of them a change once, without a warning of Node's", async () => {
+    const warn = vi.spyOn(process, "emitWarning");
+    const provider = new FlagwireProvider({ transport, clock, random: () => 0.5 });
+    const told: string[] = [];
+    for (let domain = 0; domain < 30; domain++) {
+      await OpenFeature.setProviderAndWait(`domain-${domain}`, provider);
+      OpenFeature.getClient(`domain-${domain}`).addHandler(ProviderEvents.ConfigurationChanged, (details) => {
+        told.push(String(details?.domain));
+      });
+    }
+    publisher.commit(booleanFlag("a", 2, "off"));
+    await clock.advance(1_000);
+    expect(told.sort()).toEqual(Array.from({ length: 30 }, (_, domain) => `domain-${domain}`).sort());
+    expect(warn).not.toHaveBeenCalled();
+    warn.mockRestore();
   });
 });
 
@@ -303,7 +427,20 @@ describe("a provider on a mirror of somebody else", () => {
     await OpenFeature.setProviderAndWait(provider);
     publisher.commit(booleanFlag("a", 3));
     await clock.advance(1_000);
-    expect(events.at(-1)).toBe("changed a at 3");
+    expect(events.at(-1)).toBe("changed a of production at 3");
+  });
+
+  it("does not listen to it where it is closed while it opens", async () => {
+    await using mirror = await open();
+    const provider = new FlagwireProvider(mirror);
+    const told: unknown[] = [];
+    provider.events.addHandler(ProviderEvents.ConfigurationChanged, (details) => told.push(details));
+    void provider.initialize();
+    await provider.onClose();
+    publisher.commit(booleanFlag("a", 2, "off"));
+    await clock.advance(1_000);
+    expect(mirror.revision).toBe(2);
+    expect(told).toEqual([]);
   });
 
   it("waits for its first flags, where it was opened without waiting", async () => {
