@@ -73,7 +73,7 @@ async function createFlags(admin: TestServer["admin"]): Promise<void> {
     targeting: { enabled: true, default: { kind: { case: "rollout", value: { shares } } } },
   });
   await admin.createFlag({
-    flag: booleanFlag("recent"),
+    flag: booleanFlag("recent", { metadata: { flagSetId: "accounts", version: "v3" } }),
     targeting: {
       enabled: true,
       rules: [rule(match("signedUpAt", Operator.AFTER, text("2026-01-01T00:00:00Z")), "on", "new")],
@@ -109,6 +109,12 @@ describe("a client on the provider", () => {
         isPublic: true,
         "flagwire.ruleId": "pro",
       },
+    });
+  });
+
+  it("leaves a flag the names that it has taken itself", async () => {
+    expect(await client.getBooleanDetails("recent", false)).toMatchObject({
+      flagMetadata: { flagSetId: "accounts", version: "v3" },
     });
   });
 

@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type MirrorCache, type MirrorOptions, openMirror, TransportError } from "../../src/client/index.js";
 import { FlagwireProvider } from "../../src/openfeature/index.js";
 import { createWatchHub } from "../../src/watch/index.js";
+import { CountingTransport } from "../client/counting-transport.js";
 import { HubTransport } from "../support/hub-transport.js";
 import { booleanFlag } from "../support/items.js";
 import { Publisher } from "../support/publisher.js";
@@ -126,9 +127,11 @@ describe("a provider whose server is there", () => {
       save: async () => Promise.reject(new Error("the disk is full")),
     };
     await set({ cache });
+    publisher.commit(booleanFlag("a", 2, "off"));
+    await clock.advance(5_000);
     transport.freeze();
     await clock.advance(46_000);
-    expect(events).toEqual(["PROVIDER_READY", "PROVIDER_STALE: nothing is heard from the server"]);
+    expect(events.at(-1)).toBe("PROVIDER_STALE: nothing is heard from the server");
   });
 
   it("stays ready where an update cannot be right, and gets it in the end", async () => {
@@ -151,6 +154,7 @@ describe("a provider whose server is away at the start", () => {
     expect(await failed).toMatchObject({ code: "PROVIDER_NOT_READY", message: expect.stringContaining("within 10 s") });
     expect(client.providerStatus).toBe(ProviderStatus.ERROR);
     expect(await isOn()).toMatchObject({ value: false, reason: "ERROR", errorCode: "PROVIDER_NOT_READY" });
+    expect(transport.isClosed).toBe(false);
     await clock.advance(120_000);
     transport.refusal = undefined;
     await clock.advance(40_000);
@@ -325,6 +329,17 @@ describe("closing", () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
+  it("reports before what was asked, also through a transport that was given", async () => {
+    const counting = new CountingTransport(transport.hub);
+    const provider = new FlagwireProvider({ transport: counting, clock });
+    await OpenFeature.setProviderAndWait(provider);
+    await isOn();
+    await client.getStringValue("a", "of another type");
+    await OpenFeature.close();
+    expect(counting.told).toEqual(["a on 1 @ 1"]);
+    expect(counting).toMatchObject({ isClosedAtLastReport: false, isClosed: true });
+  });
+
   it("lets what is opened anew wait until everything is written", async () => {
     const calls: string[] = [];
     let written = (): void => {};
@@ -453,6 +468,17 @@ describe("a provider on a mirror of somebody else", () => {
     await clock.advance(1_000);
     await ready;
     expect(client.providerStatus).toBe(ProviderStatus.READY);
+  });
+
+  it("waits no longer where it is closed meanwhile", async () => {
+    transport.freeze();
+    await using mirror = await open({ waitForReady: false });
+    const provider = new FlagwireProvider(mirror);
+    const failed = expect(provider.initialize()).rejects.toMatchObject({ code: "PROVIDER_NOT_READY" });
+    await settle();
+    await provider.onClose();
+    await failed;
+    expect(mirror.status).toBe("connecting");
   });
 
   it("is in error after ten seconds without flags, and ready when they come", async () => {
