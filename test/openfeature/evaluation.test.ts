@@ -203,7 +203,7 @@ describe("the context", () => {
   });
 
   // Each layer says more of the plan than the one before, so that the answer tells which has won.
-  it("is merged as the SDK does it: API, transaction, client, invocation", async () => {
+  it("is merged as the SDK does it: API, transaction, client, invocation, hooks", async () => {
     OpenFeature.setTransactionContextPropagator(new AsyncLocalStorageTransactionContextPropagator());
     const isPro = (context?: EvaluationContext) => client.getBooleanValue("checkout", false, context);
     const within = (plan: string, context?: EvaluationContext) =>
@@ -217,6 +217,8 @@ describe("the context", () => {
     client.setContext({ plan: "free" });
     expect(await within("pro")).toBe(false);
     expect(await within("free", { plan: "pro" })).toBe(true);
+    const hooks = [{ before: () => ({ plan: "free" }) }];
+    expect(await client.getBooleanValue("checkout", true, { plan: "pro" }, { hooks })).toBe(false);
   });
 });
 
