@@ -117,6 +117,12 @@ test("imports, those of types included, form no cycle", () => {
   expect(files.map((file) => visit(file, [])).filter((cycle) => cycle !== undefined)).toEqual([]);
 });
 
+test("flagwire/gen has every file of our proto", () => {
+  const exported = own.filter(({ file }) => file === "contract/index.ts").map(({ target }) => target);
+  const generated = readdirSync(join(root, "gen/flagwire/v1")).map((name) => `gen/flagwire/v1/${name}`);
+  expect(exported.sort()).toEqual(generated.sort());
+});
+
 test("there are no default exports", () => {
   expect(files.filter((file) => /\bexport\s+(default\b|\{[^}]*\bas default\b)/.test(codeOf(file)))).toEqual([]);
 });

@@ -1,3 +1,4 @@
+export * from "../../gen/flagwire/v1/access_pb.js";
 export * from "../../gen/flagwire/v1/admin_service_pb.js";
 export * from "../../gen/flagwire/v1/condition_pb.js";
 export * from "../../gen/flagwire/v1/environment_pb.js";
