@@ -8,7 +8,8 @@ export {
   type RunBody,
   type VariantRun,
 } from "./for-each-variant.js";
-export type { FlagFileJson, TestFlagsSource, TestValues } from "./read-definitions.js";
+export type { TestFlagsSource, TestValues } from "./read-definitions.js";
+export type { FlagdFileJson, FlagFileJson, FlagFileSource } from "./read-flag-file.js";
 export { startTestServer } from "./start-test-server.js";
 export type { Outage, OutageOptions, Override, TestFlags } from "./test-flags.js";
 export type { InEnvironment, TestServer, TestServerOptions } from "./test-server.js";

@@ -1,29 +1,19 @@
-import { readFileSync } from "node:fs";
 import { fromJson, type JsonValue } from "@bufbuild/protobuf";
 import { FlagFileSchema } from "../../gen/flagwire/v1/history_pb.js";
 import type { FlagState, WatchItem } from "../../gen/flagwire/v1/watch_pb.js";
-import { expandEnumNames, type JsonProblem } from "../base/index.js";
 import { bootstrapSnapshot } from "../client/index.js";
 import type { Snapshot } from "../engine/index.js";
 import { flagOf, newFlag } from "./flag-state.js";
-import type { TestValue, VariantValues } from "./test-value.js";
+import { type FlagFileSource, isFlagFile, nameOf, readFlagFile } from "./read-flag-file.js";
+import { isPlainObject, type TestValue, type VariantValues } from "./test-value.js";
 
 /** Flags by key: the value that each serves, or its variants. */
 export interface TestValues {
   readonly [key: string]: TestValue | VariantValues;
 }
 
-/** A flag file in its native form, parsed: `FlagFile` in protobuf's JSON form, enum values also by their short names. */
-export interface FlagFileJson {
-  readonly flags: readonly object[];
-  readonly targetings?: readonly object[];
-  readonly segments?: readonly object[];
-  readonly environments?: readonly object[];
-  readonly segmentKeys?: readonly object[];
-}
-
-/** Where flags come from: values, a parsed flag file, or the path of one in JSON. */
-export type TestFlagsSource = TestValues | FlagFileJson | string;
+/** Where flags come from: values by key, or a flag file. */
+export type TestFlagsSource = TestValues | FlagFileSource;
 
 /** The flags and segments of one environment. */
 export interface Definitions {
@@ -33,20 +23,8 @@ export interface Definitions {
 
 /** Throws a `TypeError` that says what is wrong with the flags. */
 export function readDefinitions(source: TestFlagsSource, environment: string): Definitions {
-  const named = typeof source === "string" ? source : "the flag file";
-  const parsed = typeof source === "string" ? readJson(source) : source;
-  if (!isFlagFile(parsed)) {
-    if (typeof source === "string") throw new TypeError(`${named} is no flag file: it has no list named flags`);
-    return fromValues(parsed as TestValues);
-  }
-  let snapshot: Snapshot;
-  try {
-    const file = fullFlagFile(parsed);
-    refuseUnknownEnvironment(file, environment);
-    snapshot = bootstrapSnapshot(file, environment);
-  } catch (error) {
-    throw new TypeError(`${named}: ${(error as Error).message}`, { cause: error });
-  }
+  if (!isFlagFile(source)) return { flags: readValues(source), segments: [] };
+  const snapshot = readSnapshot(source, environment);
   refuseMalformed(snapshot);
   const items = snapshot.items();
   const flags = new Map<string, FlagState>();
@@ -54,38 +32,24 @@ export function readDefinitions(source: TestFlagsSource, environment: string): D
   return { flags, segments: items.filter(({ kind }) => kind.case === "segment") };
 }
 
-/** No flag has a list for its value, so one named `flags` tells that it is a file. */
-export function isFlagFile(source: unknown): source is FlagFileJson {
-  return typeof source === "object" && source !== null && "flags" in source && Array.isArray(source.flags);
-}
-
-/** A flag file's JSON with all that may be written short written out. Throws a `TypeError` that names what there is not. */
-export function fullFlagFile(file: FlagFileJson): JsonValue {
-  const problems: JsonProblem[] = [];
-  const full = expandEnumNames(FlagFileSchema, file as unknown as JsonValue, "", problems);
-  if (problems.length === 0) return full;
-  throw new TypeError(problems.map(({ place, description }) => `${place}: ${description}`).join("; "));
-}
-
-/** Parses a JSON file. Throws a `TypeError` where it is none. */
-export function readJson(path: string): unknown {
-  if (/\.ya?ml$/i.test(path)) {
-    throw new TypeError(`${path}: YAML is not read here; pass what a YAML parser makes of it, or convert it to JSON`);
-  }
-  const text = readFileSync(path, "utf8");
-  try {
-    return JSON.parse(text.replace(/^\ufeff/, ""));
-  } catch (error) {
-    throw new TypeError(`${path} is not JSON: ${(error as Error).message}`, { cause: error });
-  }
-}
-
-function fromValues(values: TestValues): Definitions {
-  if (typeof values !== "object" || values === null || Array.isArray(values)) {
-    const found = Array.isArray(values) ? "a list" : String(values);
+/** The flags that values by key stand for. Throws a `TypeError` for what is no value, and no such object. */
+export function readValues(values: TestValues): ReadonlyMap<string, FlagState> {
+  // A map, or what a class makes, would be taken for no flags at all.
+  if (!isPlainObject(values)) {
+    const found = Array.isArray(values) ? "a list" : Object.prototype.toString.call(values).slice(8, -1);
     throw new TypeError(`flags come as an object of values by key, not as ${found}`);
   }
-  return { flags: new Map(Object.entries(values).map(([key, value]) => [key, newFlag(key, value)])), segments: [] };
+  return new Map(Object.entries(values).map(([key, value]) => [key, newFlag(key, value)]));
+}
+
+function readSnapshot(source: FlagFileSource, environment: string): Snapshot {
+  const file = readFlagFile(source, environment);
+  try {
+    refuseUnknownEnvironment(file, environment);
+    return bootstrapSnapshot(file, environment);
+  } catch (error) {
+    throw new TypeError(`${nameOf(source)}: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** On a server too `production` is always there, and others are if something names them. */

@@ -9,8 +9,9 @@ import { type FlagState, FlagStateSchema } from "../../gen/flagwire/v1/watch_pb.
 import { BadRequestSchema } from "../../gen/google/rpc/error_details_pb.js";
 import type { FlagwireServer } from "../server/index.js";
 import type { Store } from "../store/index.js";
-import { newFlag, redefined, type SetOptions } from "./flag-state.js";
-import { type FlagFileJson, fullFlagFile, isFlagFile, readJson } from "./read-definitions.js";
+import { redefined, type SetOptions } from "./flag-state.js";
+import { readValues } from "./read-definitions.js";
+import { type FlagFileSource, nameOf, readFlagFile } from "./read-flag-file.js";
 import type { InEnvironment, TestServer, TestServerOptions } from "./test-server.js";
 import type { TestValue, VariantName, VariantValues } from "./test-value.js";
 
@@ -114,8 +115,8 @@ class LocalServer implements TestServer {
     return Number(revision);
   }
 
-  async apply(file: FlagFileJson | string, { environment = PRODUCTION }: InEnvironment = {}): Promise<number> {
-    return this.import(parseFile(file), environment);
+  async apply(file: FlagFileSource, { environment = PRODUCTION }: InEnvironment = {}): Promise<number> {
+    return this.import(parseFile(file, environment), environment);
   }
 
   async kill(key: string, options: InEnvironment & { readonly reason?: string } = {}): Promise<number> {
@@ -211,14 +212,13 @@ function withViolations(error: unknown): unknown {
 }
 
 function initialFile({ flags = {}, file, environments = [] }: TestServerOptions): FlagFile {
-  const initial = file === undefined ? create(FlagFileSchema) : parseFile(file);
+  const initial = file === undefined ? create(FlagFileSchema) : parseFile(file, PRODUCTION);
   const named = new Set([PRODUCTION, ...initial.environments.map(({ name }) => name)]);
   for (const name of environments) {
     if (!named.has(name)) initial.environments.push(create(EnvironmentSchema, { name }));
     named.add(name);
   }
-  for (const [key, value] of Object.entries(flags)) {
-    const state = newFlag(key, value);
+  for (const state of readValues(flags).values()) {
     const added = toFile([...named].map((environment) => inEnvironment(state, environment)));
     initial.flags.push(...added.flags);
     initial.targetings.push(...added.targetings);
@@ -239,14 +239,12 @@ function inEnvironment(state: FlagState, environment: string): FlagState {
   return moved;
 }
 
-function parseFile(file: FlagFileJson | string): FlagFile {
-  const name = typeof file === "string" ? file : "the flag file";
-  const json = typeof file === "string" ? readJson(file) : file;
-  if (!isFlagFile(json)) throw new TypeError(`${name} is no flag file: it has no list named flags`);
+function parseFile(file: FlagFileSource, environment: string): FlagFile {
+  const json = readFlagFile(file, environment);
   try {
-    return fromJson(FlagFileSchema, fullFlagFile(json));
+    return fromJson(FlagFileSchema, json);
   } catch (error) {
-    throw new TypeError(`${name}: ${(error as Error).message}`, { cause: error });
+    throw new TypeError(`${nameOf(file)}: ${(error as Error).message}`, { cause: error });
   }
 }
 

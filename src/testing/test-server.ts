@@ -1,15 +1,16 @@
 import type { Client } from "@connectrpc/connect";
 import type { AdminService } from "../../gen/flagwire/v1/admin_service_pb.js";
 import type { SetOptions } from "./flag-state.js";
-import type { FlagFileJson, TestValues } from "./read-definitions.js";
+import type { TestValues } from "./read-definitions.js";
+import type { FlagFileSource } from "./read-flag-file.js";
 import type { TestValue, VariantName, VariantValues } from "./test-value.js";
 
 /** What a test server begins with. */
 export interface TestServerOptions {
   /** Flags by key, in all environments. */
   readonly flags?: TestValues;
-  /** A flag file in its native form, parsed, or the path of one in JSON. What names no environment is of `production`. */
-  readonly file?: FlagFileJson | string;
+  /** A flag file, native or flagd's, parsed, or the path of one in JSON. What names no environment is of `production`. */
+  readonly file?: FlagFileSource;
   /** Environments beside `production`. Those that the file names need not be named here. */
   readonly environments?: readonly string[];
   /** Default 0: any that is free. */
@@ -43,7 +44,7 @@ export interface TestServer extends AsyncDisposable {
   /** Deletes a flag. Resolves with the revision; rejects with NOT_FOUND for a flag that there is not. */
   remove(key: string): Promise<number>;
   /** Takes a flag file over. Resolves with the revision. */
-  apply(file: FlagFileJson | string, options?: InEnvironment): Promise<number>;
+  apply(file: FlagFileSource, options?: InEnvironment): Promise<number>;
   /** Kills a flag. Resolves with the revision. */
   kill(key: string, options?: InEnvironment & { readonly reason?: string }): Promise<number>;
   /** Undoes `kill`. Resolves with the revision. */

@@ -61,7 +61,8 @@ function isJson(value: unknown): boolean {
   return Array.isArray(value) && value.every(isJson);
 }
 
-function isPlainObject(value: unknown): value is object {
+/** Whether it was written as an object, or parsed as one. */
+export function isPlainObject(value: unknown): value is object {
   if (typeof value !== "object" || value === null) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   // Of another realm too, such as that of a runner which gives each test file its own.

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { beforeEach, describe, expect, it, test } from "vitest";
 import { parse } from "yaml";
 import { type Mirror, MirrorError } from "../../src/client/index.js";
@@ -70,8 +71,12 @@ describe("flags of values", () => {
     expect(() => createTestFlags({ odd: value as never })).toThrow(message);
   });
 
-  it("refuse a list of flags, whose places are no keys", () => {
-    expect(() => createTestFlags([{ key: "new-checkout" }] as never)).toThrow(/values by key, not as a list/);
+  it.each<[string, unknown, RegExp]>([
+    ["a list of flags, whose places are no keys", [{ key: "new-checkout" }], /values by key, not as a list/],
+    ["a map, of which no flag would be seen", new Map([["new-checkout", true]]), /values by key, not as Map/],
+    ["null", null, /values by key, not as Null/],
+  ])("refuse %s", (_, source, message) => {
+    expect(() => createTestFlags(source as never)).toThrow(message);
   });
 
   it("refuse what is no key, and variants of several types", () => {
@@ -129,6 +134,40 @@ describe("flags of a file", () => {
       expect(createTestFlags(named, { environment }).environment).toBe(environment);
     }
     expect(createTestFlags({ a: true }, { environment: "anything" }).boolean("a", false)).toBe(true);
+  });
+
+  it("may be flagd's", () => {
+    const color = {
+      state: "ENABLED",
+      variants: { red: "#f00", blue: "#00f" },
+      defaultVariant: "red",
+      targeting: { if: [{ "==": [{ var: "plan" }, "pro"] }, "blue", null] },
+    };
+    const flagd = { $schema: "https://flagd.dev/schema/v0/flags.json", flags: { color } };
+    const own = createTestFlags(flagd, { environment: "staging" });
+    expect(own.string("color", "", { plan: "pro" })).toBe("#00f");
+    expect(own.string("color", "", { plan: "free" })).toBe("#f00");
+    expect(createTestFlags({ flags: [{ key: "color", ...color }] }).keys()).toEqual(["color"]);
+  });
+
+  it("of flagd are refused where they cannot be translated", () => {
+    const variants = { on: true, off: false };
+    const map = { state: "ENABLED", variants, defaultVariant: "on", targeting: { map: [] } };
+    expect(() => createTestFlags({ flags: { map, bare: { state: "ENABLED" } } })).toThrow(
+      /^the flag file: flags\.map\.targeting\.map .*; flags\.bare\.variants /,
+    );
+    expect(() => createTestFlags({ $schema: "flags.json", flags: "none" })).toThrow(/is no flag file/);
+  });
+
+  it("are told from flags by key of which one is named flags", () => {
+    expect(createTestFlags({ flags: { max: 3 } }).object("flags", {})).toEqual({ max: 3 });
+    expect(createTestFlags({ flags: variants({ a: 1 }), more: true }).keys()).toEqual(["flags", "more"]);
+  });
+
+  it("may be at a path, or a URL", () => {
+    const url = new URL("../../examples/demo.flagd.json", import.meta.url);
+    expect(createTestFlags(url).keys()).toEqual(createTestFlags(fileURLToPath(url)).keys());
+    expect(() => createTestFlags(new URL("none.json", url))).toThrow(/ENOENT.*none\.json/);
   });
 
   it("come from JSON, not from YAML", () => {
