@@ -23,11 +23,17 @@ export class Overrides {
   }
 
   /** The flag as its overrides want it shown. Its type may have changed since: whoever changed it meant that. */
-  apply(key: string, state: FlagState): ShownFlag {
-    const served = this.#entries.get(key)?.at(-1)?.served;
-    if (served === undefined) return { kind: "fixed", state };
-    if (isCompute(served)) return { kind: "computed", state, compute: served };
-    return { kind: "fixed", state: serving(state, served, { newName: OVERRIDE_VARIANT, changeType: true }) };
+  apply(key: string, flag: FlagState): ShownFlag {
+    const computes: Compute[] = [];
+    let state = flag;
+    for (const { served } of (this.#entries.get(key) ?? []).toReversed()) {
+      if (!isCompute(served)) {
+        state = serving(flag, served, { newName: OVERRIDE_VARIANT, changeType: true });
+        break;
+      }
+      computes.push(served);
+    }
+    return computes.length === 0 ? { kind: "fixed", state } : { kind: "computed", flag, computes, state };
   }
 
   removeAll(key: string): void {

@@ -11,14 +11,21 @@ import { prerequisitesOf, type Snapshot } from "../engine/index.js";
 import { serving } from "./flag-state.js";
 import type { TestValue, VariantName } from "./test-value.js";
 
-/** Says what a flag serves to a context, beating all rules. */
-export type Compute = (context: Context) => TestValue | VariantName;
+/** Says what a flag serves to a context, beating all rules; undefined: what it would serve without this. */
+export type Compute = (context: Context) => TestValue | VariantName | undefined;
 
 /** A flag as it is answered from. */
 export type ShownFlag =
   | { readonly kind: "fixed"; readonly state: FlagState }
-  /** What it serves is not known before it is asked. */
-  | { readonly kind: "computed"; readonly state: FlagState; readonly compute: Compute };
+  /** What it serves is not known before it is asked: what the first function says that says anything. */
+  | {
+      readonly kind: "computed";
+      /** The flag that they say it of. */
+      readonly flag: FlagState;
+      readonly computes: readonly Compute[];
+      /** What counts where none of them says anything. */
+      readonly state: FlagState;
+    };
 
 /** The name of the variant that a value becomes which an override gives and no variant has. */
 export const OVERRIDE_VARIANT = "override";
@@ -106,18 +113,31 @@ export class ShownFlags {
     if (flag === undefined || seen.has(key)) return;
     seen.add(key);
     if (flag.kind === "computed") {
-      computed.set(key, serving(flag.state, flag.compute(context), { newName: OVERRIDE_VARIANT }));
-      return;
+      const served = firstSaid(flag.computes, context);
+      computed.set(key, served === undefined ? flag.state : serving(flag.flag, served, { newName: OVERRIDE_VARIANT }));
+      if (served !== undefined) return;
     }
     for (const required of prerequisitesOf(flag.state.targeting)) this.#compute(required, context, seen, computed);
   }
 }
 
+function firstSaid(computes: readonly Compute[], context: Context): TestValue | VariantName | undefined {
+  for (const compute of computes) {
+    const served = compute(context);
+    if (served !== undefined) return served;
+  }
+  return undefined;
+}
+
 function isSame(one: ShownFlag | undefined, other: ShownFlag | undefined): boolean {
   if (one === other) return true;
   if (one === undefined || other === undefined) return false;
-  if (one.kind === "computed" && (other.kind !== "computed" || one.compute !== other.compute)) return false;
+  if (one.kind === "computed" && (other.kind !== "computed" || !isSameList(one.computes, other.computes))) return false;
   return one.kind === other.kind && equals(FlagStateSchema, one.state, other.state);
+}
+
+function isSameList(some: readonly Compute[], others: readonly Compute[]): boolean {
+  return some.length === others.length && some.every((one, index) => one === others[index]);
 }
 
 /** The revisions of what changed make the digest another one. */

@@ -35,12 +35,13 @@ export interface TestFlags extends Mirror {
   remove(key: string): number;
   /**
    * Makes a flag serve a value or variant, or what a function says of the context, whatever its rules say; the reason is
-   * STATIC. Of several overrides the last counts. Flags that require it see it too. Throws for a flag that there is not, and
+   * STATIC. Of several overrides the last counts; where a function says undefined, the one before it, and at last the rules.
+   * Flags that require it see it too. Throws for a flag that there is not, and
    * a `TypeError` like `set`; what the function throws or gives wrongly, the evaluation throws.
    */
   override(
     key: string,
-    served: TestValue | VariantName | ((context: Context) => TestValue | VariantName),
+    served: TestValue | VariantName | ((context: Context) => TestValue | VariantName | undefined),
     options?: SetOptions,
   ): Override;
   /** As they were when they were made: flags, no overrides, no outage, not closed, nothing asked, nothing counted. */

@@ -288,6 +288,34 @@ describe("an override", () => {
     ]);
   });
 
+  it("by a function that says undefined leaves the flag as it is without it", () => {
+    const real = createTestFlags(parse(readFileSync(join(import.meta.dirname, "../../examples/flags.yaml"), "utf8")));
+    const pro = { targetingKey: "user-7", plan: "pro" };
+    const rules = real.details("search", {}, pro);
+    real.override("search", ({ plan }) => (plan === "free" ? { maxResults: 1 } : undefined));
+    expect(real.details("search", {}, { plan: "free" })).toMatchObject({ value: { maxResults: 1 }, reason: "STATIC" });
+    expect(real.details("search", {}, pro)).toEqual({ ...rules, revision: 2 });
+    const staff = { targetingKey: "user-7", email: "ann@example.com" };
+    const below = real.override("new-checkout", false);
+    real.override("new-checkout", ({ plan }) => (plan === "free" ? true : undefined));
+    expect(real.boolean("new-checkout", false, { plan: "free" })).toBe(true);
+    expect(real.boolean("new-checkout", true, staff)).toBe(false);
+    below.restore();
+    expect(real.details("new-checkout", false, staff)).toMatchObject({ value: true, reason: "TARGETING_MATCH" });
+  });
+
+  it("by a function that says undefined leaves prerequisites to their overrides", () => {
+    const real = createTestFlags(parse(readFileSync(join(import.meta.dirname, "../../examples/flags.yaml"), "utf8")));
+    const context = { targetingKey: "user-7", plan: "pro" };
+    real.override("new-checkout", ({ plan }) => plan === "pro");
+    real.override("express-checkout", () => undefined);
+    expect(real.boolean("express-checkout", false, context)).toBe(true);
+    expect(real.details("express-checkout", true, { ...context, plan: "free" }).reason).toBe("PREREQUISITE_FAILED");
+    real.override("new-checkout", () => expect.unreachable("what beats its rules has no prerequisites"));
+    real.override("express-checkout", () => true);
+    expect(real.boolean("express-checkout", false, context)).toBe(true);
+  });
+
   it("by a function works again after it was restored", () => {
     flags.override("timeout-ms", () => 5).restore();
     flags.override("timeout-ms", () => 5);
