@@ -1,7 +1,7 @@
-import { create, equals, fromJson, type JsonValue as ProtobufJson } from "@bufbuild/protobuf";
-import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
+import { clone, create, equals, fromJson, type JsonValue as ProtobufJson } from "@bufbuild/protobuf";
+import { timestampFromMs, type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { type Flag, FlagKind, FlagType } from "../../gen/flagwire/v1/flag_pb.js";
-import { TargetingSchema } from "../../gen/flagwire/v1/targeting_pb.js";
+import { KillSchema, TargetingSchema } from "../../gen/flagwire/v1/targeting_pb.js";
 import { type FlagState, FlagStateSchema } from "../../gen/flagwire/v1/watch_pb.js";
 import { flagTypeName } from "../engine/index.js";
 import { shownValue, type TestValue, typeNameOf, VariantName, VariantValues } from "./test-value.js";
@@ -87,6 +87,20 @@ export function serving(
   const variants = { ...flag.variants };
   define(variants, name, value);
   return serveVariant(state, variants, name);
+}
+
+/** The flag, killed; one that is killed stays so for its first reason. Epoch milliseconds. */
+export function killed(state: FlagState, reason: string, timeMs: number): FlagState {
+  const kill = create(KillSchema, { reason, killedBy: "a test", killedAt: timestampFromMs(timeMs) });
+  const targeting = state.targeting ?? create(TargetingSchema, { flagKey: flagOf(state).key });
+  return create(FlagStateSchema, { ...state, targeting: { ...targeting, killed: targeting.killed ?? kill } });
+}
+
+/** The flag, not killed. */
+export function revived(state: FlagState): FlagState {
+  const after = clone(FlagStateSchema, state);
+  delete after.targeting?.killed;
+  return after;
 }
 
 /** A flag's own part of its state. */

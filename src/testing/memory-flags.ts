@@ -19,14 +19,14 @@ import {
 import { emptySnapshot, fromValue } from "../engine/index.js";
 import { AskedFlags, type Question } from "./asked-flags.js";
 import { AskedKeys, flagNotFound, noFlag } from "./asked-keys.js";
-import { flagOf, isSameFlags, redefined, type SetOptions, serving } from "./flag-state.js";
+import { flagOf, isSameFlags, killed, redefined, revived, type SetOptions, serving } from "./flag-state.js";
 import { isCompute, Overrides } from "./overrides.js";
 import { PinnedTestFlags } from "./pinned-test-flags.js";
 import type { Definitions } from "./read-definitions.js";
 import { type Compute, OVERRIDE_VARIANT, type ShownFlag, ShownFlags } from "./shown-flags.js";
 import { sumUsage } from "./sum-usage.js";
 import { SyncWaits } from "./sync-waits.js";
-import type { Outage, OutageOptions, Override, TestFlags } from "./test-flags.js";
+import type { KillOptions, Outage, OutageOptions, Override, TestFlags } from "./test-flags.js";
 import type { TestValue, VariantName, VariantValues } from "./test-value.js";
 
 /** What flags in memory are made of. */
@@ -155,8 +155,17 @@ export class MemoryFlags extends AskedFlags implements TestFlags {
     return this.#define(new Map(this.#definitions).set(key, state));
   }
 
+  kill(key: string, { reason = "a test" }: KillOptions = {}): number {
+    const state = killed(this.#definitionOf(key), reason, this.#parts.clock.now());
+    return this.#define(new Map(this.#definitions).set(key, state));
+  }
+
+  revive(key: string): number {
+    return this.#define(new Map(this.#definitions).set(key, revived(this.#definitionOf(key))));
+  }
+
   remove(key: string): number {
-    if (!this.#definitions.has(key)) throw flagNotFound(key);
+    this.#definitionOf(key);
     this.#overrides.removeAll(key);
     const left = new Map(this.#definitions);
     left.delete(key);
@@ -236,6 +245,12 @@ export class MemoryFlags extends AskedFlags implements TestFlags {
   #stateOf(key: string): FlagState {
     const state = this.#held.get(key);
     if (state === undefined) throw new Error(noFlag(key, [...this.#held.keys()]));
+    return state;
+  }
+
+  #definitionOf(key: string): FlagState {
+    const state = this.#definitions.get(key);
+    if (state === undefined) throw flagNotFound(key);
     return state;
   }
 

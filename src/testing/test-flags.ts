@@ -7,6 +7,12 @@ export interface Override extends Disposable {
   restore(): void;
 }
 
+/** Why a flag is killed. */
+export interface KillOptions {
+  /** Default `a test`. */
+  readonly reason?: string;
+}
+
 /** How the server goes away. */
 export interface OutageOptions {
   /** As if nothing had ever come: defaults, with PROVIDER_NOT_READY. Default false: the answers stay. */
@@ -21,7 +27,7 @@ export interface Outage extends Disposable {
 }
 
 /**
- * Flags in memory that are a mirror to whoever takes one. `set` and `remove` change them as a server does, `override` beats
+ * Flags in memory that are a mirror to whoever takes one. `set`, `remove` and `kill` change them as a server does, `override` beats
  * all rules until it is undone; the next evaluation sees either. Made by `createTestFlags`.
  */
 export interface TestFlags extends Mirror {
@@ -33,6 +39,13 @@ export interface TestFlags extends Mirror {
   set(key: string, value: TestValue | VariantName | VariantValues, options?: SetOptions): number;
   /** Deletes a flag, and ends its overrides. Returns the revision. Throws a server's NOT_FOUND for a flag that there is not. */
   remove(key: string): number;
+  /**
+   * Kills a flag: it serves its off variant to everybody, or your defaults where it has none, until it is revived or set.
+   * Returns the revision. Throws a server's NOT_FOUND for a flag that there is not.
+   */
+  kill(key: string, options?: KillOptions): number;
+  /** Undoes `kill`, as `kill` does it. */
+  revive(key: string): number;
   /**
    * Makes a flag serve a value or variant, or what a function says of the context, whatever its rules say; the reason is
    * STATIC. Of several overrides the last counts; where a function says undefined, the one before it, and at last the rules.

@@ -241,6 +241,49 @@ describe("set", () => {
   });
 });
 
+describe("kill", () => {
+  it("serves the off variant, or the caller's default where there is none, until the flag is revived", () => {
+    const events = listen(flags);
+    expect([flags.kill("new-checkout", { reason: "payments are failing" }), flags.kill("timeout-ms")]).toEqual([2, 3]);
+    expect(flags.details("new-checkout", true)).toMatchObject({ value: false, variant: "off", reason: "KILLED" });
+    expect(flags.details("timeout-ms", 7)).toMatchObject({ value: 7, reason: "KILLED" });
+    expect(flags.kill("timeout-ms", { reason: "again" })).toBe(3);
+    flags.revive("new-checkout");
+    expect(flags.boolean("new-checkout", false)).toBe(true);
+    expect(flags.revive("new-checkout")).toBe(4);
+    expect(events).toEqual(["change new-checkout@2", "change timeout-ms@3", "change new-checkout@4"]);
+  });
+
+  it("is undone by set, and beaten by an override", () => {
+    flags.kill("timeout-ms");
+    expect(flags.set("timeout-ms", 3000)).toBe(3);
+    expect(flags.number("timeout-ms", 0)).toBe(3000);
+    flags.kill("timeout-ms");
+    using _ = flags.override("timeout-ms", 5);
+    expect(flags.number("timeout-ms", 0)).toBe(5);
+  });
+
+  it("leaves a killed flag of a file its rules for when it is revived", () => {
+    const real = createTestFlags(parse(readFileSync(join(import.meta.dirname, "../../examples/flags.yaml"), "utf8")));
+    const before = real.details("search", {}, { plan: "pro" });
+    real.kill("search");
+    expect(real.details("search", {}, { plan: "pro" }).reason).toBe("KILLED");
+    expect(real.details("search", {}, { plan: "pro" })).not.toMatchObject({ variant: before.variant });
+    real.revive("search");
+    expect(real.details("search", {}, { plan: "pro" })).toEqual({ ...before, revision: 3 });
+  });
+
+  it("is refused for a flag that there is not", () => {
+    expect(() => flags.kill("nope")).toThrow('[not_found] there is no flag "nope"');
+    expect(() => flags.revive("nope")).toThrow('[not_found] there is no flag "nope"');
+    const bare = createTestFlags({
+      flags: [{ key: "a", type: "boolean", kind: "operational", variants: { on: true } }],
+    });
+    bare.kill("a");
+    expect(bare.details("a", true)).toMatchObject({ value: true, reason: "KILLED" });
+  });
+});
+
 describe("an override", () => {
   it("beats the rules until it is restored", () => {
     const events = listen(flags);
