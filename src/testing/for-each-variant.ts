@@ -34,10 +34,11 @@ export function forEachVariant<R, T extends TestValue = TestValue>(
   name: string,
   body: RunBody<VariantRun<T>>,
 ): R[] {
-  const values = flags.variants(flagKey);
+  const values = variantsOf(flags, flagKey);
   return Object.keys(values).map((variant) => {
     const run = { flagKey, variant, value: values[variant] as T };
-    return test(`${name} (${flagKey}: ${variant})`, withVariants(flags, { [flagKey]: variant }, run, body));
+    const title = `${name} (${flagKey}: ${variant})`;
+    return test(title, withVariants({ flags, variants: { [flagKey]: variant }, title }, run, body));
   });
 }
 
@@ -51,7 +52,8 @@ export function forEachCombination<R>(
 ): R[] {
   return combinations(flags, flagKeys).map((run) => {
     const shown = flagKeys.map((key) => `${key}: ${run.variants[key]}`).join(", ");
-    return test(`${name} (${shown})`, withVariants(flags, run.variants, run, body));
+    const title = `${name} (${shown})`;
+    return test(title, withVariants({ flags, variants: run.variants, title }, run, body));
   });
 }
 
@@ -61,7 +63,7 @@ const MAX_COMBINATIONS = 1_000;
 function combinations(flags: TestFlags, flagKeys: readonly string[]): CombinationRun[] {
   let runs: CombinationRun[] = [{ variants: {}, values: {} }];
   for (const key of new Set(flagKeys)) {
-    const entries = Object.entries(flags.variants(key));
+    const entries = Object.entries(variantsOf(flags, key));
     if (runs.length * entries.length > MAX_COMBINATIONS) {
       throw new RangeError(`${flagKeys.join(", ")} have more than ${MAX_COMBINATIONS} combinations of variants`);
     }
@@ -75,30 +77,45 @@ function combinations(flags: TestFlags, flagKeys: readonly string[]): Combinatio
   return runs;
 }
 
-/** Flags of which a test of ours is running. */
-const busy = new WeakSet<TestFlags>();
+/** Flags may come from a hook, which runs only after tests are registered. */
+function variantsOf(flags: TestFlags | undefined, flagKey: string): Readonly<Record<string, TestValue>> {
+  if (flags !== undefined) return flags.variants(flagKey);
+  throw new TypeError(
+    "there are no flags yet: make them before tests are registered, not in a hook such as beforeEach",
+  );
+}
 
-function withVariants<Run>(
-  flags: TestFlags,
-  variants: Readonly<Record<string, string>>,
-  run: Run,
-  body: RunBody<Run>,
-): () => Promise<void> {
+/** A test of ours. */
+interface VariantTest {
+  readonly flags: TestFlags;
+  /** By flag. */
+  readonly variants: Readonly<Record<string, string>>;
+  readonly title: string;
+}
+
+/** The test of ours that runs, by its flags. Its overrides end before it does where `reset` is called. */
+const running = new WeakMap<TestFlags, { readonly title: string; readonly overrides: readonly Override[] }>();
+
+function withVariants<Run>({ flags, variants, title }: VariantTest, run: Run, body: RunBody<Run>): () => Promise<void> {
   // Without parameters, because runners look at them: jest would wait for a callback, vitest take them for fixtures.
   return async function runWithVariants() {
     // biome-ignore lint/complexity/noArguments: see above.
     const [context] = arguments as unknown as readonly unknown[];
-    if (busy.has(flags)) {
-      throw new Error("another test with these flags is running; run them one by one, or give each its own flags");
-    }
-    busy.add(flags);
+    const other = running.get(flags);
+    if (other?.overrides.some(({ isActive }) => isActive)) throw new Error(stillRunning(other.title));
     const overrides: Override[] = [];
+    const own = { title, overrides };
+    running.set(flags, own);
     try {
       for (const [key, name] of Object.entries(variants)) overrides.push(flags.override(key, variantNamed(name)));
       await body(run, context);
     } finally {
-      for (const override of overrides.reverse()) override.restore();
-      busy.delete(flags);
+      for (const override of overrides.toReversed()) override.restore();
+      if (running.get(flags) === own) running.delete(flags);
     }
   };
+}
+
+function stillRunning(title: string): string {
+  return `${JSON.stringify(title)} is still running with these flags; run such tests one by one, or give each its own flags. One that timed out runs on: flags.reset() in afterEach ends its overrides`;
 }

@@ -178,13 +178,20 @@ export class MemoryFlags extends AskedFlags implements TestFlags {
   override(key: string, served: TestValue | VariantName | Compute, options: SetOptions = {}): Override {
     const state = this.#stateOf(key);
     if (!isCompute(served)) serving(state, served, { ...options, newName: OVERRIDE_VARIANT });
-    const takeOff = this.#overrides.add(key, served);
+    const overrides = this.#overrides;
+    const entry = overrides.add(key, served);
     const restore = (): void => {
-      takeOff();
+      overrides.remove(entry);
       this.#refresh();
     };
     this.#refresh();
-    return { restore, [Symbol.dispose]: restore };
+    return {
+      get isActive() {
+        return overrides.has(entry);
+      },
+      restore,
+      [Symbol.dispose]: restore,
+    };
   }
 
   reset(): void {

@@ -4,6 +4,8 @@ import type { TestValue, VariantName, VariantValues } from "./test-value.js";
 
 /** Undoes an override: once, and whatever was put on top of it meanwhile stays. `using` does it at the end of a block. */
 export interface Override extends Disposable {
+  /** Until it is restored, or all are by `reset`, or its flag is removed. */
+  readonly isActive: boolean;
   restore(): void;
 }
 

@@ -80,9 +80,33 @@ describe("forEachVariant", () => {
   it("lets no two tests of the same flags run at the same time", async () => {
     const { tests, test: register } = collect();
     forEachVariant(register, flags, "button-color", "it takes long", () => Promise.resolve());
-    const both = await Promise.allSettled(tests.map(({ body }) => body()));
-    expect(both.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
+    const [first, second] = await Promise.allSettled(tests.map(({ body }) => body()));
+    expect(first?.status).toBe("fulfilled");
+    expect(second).toMatchObject({
+      reason: { message: expect.stringMatching(/^"it takes long \(button-color: red\)" is still running/) },
+    });
     await tests[1]?.body();
+  });
+
+  it("lets no test that never ends keep others from running once the flags are reset", async () => {
+    const own = createTestFlags({ first: true });
+    const { tests, test: register } = collect();
+    const ends: (() => void)[] = [];
+    forEachVariant(register, own, "first", "it takes long", async ({ value }) => {
+      await new Promise<void>((resolve) => ends.push(resolve));
+      expect(own.boolean("first", !value)).toBe(value);
+    });
+    const hanging = tests[0]?.body();
+    await expect(tests[1]?.body()).rejects.toThrow(/"it takes long \(first: on\)" is still running/);
+    own.reset();
+    const next = tests[1]?.body();
+    ends[0]?.();
+    await expect(hanging).rejects.toThrow();
+    await expect(tests[0]?.body()).rejects.toThrow(/"it takes long \(first: off\)" is still running/);
+    ends[1]?.();
+    await next;
+    own.set("first", false);
+    expect(own.boolean("first", true)).toBe(false);
   });
 
   it("has no parameters that a runner could take for a callback", () => {
@@ -95,6 +119,14 @@ describe("forEachVariant", () => {
     expectTypeOf<typeof import("node:test").test>().toExtend<RegisterTest<Promise<void>>>();
     expectTypeOf<typeof import("@jest/globals").test>().toExtend<RegisterTest<void>>();
     expectTypeOf<typeof test>().toExtend<RegisterTest<void>>();
+  });
+
+  it("refuses flags that a hook makes later", () => {
+    const later = undefined as unknown as TestFlags;
+    expect(() => forEachVariant(collect().test, later, "a", "it", () => {})).toThrow(
+      /not in a hook such as beforeEach/,
+    );
+    expect(() => forEachCombination(collect().test, later, ["a"], "it", () => {})).toThrow(TypeError);
   });
 
   it("refuses a flag that there is not", () => {

@@ -370,8 +370,10 @@ describe("an override", () => {
 
   it("ends with its flag", () => {
     const override = flags.override("timeout-ms", 1);
+    expect(override.isActive).toBe(true);
     flags.remove("timeout-ms");
     flags.set("timeout-ms", 7);
+    expect(override.isActive).toBe(false);
     override.restore();
     expect([flags.number("timeout-ms", 0), flags.revision]).toEqual([7, 4]);
   });
