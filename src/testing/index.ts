@@ -12,5 +12,5 @@ export type { TestFlagsSource, TestValues } from "./read-definitions.js";
 export type { FlagdFileJson, FlagFileJson, FlagFileSource } from "./read-flag-file.js";
 export { startTestServer } from "./start-test-server.js";
 export type { KillOptions, Outage, OutageOptions, Override, TestFlags } from "./test-flags.js";
-export type { InEnvironment, TestServer, TestServerOptions } from "./test-server.js";
+export type { InEnvironment, TestServer, TestServerOptions, TokenOptions, TokenRole } from "./test-server.js";
 export { type TestValue, type VariantName, type VariantValues, variant, variants } from "./test-value.js";

@@ -1,6 +1,8 @@
+import { randomUUID } from "node:crypto";
 import { clone, create, fromJson } from "@bufbuild/protobuf";
-import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { Code, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { Role } from "../../gen/flagwire/v1/access_pb.js";
 import { AdminService } from "../../gen/flagwire/v1/admin_service_pb.js";
 import { EnvironmentSchema } from "../../gen/flagwire/v1/environment_pb.js";
 import { type FlagFile, FlagFileSchema } from "../../gen/flagwire/v1/history_pb.js";
@@ -12,8 +14,10 @@ import type { Store } from "../store/index.js";
 import { redefined, type SetOptions } from "./flag-state.js";
 import { readValues } from "./read-definitions.js";
 import { type FlagFileSource, nameOf, readFlagFile } from "./read-flag-file.js";
-import type { InEnvironment, TestServer, TestServerOptions } from "./test-server.js";
+import type { KillOptions } from "./test-flags.js";
+import type { InEnvironment, TestServer, TestServerOptions, TokenOptions, TokenRole } from "./test-server.js";
 import type { TestValue, VariantName, VariantValues } from "./test-value.js";
+import { Turns } from "./turns.js";
 
 /**
  * Starts a server for end-to-end tests: whatever speaks to a Flagwire server can be pointed at it. Rejects where the port cannot
@@ -33,7 +37,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   }
 }
 
-type OpenServer = (store: Store, port: number) => Promise<FlagwireServer>;
+type OpenServer = (store: Store, port: number, ownToken: string) => Promise<FlagwireServer>;
 
 /** Here and not before, so that tests without a server load none. */
 async function loadServer(
@@ -47,8 +51,8 @@ async function loadServer(
   const log = pino({ level: "silent" });
   return {
     openStore: openMemoryStore,
-    async open(store, port) {
-      const server = await openServer({ store, listen: { host: HOST, port }, web: { corsOrigins }, log });
+    async open(store, port, ownToken) {
+      const server = await openServer({ store, listen: { host: HOST, port }, web: { corsOrigins }, log, ownToken });
       if (server instanceof ListenProblem) throw new Error(`the test server cannot start: ${server.message}`);
       return server;
     },
@@ -65,11 +69,14 @@ interface Running {
 class LocalServer implements TestServer {
   readonly #open: OpenServer;
   readonly #store: Store;
+  /** Lets the test in whatever tokens there are. */
+  readonly #ownToken = randomUUID();
   #port: number;
   #running: Running | undefined;
   #closing: Promise<void> | undefined;
-  /** Settles when all that was asked for so far is done: stopping and starting take turns. */
-  #done: Promise<void> = Promise.resolve();
+  readonly #lifecycle = new Turns();
+  /** A write looks at the flags first, so nothing may change them until it is done. */
+  readonly #writes = new Turns();
 
   constructor(open: OpenServer, store: Store, port: number) {
     this.#open = open;
@@ -92,12 +99,46 @@ class LocalServer implements TestServer {
     );
   }
 
-  async set(
+  set(
     key: string,
     value: TestValue | VariantName | VariantValues,
     options: SetOptions & InEnvironment = {},
   ): Promise<number> {
-    const { environment: chosen, changeType = false } = options;
+    return this.#writes.take(() => this.#set(key, value, options));
+  }
+
+  remove(key: string): Promise<number> {
+    return this.#writes.take(async () => revisionOf(await this.admin.deleteFlag({ key })));
+  }
+
+  async apply(file: FlagFileSource, { environment = PRODUCTION }: InEnvironment = {}): Promise<number> {
+    const parsed = parseFile(file, environment);
+    return this.#writes.take(() => this.import(parsed, environment));
+  }
+
+  kill(key: string, options: InEnvironment & KillOptions = {}): Promise<number> {
+    const { environment = PRODUCTION, reason = "a test" } = options;
+    const request = { flagKeys: [key], environment, reason };
+    return this.#writes.take(async () => revisionOf(await this.admin.killFlags(request)));
+  }
+
+  revive(key: string, { environment = PRODUCTION }: InEnvironment = {}): Promise<number> {
+    const request = { flagKeys: [key], environment };
+    return this.#writes.take(async () => revisionOf(await this.admin.reviveFlags(request)));
+  }
+
+  async createToken(role: TokenRole, { environments = [] }: TokenOptions = {}): Promise<string> {
+    if (!Object.hasOwn(ROLES, role)) throw new TypeError(`${role} is none of ${Object.keys(ROLES).join(", ")}`);
+    const token = { name: `a test's ${role}`, role: ROLES[role], environments: [...environments] };
+    const { bearer } = await this.admin.createToken({ token });
+    return bearer;
+  }
+
+  async #set(
+    key: string,
+    value: TestValue | VariantName | VariantValues,
+    { environment: chosen, changeType = false }: SetOptions & InEnvironment,
+  ): Promise<number> {
     const environments = chosen === undefined ? await this.#environments() : [chosen];
     const { flag, targetings } = await this.#find(key);
     const states = environments.map((environment) => {
@@ -107,62 +148,41 @@ class LocalServer implements TestServer {
       // The variants are those of all environments, so that the others go on serving theirs.
       return inEnvironment(redefined(key, before, value, { changeType, replaces: chosen === undefined }), environment);
     });
-    return this.import(toFile(states), PRODUCTION);
-  }
-
-  async remove(key: string): Promise<number> {
-    const { revision } = await this.admin.deleteFlag({ key });
-    return Number(revision);
-  }
-
-  async apply(file: FlagFileSource, { environment = PRODUCTION }: InEnvironment = {}): Promise<number> {
-    return this.import(parseFile(file, environment), environment);
-  }
-
-  async kill(key: string, options: InEnvironment & { readonly reason?: string } = {}): Promise<number> {
-    const { environment = PRODUCTION, reason = "a test" } = options;
-    const { revision } = await this.admin.killFlags({ flagKeys: [key], environment, reason });
-    return Number(revision);
-  }
-
-  async revive(key: string, { environment = PRODUCTION }: InEnvironment = {}): Promise<number> {
-    const { revision } = await this.admin.reviveFlags({ flagKeys: [key], environment });
-    return Number(revision);
+    let revision = await this.import(toFile(states), PRODUCTION);
+    // No file revives a flag.
+    for (const { environment, killed } of targetings) {
+      if (killed === undefined || !environments.includes(environment)) continue;
+      revision = revisionOf(await this.admin.reviveFlags({ flagKeys: [key], environment }));
+    }
+    return revision;
   }
 
   /** Takes the keys of deleted flags all the same: a test means them. */
   async import(file: FlagFile, environment: string): Promise<number> {
     const request = { file, environment, force: true, comment: "a test" };
     try {
-      const { revision } = await this.admin.import(only(request));
-      return Number(revision);
+      return revisionOf(await this.admin.import(only(request)));
     } catch (error) {
       throw withViolations(error);
     }
   }
 
   stop(deadlineMs: number = DRAIN_DEADLINE_MS): Promise<void> {
-    return this.#inTurn(() => this.#stop(deadlineMs));
+    return this.#lifecycle.take(() => this.#stop(deadlineMs));
   }
 
   async restart(): Promise<void> {
     if (this.#closing !== undefined) throw new Error("the test server is closed");
-    await this.#inTurn(() => this.#restart());
+    await this.#lifecycle.take(() => this.#restart());
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#inTurn(() => this.#stop(DRAIN_DEADLINE_MS).finally(() => this.#store.close()));
+    this.#closing ??= this.#lifecycle.take(() => this.#stop(DRAIN_DEADLINE_MS).finally(() => this.#store.close()));
     return this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  #inTurn(action: () => Promise<void>): Promise<void> {
-    const ended = this.#done.then(action);
-    this.#done = ended.catch(() => {});
-    return ended;
   }
 
   async #stop(deadlineMs: number): Promise<void> {
@@ -174,11 +194,13 @@ class LocalServer implements TestServer {
 
   async #restart(): Promise<void> {
     await this.#stop(DRAIN_DEADLINE_MS);
-    const server = await this.#open(this.#store, this.#port);
+    const server = await this.#open(this.#store, this.#port, this.#ownToken);
     this.#port = server.address.port;
     const baseUrl = `http://${this.address}`;
     const connection = new Http2SessionManager(baseUrl);
-    const admin = createClient(AdminService, createGrpcTransport({ baseUrl, sessionManager: connection }));
+    const interceptors = [presentToken(this.#ownToken)];
+    const transport = createGrpcTransport({ baseUrl, sessionManager: connection, interceptors });
+    const admin = createClient(AdminService, transport);
     this.#running = { server, connection, admin };
   }
 
@@ -196,6 +218,17 @@ class LocalServer implements TestServer {
       throw error;
     }
   }
+}
+
+function presentToken(token: string): Interceptor {
+  return (next) => (request) => {
+    request.header.set("authorization", `Bearer ${token}`);
+    return next(request);
+  };
+}
+
+function revisionOf({ revision }: { readonly revision: bigint }): number {
+  return Number(revision);
 }
 
 async function* only<T>(item: T): AsyncGenerator<T> {
@@ -248,6 +281,13 @@ function parseFile(file: FlagFileSource, environment: string): FlagFile {
   }
 }
 
+const ROLES: Readonly<Record<TokenRole, Role>> = {
+  evaluator: Role.EVALUATOR,
+  reader: Role.READER,
+  operator: Role.OPERATOR,
+  editor: Role.EDITOR,
+  admin: Role.ADMIN,
+};
 const HOST = "127.0.0.1";
 const PRODUCTION = "production";
 const DRAIN_DEADLINE_MS = 200;

@@ -3,6 +3,7 @@ import type { AdminService } from "../../gen/flagwire/v1/admin_service_pb.js";
 import type { SetOptions } from "./flag-state.js";
 import type { TestValues } from "./read-definitions.js";
 import type { FlagFileSource } from "./read-flag-file.js";
+import type { KillOptions } from "./test-flags.js";
 import type { TestValue, VariantName, VariantValues } from "./test-value.js";
 
 /** What a test server begins with. */
@@ -25,6 +26,15 @@ export interface InEnvironment {
   readonly environment?: string;
 }
 
+/** What a token's holder may do, from the least to the most. */
+export type TokenRole = "evaluator" | "reader" | "operator" | "editor" | "admin";
+
+/** Where a token counts. */
+export interface TokenOptions {
+  /** Default none: in all. */
+  readonly environments?: readonly string[];
+}
+
 /** A server of its own on a loopback port, whose flags are kept in memory. Made by `startTestServer`. */
 export interface TestServer extends AsyncDisposable {
   /** Host and port, for every kind of client. The port stays the same when it is started again. */
@@ -34,7 +44,7 @@ export interface TestServer extends AsyncDisposable {
   readonly admin: Client<typeof AdminService>;
   /**
    * Defines a flag or, where there is one, makes it serve one value or variant to everybody, in one environment or by default
-   * in all; as `TestFlags.set` does. Resolves with the revision, to be waited for.
+   * in all; as `TestFlags.set` does. Resolves with the revision, to be waited for. Writes are done in the order of the calls.
    */
   set(
     key: string,
@@ -46,9 +56,14 @@ export interface TestServer extends AsyncDisposable {
   /** Takes a flag file over. Resolves with the revision. */
   apply(file: FlagFileSource, options?: InEnvironment): Promise<number>;
   /** Kills a flag. Resolves with the revision. */
-  kill(key: string, options?: InEnvironment & { readonly reason?: string }): Promise<number>;
+  kill(key: string, options?: InEnvironment & KillOptions): Promise<number>;
   /** Undoes `kill`. Resolves with the revision. */
   revive(key: string, options?: InEnvironment): Promise<number>;
+  /**
+   * Creates a token, and resolves with what its holder presents. From the first one on, every client needs one; the methods here
+   * go on working.
+   */
+  createToken(role: TokenRole, options?: TokenOptions): Promise<string>;
   /**
    * Goes away: says goodbye to its streams, and cuts off what is left after `deadlineMs`, by default 200. The flags are kept for
    * `restart`.

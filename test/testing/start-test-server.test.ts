@@ -4,6 +4,7 @@ import { FlagdProvider } from "@openfeature/flagd-provider";
 import { OpenFeature } from "@openfeature/server-sdk";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Mirror, openMirror } from "../../src/client/index.js";
+import { Role } from "../../src/contract/index.js";
 import { createTestFlags, startTestServer, type TestServer, variant, variants } from "../../src/testing/index.js";
 
 const RECONNECT = { backoff: { minMs: 10, maxMs: 50 } };
@@ -77,6 +78,25 @@ describe("a test server", () => {
     expect([mirror.number("seats", 0), staging.number("seats", 0)]).toEqual([3, 5]);
   });
 
+  it("sets one flag in several environments at the same time", async () => {
+    await using staging = await openMirror({ address: server.address, environment: "staging" });
+    const revisions = await Promise.all([
+      server.set("workers", 1, { environment: "production" }),
+      server.set("workers", 2, { environment: "staging" }),
+    ]);
+    await Promise.all([mirror, staging].map((one) => one.waitFor(Math.max(...revisions))));
+    expect([mirror.number("workers", 0), staging.number("workers", 0)]).toEqual([1, 2]);
+  });
+
+  it("serves what is set to everybody, also where the flag was killed", async () => {
+    await server.set("doomed", true);
+    await Promise.all([server.kill("doomed"), server.kill("doomed", { environment: "staging" })]);
+    await mirror.waitFor(await server.set("doomed", true, { environment: "production" }));
+    expect(mirror.boolean("doomed", false)).toBe(true);
+    await using staging = await openMirror({ address: server.address, environment: "staging" });
+    expect(staging.details("doomed", true).reason).toBe("KILLED");
+  });
+
   it("kills and revives", async () => {
     await mirror.waitFor(await server.kill("new-checkout", { reason: "payments are failing" }));
     expect(mirror.details("new-checkout", true)).toMatchObject({ value: false, reason: "KILLED" });
@@ -144,7 +164,35 @@ describe("a test server", () => {
   });
 });
 
+describe("a test server with tokens", () => {
+  it("lets nobody in without one, but the test itself", async () => {
+    await using guarded = await startTestServer({ flags: { a: true }, environments: ["staging"] });
+    const token = await guarded.createToken("reader", { environments: ["production"] });
+    await guarded.restart();
+    await expect(openMirror({ address: guarded.address })).rejects.toMatchObject({ kind: "refused" });
+    await using reader = await openMirror({ address: guarded.address, token });
+    await reader.waitFor(await guarded.set("a", false));
+    expect(reader.boolean("a", true)).toBe(false);
+    const elsewhere = openMirror({ address: guarded.address, token, environment: "staging" });
+    await expect(elsewhere).rejects.toMatchObject({ kind: "refused" });
+    expect((await guarded.admin.listTokens({})).tokens).toMatchObject([{ role: Role.READER }]);
+    await expect(guarded.createToken("owner" as never)).rejects.toThrow(
+      "owner is none of evaluator, reader, operator, editor, admin",
+    );
+  });
+});
+
 describe("startTestServer", () => {
+  it("takes flagd's files", async () => {
+    const file = new URL("../../examples/demo.flagd.json", import.meta.url);
+    await using imported = await startTestServer({ file, environments: ["staging"] });
+    await imported.apply(file, { environment: "staging" });
+    for (const environment of ["production", "staging"]) {
+      await using own = await openMirror({ address: imported.address, environment });
+      expect(own.string("demo-greeting", "", { country: "NO" })).toBe("Hello!");
+    }
+  });
+
   it("lets go of its port when it is closed", async () => {
     const short = await startTestServer();
     await short.close();
