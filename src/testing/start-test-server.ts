@@ -48,7 +48,8 @@ async function loadServer(
     import("../store/index.js"),
     import("pino"),
   ]);
-  const log = pino({ level: "silent" });
+  // Errors are the server's own, which its callers are told nothing else of.
+  const log = pino({ level: "error" }, process.stderr);
   return {
     openStore: openMemoryStore,
     async open(store, port, ownToken) {

@@ -33,7 +33,16 @@ export function runSteps<T, I>(
     if (step.done) return step.value;
     if (clock.monotonicMs() - startedMs >= turnMs) break;
   }
-  return turns.next().then(() => interruption() ?? runSteps(steps, turns, interruption));
+  return goOn(steps, turns, interruption);
+}
+
+/**
+ * Asynchronous, so that the promise is one of ours: who waits tells it from a result by that. In a runner's sandbox, such as
+ * jest's, those of Node's own modules are of another realm.
+ */
+async function goOn<T, I>(steps: Steps<T>, turns: Turns, interruption: () => I | undefined): Promise<T | I> {
+  await turns.next();
+  return interruption() ?? runSteps(steps, turns, interruption);
 }
 
 /** Runs steps to their end at once. */
