@@ -123,6 +123,11 @@ test("flagwire/gen has every file of our proto", () => {
   expect(exported.sort()).toEqual(generated.sort());
 });
 
+test("what a library's user loads can be made CommonJS of, as jest's transformers do", () => {
+  const onlyInModules = /\bimport\.meta\b|^(?:(?:export )?(?:const|let) .*= )?await\b/m;
+  expect(files.filter((file) => folderOf(file) !== "cli" && onlyInModules.test(codeOf(file)))).toEqual([]);
+});
+
 test("there are no default exports", () => {
   expect(files.filter((file) => /\bexport\s+(default\b|\{[^}]*\bas default\b)/.test(codeOf(file)))).toEqual([]);
 });
