@@ -14,6 +14,7 @@ import type { Store } from "../store/index.js";
 import { redefined, type SetOptions } from "./flag-state.js";
 import { readValues } from "./read-definitions.js";
 import { type FlagFileSource, nameOf, readFlagFile } from "./read-flag-file.js";
+import type { ServerParts } from "./server-parts.js";
 import type { KillOptions } from "./test-flags.js";
 import type { InEnvironment, TestServer, TestServerOptions, TokenOptions, TokenRole } from "./test-server.js";
 import type { TestValue, VariantName, VariantValues } from "./test-value.js";
@@ -25,8 +26,11 @@ import { Turns } from "./turns.js";
  */
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const file = initialFile(options);
-  const { openStore, open } = await loadServer(options.corsOrigins ?? []);
-  const server = new LocalServer(open, await openStore(), options.port ?? 0);
+  const { port = 0, corsOrigins = [] } = options;
+  const { createServerParts } = await loadServer();
+  const ownToken = randomUUID();
+  const parts = createServerParts({ host: HOST, corsOrigins, ownToken });
+  const server = new LocalServer(parts, await parts.openStore(), port, ownToken);
   try {
     await server.restart();
     if (file.flags.length + file.segments.length + file.environments.length > 0) await server.import(file, PRODUCTION);
@@ -37,28 +41,16 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
   }
 }
 
-type OpenServer = (store: Store, port: number, ownToken: string) => Promise<FlagwireServer>;
-
-/** Here and not before, so that tests without a server load none. */
-async function loadServer(
-  corsOrigins: readonly string[],
-): Promise<{ readonly openStore: () => Promise<Store>; readonly open: OpenServer }> {
-  const [{ openServer, ListenProblem }, { openMemoryStore }, { pino }] = await Promise.all([
-    import("../server/index.js"),
-    import("../store/index.js"),
-    import("pino"),
-  ]);
-  // Errors are the server's own, which its callers are told nothing else of.
-  const log = pino({ level: "error" }, process.stderr);
-  return {
-    openStore: openMemoryStore,
-    async open(store, port, ownToken) {
-      const server = await openServer({ store, listen: { host: HOST, port }, web: { corsOrigins }, log, ownToken });
-      if (server instanceof ListenProblem) throw new Error(`the test server cannot start: ${server.message}`);
-      return server;
-    },
-  };
+/**
+ * Here and not before, so that tests without a server load none. One module, once: where a runner loads modules into a sandbox,
+ * as vitest does with vmThreads, loads that overlap fail.
+ */
+function loadServer(): Promise<typeof import("./server-parts.js")> {
+  loading ??= import("./server-parts.js");
+  return loading;
 }
+
+let loading: Promise<typeof import("./server-parts.js")> | undefined;
 
 /** A server that runs, and the connection of its admin client. */
 interface Running {
@@ -68,10 +60,9 @@ interface Running {
 }
 
 class LocalServer implements TestServer {
-  readonly #open: OpenServer;
+  readonly #parts: ServerParts;
   readonly #store: Store;
-  /** Lets the test in whatever tokens there are. */
-  readonly #ownToken = randomUUID();
+  readonly #ownToken: string;
   #port: number;
   #running: Running | undefined;
   #closing: Promise<void> | undefined;
@@ -79,10 +70,11 @@ class LocalServer implements TestServer {
   /** A write looks at the flags first, so nothing may change them until it is done. */
   readonly #writes = new Turns();
 
-  constructor(open: OpenServer, store: Store, port: number) {
-    this.#open = open;
+  constructor(parts: ServerParts, store: Store, port: number, ownToken: string) {
+    this.#parts = parts;
     this.#store = store;
     this.#port = port;
+    this.#ownToken = ownToken;
   }
 
   get address(): string {
@@ -195,7 +187,7 @@ class LocalServer implements TestServer {
 
   async #restart(): Promise<void> {
     await this.#stop(DRAIN_DEADLINE_MS);
-    const server = await this.#open(this.#store, this.#port, this.#ownToken);
+    const server = await this.#parts.open(this.#store, this.#port);
     this.#port = server.address.port;
     const baseUrl = `http://${this.address}`;
     const connection = new Http2SessionManager(baseUrl);
