@@ -15,14 +15,22 @@ beforeAll(async () => {
 afterAll(() => build?.remove());
 
 /** A test file of a user's, whose second variant fails in the second test. */
-const source = (runner: string, assertion: string) => `
+const source = (runner: string, assertion: string, more = "") => `
 ${runner}
-import { createTestFlags, forEachVariant, variants } from ${JSON.stringify(build.compiled("src/testing/index.ts"))};
+import { createTestFlags, forEachVariant, startTestServer, variants } from ${JSON.stringify(build.compiled("src/testing/index.ts"))};
 const flags = createTestFlags({ color: variants({ red: "#f00", blue: "#00f" }) });
 forEachVariant(test, flags, "color", "it renders", async ({ value }) => { ${assertion} });
 forEachVariant(test, flags, "color", "it is never blue", ({ variant }) => { if (variant === "blue") throw new Error("blue"); });
 test("afterwards nothing is overridden", async () => { const value = "#f00"; ${assertion} });
+${more}
 `;
+
+/** So many flags that the server pauses while it takes them over: in jest's sandbox promises of Node's are not its own. */
+const withServer = `
+test("a test server starts", async () => {
+  const server = await startTestServer({ flags: Object.fromEntries(Array.from({ length: 1000 }, (_, n) => ["f" + n, true])) });
+  await server.close();
+}, 30_000);`;
 
 /** What a program prints, and how it ends. */
 function run(...args: string[]): Promise<{ readonly code: number; readonly output: string }> {
@@ -53,10 +61,10 @@ test("forEachVariant works in node:test", async () => {
   ]);
 });
 
-test("forEachVariant works in jest", async () => {
+test("forEachVariant and startTestServer work in jest", async () => {
   await writeFile(
     join(build.folder, "tests/variants.test.js"),
-    source("", 'expect(flags.string("color", "")).toBe(value);'),
+    source("", 'expect(flags.string("color", "")).toBe(value);', withServer),
   );
   await writeFile(join(build.folder, "jest.config.json"), JSON.stringify({ transform: {}, testEnvironment: "node" }));
   const { output } = await run(
@@ -76,5 +84,6 @@ test("forEachVariant works in jest", async () => {
     "passed: it is never blue (color: red)",
     "failed: it is never blue (color: blue)",
     "passed: afterwards nothing is overridden",
+    "passed: a test server starts",
   ]);
 });
