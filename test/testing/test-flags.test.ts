@@ -409,9 +409,12 @@ describe("reset", () => {
     expect([flags.number("timeout-ms", 0), flags.revision]).toEqual([3000, 5]);
   });
 
-  it("forgets what was counted", () => {
+  it("forgets what was counted, also by flags that were pinned before", () => {
+    flags.override("timeout-ms", () => 1);
+    const pinned = flags.pinned();
     flags.number("timeout-ms", 0);
     flags.reset();
+    pinned.number("timeout-ms", 0);
     expect(flags.takeUsage()).toEqual([]);
   });
 });
@@ -483,6 +486,15 @@ describe("an outage", () => {
       "error refused: no token",
       "stale@1",
     ]);
+  });
+
+  it("is told of once, however often it is said", () => {
+    const events = listen(flags);
+    flags.outage();
+    flags.outage();
+    flags.recover();
+    flags.recover();
+    expect(events).toEqual(["stale@1", "ready@1"]);
   });
 
   it("that is cold is as if nothing had ever come", async () => {
