@@ -7,6 +7,7 @@ export { PrivateAttributes } from "./explain/private-attributes.js";
 export { withoutPrivate } from "./explain/without-private.js";
 export { engineLimits } from "./limits.js";
 export { murmur3 } from "./murmur3.js";
+export { toMoment } from "./operators/moment.js";
 export type { CountedOutcome, ErrorCode, JsonValue, Outcome, Reason, Tally } from "./outcome.js";
 export type { Problem } from "./problem.js";
 export { prerequisitesOf, segmentsOfCondition, segmentsOfTargeting } from "./references.js";

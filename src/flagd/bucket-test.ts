@@ -1,5 +1,6 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { TARGETING_KEY } from "./attribute-test.js";
+import { SHARES_WARNING } from "./common-warnings.js";
 import type { ExportScope } from "./export-scope.js";
 import { allOf } from "./logic.js";
 import type { Place } from "./place.js";
@@ -25,6 +26,7 @@ export function toBucketTest(
     const attribute = hashing.bucketBy || TARGETING_KEY;
     return guard ?? (attribute === TARGETING_KEY ? { "!!": [{ var: TARGETING_KEY }] } : true);
   }
+  scope.findings.warn(place, SHARES_WARNING);
   const test = { fractional: input === undefined ? entries : [input, ...entries] };
   return guard === undefined ? test : allOf([guard, test]);
 }

@@ -1,3 +1,4 @@
+export { SHARES_WARNING } from "./common-warnings.js";
 export type { Finding } from "./findings.js";
 export type { FlagSource } from "./flag-source.js";
 export type { FlagdImport, FlagdImportOptions, UnreadableFlagdFile } from "./from-flagd-file.js";

@@ -5,6 +5,7 @@ import type { Segment } from "../../gen/flagwire/v1/segment_pb.js";
 import type { Targeting } from "../../gen/flagwire/v1/targeting_pb.js";
 import { FlagStateSchema, PositionSchema, type WatchItem, WatchItemSchema } from "../../gen/flagwire/v1/watch_pb.js";
 import { emptySnapshot, type Snapshot } from "../engine/index.js";
+import { isCommonWarning, LIST_WARNING } from "./common-warnings.js";
 import type { Finding } from "./findings.js";
 import type { FlagSource } from "./flag-source.js";
 import { toFlagdFlag } from "./to-flagd-flag.js";
@@ -15,32 +16,33 @@ export interface FlagdExport {
   readonly json: JsonObject;
   /** The flags that flagd cannot express; they are not in the file. Paths are within the flag, its targeting included. */
   readonly left: readonly Finding[];
-  /** Where an exported flag can answer otherwise in flagd, for contexts that few have. */
+  /** Where exported flags can answer otherwise in flagd: first, without a key, what is said of all flags of a kind. */
   readonly warnings: readonly Finding[];
 }
 
-const LIST_WARNING =
-  "flagd compares an attribute that is a list as a whole, or fails; here a match holds if one of its elements matches";
-
 /**
  * Translates the flags of one environment to a flagd flag definition file. Each flag either answers there as it does here
- * or is left out and named. Owner, tags, ticket, expiry and rule ids have no place in flagd.
+ * or is left out and named. Description, owner, tags, ticket, expiry and rule ids have no
+ * place in flagd.
  */
 export function toFlagdFile(file: FlagFile, environment: string): FlagdExport {
   const source = sourceOf(file, environment);
   const flags: [string, JsonValue][] = [];
   const left: Finding[] = [];
   const warnings: Finding[] = [];
+  const common = new Set<string>();
   for (const flag of file.flags) {
     const translated = toFlagdFlag(flag, source, "file");
     left.push(...translated.left);
     if (translated.definition === undefined) continue;
     flags.push([flag.key, translated.definition]);
-    warnings.push(...translated.warnings);
+    if (source.targeting(flag.key)?.rules.length) common.add(LIST_WARNING);
+    for (const warning of translated.warnings) {
+      if (isCommonWarning(warning.description)) common.add(warning.description);
+      else warnings.push(warning);
+    }
   }
-  if (flags.some(([key]) => source.targeting(key)?.rules.length)) {
-    warnings.unshift({ key: "", path: "", description: LIST_WARNING });
-  }
+  warnings.unshift(...Array.from(common, (description) => ({ key: "", path: "", description })));
   const json = { $schema: "https://flagd.dev/schema/v0/flags.json", flags: Object.fromEntries(flags) };
   return { json, left, warnings };
 }

@@ -14,7 +14,7 @@ export interface FlagdFlag {
   readonly definition: JsonObject | undefined;
   /** Why it is left out. Paths are within the flag, its targeting included. */
   readonly left: readonly Finding[];
-  /** Where it can answer otherwise in flagd, for contexts that few have. */
+  /** Where it can answer otherwise in flagd, for contexts that few have or in some languages. */
   readonly warnings: readonly Finding[];
 }
 
@@ -25,7 +25,9 @@ export interface FlagdFlag {
 export type FlagdForm = "file" | "sync";
 
 /**
- * Translates one flag, so that it answers in flagd as it does here, or says why that cannot be.
+ * Translates one flag, so that it answers in flagd as it does here, or says why that cannot be. A definition has the
+ * members of flagd's schema and no others: one more, such as a description, makes the evaluation in Python refuse the whole
+ * file.
  *
  * A disabled flag of flagd answers the caller's own default. One that is off here but has an off variant is therefore
  * written as an enabled one that always answers the off variant.
@@ -33,16 +35,18 @@ export type FlagdForm = "file" | "sync";
 export function toFlagdFlag(flag: Flag, source: FlagSource, form: FlagdForm): FlagdFlag {
   const findings = new Findings(flag.key);
   for (const { field, description } of source.problems(flag.key)) findings.refuse(new Place(field), description);
+  if (Object.hasOwn(flag.metadata ?? {}, "")) {
+    findings.refuse(new Place("metadata"), "flagd's evaluation in Python refuses metadata without a name");
+  }
   if (findings.refused.length > 0) return { definition: undefined, left: findings.refused, warnings: [] };
   const targeting = source.targeting(flag.key) ?? create(TargetingSchema);
   const { state, defaultVariant, targeting: rules } = toAnswers(flag, targeting, source, findings, form);
   if (findings.refused.length > 0) return { definition: undefined, left: findings.refused, warnings: [] };
   const variants = Object.entries(flag.variants).map(([name, value]) => [name, toJson(ValueSchema, value)]);
   const definition: JsonObject = { state, variants: Object.fromEntries(variants) };
-  if (form === "file" && flag.description !== "") definition.description = flag.description;
   if (flag.metadata !== undefined) definition.metadata = flag.metadata;
-  // flagd sends no default variant as an empty one, and reads null in files.
-  definition.defaultVariant = form === "sync" ? (defaultVariant ?? "") : defaultVariant;
+  // As flagd itself sends it. Its schema also knows null, for which the evaluation in Rust refuses the whole file.
+  definition.defaultVariant = defaultVariant ?? "";
   if (rules !== undefined) definition.targeting = rules;
   return { definition, left: [], warnings: findings.warnings };
 }

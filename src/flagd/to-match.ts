@@ -1,7 +1,8 @@
 import type { JsonValue } from "@bufbuild/protobuf";
 import { type Match, Operator } from "../../gen/flagwire/v1/condition_pb.js";
-import { fromValue } from "../engine/index.js";
-import { SOME_TEXT, TARGETING_KEY } from "./attribute-test.js";
+import { fromValue, toMoment } from "../engine/index.js";
+import { type Literal, SOME_TEXT, TARGETING_KEY } from "./attribute-test.js";
+import { VERSIONS_WARNING } from "./common-warnings.js";
 import type { ExportScope } from "./export-scope.js";
 import { allOf, anyOf } from "./logic.js";
 import type { Place } from "./place.js";
@@ -125,6 +126,7 @@ function toVersionTest(
   place: Place,
   scope: ExportScope,
 ): JsonValue {
+  scope.findings.warn(place, VERSIONS_WARNING);
   const tests = values.map((other, index): JsonValue => {
     const version = parseVersion(other);
     if (version !== undefined) return { sem_ver: [value, operator, version.text] };
@@ -133,7 +135,7 @@ function toVersionTest(
   return ifText(value, isText, anyOf(tests));
 }
 
-const SECOND_MS = 1_000;
+const SECONDS_PER_DAY = 86_400;
 
 // flagd's timestamp has whole seconds. Before a whole second, and from it on, is exact.
 function toTimestampTest(
@@ -148,12 +150,13 @@ function toTimestampTest(
   if (operator !== Operator.LESS && operator !== Operator.GREATER_OR_EQUAL && operator !== Operator.BEFORE) {
     scope.findings.warn(place, "flagd knows the time to the second, so the very first millisecond counts otherwise");
   }
-  const tests = values.map((moment, index): JsonValue => {
-    const momentMs = typeof moment === "string" ? Date.parse(moment) : Number(moment);
-    if (momentMs % SECOND_MS !== 0) {
+  const tests = values.map((value, index): JsonValue => {
+    const moment = toMoment(value as Literal);
+    if (moment === undefined || moment.fraction !== "") {
       return scope.leave(place.member("values").element(index), "flagd knows the time to the second only");
     }
-    return { [isBefore ? "<" : ">="]: [{ var: "$flagd.timestamp" }, momentMs / SECOND_MS] };
+    const seconds = moment.day * SECONDS_PER_DAY + moment.second;
+    return { [isBefore ? "<" : ">="]: [{ var: "$flagd.timestamp" }, seconds] };
   });
   return anyOf(tests);
 }

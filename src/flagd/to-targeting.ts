@@ -2,6 +2,7 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import type { Rollout } from "../../gen/flagwire/v1/rollout_pb.js";
 import type { Rule, Serve, Targeting } from "../../gen/flagwire/v1/targeting_pb.js";
 import { TARGETING_KEY } from "./attribute-test.js";
+import { SHARES_WARNING } from "./common-warnings.js";
 import type { ExportScope } from "./export-scope.js";
 import { quote } from "./json.js";
 import { noneOf } from "./logic.js";
@@ -78,6 +79,7 @@ function toFractional(rollout: Rollout, place: Place, scope: ExportScope): JsonV
   const shares = rollout.shares.map(({ variant, weight }, index): JsonValue => {
     return [toResult(variant, place.member("shares").element(index), scope), weight];
   });
+  if (rollout.shares.filter(({ weight }) => weight > 0).length > 1) scope.findings.warn(place, SHARES_WARNING);
   const fractional = { fractional: input === undefined ? shares : [input, ...shares] };
   return guard === undefined ? fractional : { if: [guard, fractional, null] };
 }

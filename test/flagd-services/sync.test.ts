@@ -149,6 +149,32 @@ test("GetMetadata has nothing to add to contexts", async () => {
 });
 
 describe("the log", () => {
+  test("names the flags with shares once: not all clients hash alike", async () => {
+    const store = await openMemoryStore();
+    const lines: { flags?: string[]; count?: number; msg: string }[] = [];
+    const log = pino({ level: "warn" }, { write: (line: string) => lines.push(JSON.parse(line)) });
+    const own = await openServer({ store, log, listen: { host: "127.0.0.1", port: 0 } });
+    if (own instanceof ListenProblem) throw new Error(own.message);
+    try {
+      const address = `${own.address.host}:${own.address.port}`;
+      const admin = createClient(AdminService, createGrpcTransport({ baseUrl: `http://${address}` }));
+      const client = syncClient(address);
+      await admin.createFlag({ flag: flagOf("whole", ON_OFF), targeting: enabled("on") });
+      await client.fetchAllFlags({});
+      expect(lines).toEqual([]);
+      const rollout = { shares: ["on", "off"].map((variant) => ({ variant, weight: 1 })) };
+      const split = { enabled: true, default: { kind: { case: "rollout" as const, value: rollout } } };
+      for (const key of ["split", "split-too"]) {
+        await admin.createFlag({ flag: flagOf(key, ON_OFF), targeting: split });
+        await client.fetchAllFlags({});
+      }
+      expect(lines).toMatchObject([{ count: 1, flags: ["split"], msg: expect.stringMatching(/Python .*Rust .*RPC/) }]);
+    } finally {
+      await own.stop(1_000);
+      await store.close();
+    }
+  });
+
   test("names what flagd cannot express, once, and a payload that is more than clients take", async () => {
     const store = await openMemoryStore();
     const lines: { level: number; msg: string; flags?: Record<string, string>; count?: number }[] = [];

@@ -42,16 +42,19 @@ const textOf = (attribute: string) => ({ "!!": [{ starts_with: [{ var: attribute
 const a = { var: "a" };
 
 describe("flags", () => {
-  test("a flag without rules has its values, its default variant and what people and callers read of it", () => {
+  test("a flag without rules has its values, its default variant and its metadata, and nothing that flagd's schema has not", () => {
     const { json, left, warnings } = exportFlag({ enabled: true, default: { variant: "on" } }, [], {
       description: "For a test",
+      owner: "web",
+      tags: ["t"],
+      ticket: "T-1",
       metadata: { team: "x" },
     });
     expect({ left, warnings }).toEqual({ left: [], warnings: [] });
     expect(json).toEqual({
       $schema: "https://flagd.dev/schema/v0/flags.json",
       flags: {
-        f: { state: "ENABLED", variants, description: "For a test", metadata: { team: "x" }, defaultVariant: "on" },
+        f: { state: "ENABLED", variants, metadata: { team: "x" }, defaultVariant: "on" },
       },
     });
   });
@@ -68,8 +71,8 @@ describe("flags", () => {
     expect(flag?.variants).toEqual(values);
   });
 
-  test("without a default there is no default variant", () => {
-    expect(exportFlag({ enabled: true }).flag).toMatchObject({ state: "ENABLED", defaultVariant: null });
+  test("without a default the default variant is empty, as flagd itself sends it: the evaluation in Rust refuses null", () => {
+    expect(exportFlag({ enabled: true }).flag).toMatchObject({ state: "ENABLED", defaultVariant: "" });
   });
 
   test("a flag that is off answers its off variant as an enabled flag without rules", () => {
@@ -88,8 +91,16 @@ describe("flags", () => {
       targeting: { if: [{ "===": [a, "x"] }, "on"] },
     });
     const odd = exportFlag({ killed: {}, rules: [{ ...rule, condition: match("a", "MATCHES", "x") }] });
-    expect(odd.flag).toEqual({ state: "DISABLED", variants, defaultVariant: null });
+    expect(odd.flag).toEqual({ state: "DISABLED", variants, defaultVariant: "" });
     expect(odd.warnings.map(({ path }) => path)).toContain("targeting.rules[0].condition.match");
+  });
+
+  test("metadata without a name leaves the flag out: flagd's evaluation in Python would refuse the whole file", () => {
+    const { flag, left } = exportFlag({ enabled: true, default: { variant: "on" } }, [], { metadata: { "": "x" } });
+    expect(flag).toBeUndefined();
+    expect(left).toEqual([
+      { key: "f", path: "metadata", description: "flagd's evaluation in Python refuses metadata without a name" },
+    ]);
   });
 
   test("a flag without settings in the environment is disabled", () => {
@@ -140,7 +151,7 @@ describe("rules", () => {
       ],
     };
     expect(exportFlag({ enabled: true, default: { rollout } }).flag).toMatchObject({
-      defaultVariant: null,
+      defaultVariant: "",
       targeting: {
         if: [
           {
@@ -203,9 +214,11 @@ describe("rules", () => {
         `f targeting.rules[0].condition.match: flagd reads the attribute "${name}" otherwise`,
       ]);
     }
-    expect(leftBy(rule(match("$now", "LESS", 1500)))).toEqual([
-      "f targeting.rules[0].condition.match.values[0]: flagd knows the time to the second only",
-    ]);
+    for (const within of [match("$now", "LESS", 1500), match("$now", "BEFORE", "2030-01-01T00:00:00.0000001Z")]) {
+      expect(leftBy(rule(within))).toEqual([
+        "f targeting.rules[0].condition.match.values[0]: flagd knows the time to the second only",
+      ]);
+    }
     expect(leftBy({ default: { rollout: { salt: " s", shares: [{ variant: "on", weight: 1 }] } } })).toEqual([
       "f targeting.default.rollout: flagd's Go daemon drops a blank at the start of a salt",
     ]);
@@ -248,6 +261,8 @@ describe("conditions", () => {
     [match("a", "SEMVER_LESS", "v1.2"), { and: [textOf("a"), { "!!": [{ sem_ver: [a, "<", "1.2.0"] }] }] }],
     [match("$now", "GREATER_OR_EQUAL", 5000), { ">=": [{ var: "$flagd.timestamp" }, 5] }],
     [match("$now", "BEFORE", "1970-01-01T00:00:09Z"), { "<": [{ var: "$flagd.timestamp" }, 9] }],
+    [match("$now", "BEFORE", "1970-01-01 00:59:60.000Z"), { "<": [{ var: "$flagd.timestamp" }, 3_600] }],
+    [match("$now", "BEFORE", "0030-01-01 00:00:00Z"), { "<": [{ var: "$flagd.timestamp" }, -61_220_448_000] }],
     [{ all: {} }, true],
     [{ not: { any: {} } }, true],
     [{ not: match("a", "EXISTS") }, { "!": [{ "!==": [a, null] }] }],
@@ -356,7 +371,7 @@ describe("prerequisites", () => {
     ["answers another variant by every rule", { enabled: true, targets: [{ variant: "red", targetingKeys: ["u"] }] }],
   ])("a flag whose prerequisite %s always answers its off variant", (_, g) => {
     expect(exportRequiring(g).flag).toEqual({ state: "ENABLED", variants, defaultVariant: "off" });
-    expect(exportRequiring(g, [], "").flag).toEqual({ state: "ENABLED", variants, defaultVariant: null });
+    expect(exportRequiring(g, [], "").flag).toEqual({ state: "ENABLED", variants, defaultVariant: "" });
   });
 
   test("a prerequisite that always answers an accepted variant leaves no trace", () => {
@@ -378,7 +393,7 @@ describe("prerequisites", () => {
 
   test("without an off variant the caller's own default applies", () => {
     const { flag } = exportRequiring({ enabled: true, targets: [{ variant: "on", targetingKeys: ["u"] }] }, [], "");
-    expect(flag).toMatchObject({ defaultVariant: null, targeting: { if: [{ "!": [inList("u")] }, null, "red"] } });
+    expect(flag).toMatchObject({ defaultVariant: "", targeting: { if: [{ "!": [inList("u")] }, null, "red"] } });
   });
 
   test("a rollout of a prerequisite hashes with its own key", () => {
@@ -451,6 +466,45 @@ describe("prerequisites", () => {
       },
     ]);
     expect(JSON.stringify(json).length).toBeLessThan(10_000_000);
+  });
+});
+
+describe("what is said once, of all flags of a kind", () => {
+  const halves = ["on", "off"].map((variant) => ({ variant, weight: 1 }));
+  const kindsOf = (targeting: JsonObject) => {
+    const { warnings } = exportFlag({ enabled: true, ...targeting });
+    expect(warnings.every(({ key, path }) => key === "" && path === "")).toBe(true);
+    return warnings.map(({ description }) => /^every flag with (\w+): /.exec(description)?.[1]);
+  };
+  const ruleOf = (condition: JsonObject) => ({ rules: [{ id: "r", condition, serve: { variant: "on" } }] });
+
+  test.each<[string, JsonObject, string[]]>([
+    ["one variant for everyone", { default: { variant: "on" } }, []],
+    ["a rollout", { default: { rollout: { shares: halves } } }, ["shares"]],
+    [
+      "a rollout with one share, which nobody hashes apart",
+      { default: { rollout: { shares: [halves[0] ?? {}] } } },
+      [],
+    ],
+    ["a rule", ruleOf(match("a", "IN", "x")), ["rules"]],
+    ["a rule for a share", ruleOf({ rollout: { weight: 5 } }), ["rules", "shares"]],
+    ["a rule for a share that is everyone", ruleOf({ rollout: { weight: 100_000 } }), ["rules"]],
+    ["a rule for versions", ruleOf(match("v", "SEMVER_LESS", "2.0.0")), ["rules", "versions"]],
+  ])("%s", (_, targeting, kinds) => {
+    expect(kindsOf(targeting)).toEqual(kinds);
+  });
+
+  test("of a prerequisite it is said too, and once", () => {
+    const flags = ["f", "g"].map((name) => ({ key: name, type: "FLAG_TYPE_STRING", variants }));
+    const split = { enabled: true, default: { rollout: { shares: halves } } };
+    const targetings = [
+      { ...split, flagKey: "f", prerequisites: [{ flagKey: "g", variants: ["on"] }] },
+      { ...split, flagKey: "g" },
+    ];
+    const { warnings } = toFlagdFile(fromJson(FlagFileSchema, { flags, targetings }), "production");
+    expect(warnings.map(({ description }) => description)).toEqual([
+      expect.stringMatching(/^every flag with shares: /),
+    ]);
   });
 });
 

@@ -72,9 +72,9 @@ function withoutOutputOnly(file: FlagFile): FlagFile {
   return file;
 }
 
-/** What is said without a key is said once, for all that compare attributes. */
+/** What is said once, of all flags of a kind, is said without a key. */
 function describe({ key, path, description }: Finding): string {
-  return [key || "every flag with rules", path, description].filter((part) => part !== "").join(": ");
+  return [key, path, description].filter((part) => part !== "").join(": ");
 }
 
 async function fetchFile(session: Session, environment: string): Promise<{ file: FlagFile; revision: bigint }> {

@@ -197,6 +197,7 @@ export class SyncEnvironment {
     const { fragments } = this.#options;
     const members: Buffer[] = [];
     const left: Finding[] = [];
+    const split: string[] = [];
     let sizeBytes = 0;
     for (const flag of flags) {
       const fragment = fragments.get(flag);
@@ -204,8 +205,10 @@ export class SyncEnvironment {
       if (fragment?.bytes === undefined) continue;
       sizeBytes += fragment.bytes.byteLength;
       members.push(fragment.bytes);
+      if (fragment.hasShares) split.push(flag.key);
     }
     this.#report.leave(left);
+    this.#report.split(split);
     if (sizeBytes > MAX_PAYLOAD_BYTES) return { kind: "too-large", sizeBytes };
     const payload = SyncPayload.of(members);
     this.#report.measure(payload.sizeBytes);

@@ -1,5 +1,5 @@
 import type { CompiledFlag, Snapshot } from "../../engine/index.js";
-import { type Finding, type FlagSource, toFlagdFlag } from "../../flagd/index.js";
+import { type Finding, type FlagSource, SHARES_WARNING, toFlagdFlag } from "../../flagd/index.js";
 import type { Catalog } from "../state/catalog.js";
 
 /** One flag as it stands in a payload, or why it does not. */
@@ -7,6 +7,8 @@ export interface SyncFragment {
   /** `,"KEY":{…}`; undefined where flagd cannot express the flag. */
   readonly bytes: Buffer | undefined;
   readonly left: readonly Finding[];
+  /** Whether clients that hash otherwise choose other shares. */
+  readonly hasShares: boolean;
 }
 
 /** The most that the clients of all languages take at once, in bytes: a flag that is larger would take all others with it. */
@@ -29,7 +31,7 @@ export class SyncFragments {
   }
 }
 
-const NOTHING: SyncFragment = { bytes: undefined, left: [] };
+const NOTHING: SyncFragment = { bytes: undefined, left: [], hasShares: false };
 
 function translate({ key }: CompiledFlag, snapshot: Snapshot, catalog: Catalog): SyncFragment {
   const { environment } = snapshot;
@@ -41,11 +43,12 @@ function translate({ key }: CompiledFlag, snapshot: Snapshot, catalog: Catalog):
   };
   const flag = catalog.flag(key);
   if (flag === undefined) return NOTHING;
-  const { definition, left } = toFlagdFlag(flag, source, "sync");
-  if (definition === undefined) return { bytes: undefined, left };
+  const { definition, left, warnings } = toFlagdFlag(flag, source, "sync");
+  if (definition === undefined) return { ...NOTHING, left };
   const bytes = Buffer.from(`,${JSON.stringify(key)}:${JSON.stringify(definition)}`);
   const { byteLength } = bytes;
-  if (byteLength <= MAX_RECEIVED_BYTES) return { bytes, left };
+  const hasShares = warnings.some(({ description }) => description === SHARES_WARNING);
+  if (byteLength <= MAX_RECEIVED_BYTES) return { bytes, left, hasShares };
   const description = `its definition has ${byteLength} bytes, more than clients take (${MAX_RECEIVED_BYTES})`;
-  return { bytes: undefined, left: [{ key, path: "", description }] };
+  return { ...NOTHING, left: [{ key, path: "", description }] };
 }

@@ -10,6 +10,7 @@ export class SyncReport {
   readonly #environment: string;
   readonly #log: Logger;
   #left = "";
+  #isSplit = false;
   #isLarge = false;
 
   constructor(environment: string, log: Logger) {
@@ -36,6 +37,16 @@ export class SyncReport {
     this.#log.warn(
       details,
       `flagd cannot express ${what} of ${this.#environment}: clients that evaluate in process do not get them; resolve them by RPC (resolver "rpc") or OFREP`,
+    );
+  }
+
+  /** The flags with shares, which not all clients hash alike. Told once: nothing that changes here would end it. */
+  split(keys: readonly string[]): void {
+    if (keys.length === 0 || this.#isSplit) return;
+    this.#isSplit = true;
+    this.#log.warn(
+      { environment: this.#environment, count: keys.length, flags: keys.slice(0, MAX_NAMED) },
+      `flags of ${this.#environment} have shares: clients that evaluate in process in Python (provider 0.6 and later) or Rust (0.3 and later) hash otherwise and choose other shares; they should resolve by RPC or OFREP`,
     );
   }
 
