@@ -1,10 +1,11 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
 import { AdminService } from "../../gen/flagwire/v1/admin_service_pb.js";
 import { Operator } from "../../gen/flagwire/v1/condition_pb.js";
 import { FlagKind, FlagType } from "../../gen/flagwire/v1/flag_pb.js";
+import { match, rule, serve } from "../engine/build.js";
 import { openFakeServer } from "./fake-server.js";
 import { runFlagwire } from "./run-flagwire.js";
 
@@ -24,6 +25,36 @@ it("an export that is sent keys of no segment fails, and writes nothing", async 
   expect(run).toMatchObject({ exitCode: 3, stdout: "" });
   expect(run.stderr).toContain('keys of segment "s" of staging, but not the segment; nothing was written');
   expect(await readdir(folder)).toEqual([]);
+});
+
+it("with --json and a file, standard output says what is not in the file, by key, place and reason", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "flagwire-export-"));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  await using server = await openFakeServer((router) =>
+    router.service(AdminService, {
+      listEnvironments: () => ({}),
+      async *export() {
+        const rules = [rule(match("a", Operator.MATCHES, ["x"]), "r", serve("on"))];
+        const variants = { on: { kind: { case: "boolValue" as const, value: true } } };
+        const flags = ["x", "y"].map((key) => ({ key, type: FlagType.BOOLEAN, kind: FlagKind.OPERATIONAL, variants }));
+        const targetings = [{ flagKey: "x", environment: "production", enabled: true, rules }];
+        yield { file: { flags, targetings }, revision: 7n };
+      },
+    }),
+  );
+  const path = join(folder, "flags.json");
+  const command = ["export", "--format", "flagd", "-o", path, "--json", "--address", server.address];
+  const run = await runFlagwire(command);
+  expect(run.exitCode).toBe(1);
+  const place = "targeting.rules[0].condition.match";
+  expect(JSON.parse(run.stdout)).toEqual({
+    flags: 1,
+    revision: "7",
+    left: [{ key: "x", path: place, description: "flagd has no regular expressions" }],
+    warnings: [],
+  });
+  expect(run.stderr).toContain(`left out: x: ${place}: flagd has no regular expressions`);
+  expect(Object.keys(JSON.parse(await readFile(path, "utf8")).flags)).toEqual(["y"]);
 });
 
 it("what can differ for every flag with rules is said once, and of whom", async () => {

@@ -32,7 +32,8 @@ export function addExportCommand(program: Command, run: CommandRunner): void {
       `
 flagd knows one environment, and not everything. Prerequisites and segments are
 written out; what it cannot express (such as regular expressions) is left out and
-named on standard error, and the exit code is then 1. docs/flagd.md has the list.
+named on standard error, and with --json -o FILE in a document on standard output;
+the exit code is then 1. docs/flagd.md has the list.
 It is one way: import refuses some of what is written out, such as text that
 ignores case. To move between Flagwires, take the native format.
 
@@ -51,12 +52,15 @@ async function exportFlags(session: Session, options: ExportOptions): Promise<Ex
   const converted = flagd ? toFlagdFile(file, environment) : undefined;
   const json = converted === undefined ? toJson(FlagFileSchema, withoutOutputOnly(file)) : converted.json;
   await write(session, render(json, session, options), options.output);
-  const left = converted?.left ?? [];
+  const { left = [], warnings = [] } = converted ?? {};
   if (options.output !== undefined) {
     const written = file.flags.length - new Set(left.map(({ key }) => key)).size;
     session.output.note(`wrote ${counted(written, "flag")} to ${options.output} (revision ${revision})`);
+    // Standard output is the file's where none is named, and free for what a script wants to know of it otherwise.
+    const found = converted === undefined ? {} : { left, warnings };
+    if (session.output.json) await session.output.document({ flags: written, revision: String(revision), ...found });
   }
-  for (const warning of converted?.warnings ?? []) session.output.note(`warning: ${describe(warning)}`);
+  for (const warning of warnings) session.output.note(`warning: ${describe(warning)}`);
   for (const one of left) session.output.note(`left out: ${describe(one)}`);
   return left.length === 0 ? ExitCode.done : ExitCode.no;
 }
