@@ -2,14 +2,16 @@ import { type JsonObject, toJsonString } from "@bufbuild/protobuf";
 import { FlagdCore } from "@openfeature/flagd-core";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { Operator } from "../../gen/flagwire/v1/condition_pb.js";
 import type { FlagFile } from "../../gen/flagwire/v1/history_pb.js";
 import { type Targeting, TargetingSchema } from "../../gen/flagwire/v1/targeting_pb.js";
 import { flagTypeName, type Snapshot } from "../../src/engine/index.js";
-import { toFlagdFile } from "../../src/flagd/index.js";
+import { type FlagSource, toFlagdFile, toFlagdFlag } from "../../src/flagd/index.js";
 import { runs, SEED } from "../engine/arbitrary-words.js";
 import { toSnapshot } from "./evaluate.js";
 import { mail, modelFile } from "./generate-model.js";
 import { scalarContext } from "./generate-native.js";
+import { oddContext, oddFile } from "./generate-odd.js";
 
 const SILENT = { error() {}, warn() {}, info() {}, debug() {} };
 const NOW_MS = 1_700_000_000_500;
@@ -121,4 +123,62 @@ test(`every flag that is exported answers in flagd as it does here (seed ${SEED}
   }
   expect(tally.counts.get("left out")).toBeGreaterThan(20);
   expect(tally.counts.get("answers short of a prerequisite")).toBeGreaterThan(200);
+});
+
+const FOREIGN = ["UNSPECIFIED", "MATCHES", "IN_CIDR", "AFTER"];
+const EXPRESSIBLE = Object.keys(Operator).filter((name) => /^[A-Z]/.test(name) && !FOREIGN.includes(name));
+
+/** The operators of the rules of a flag that is on. */
+function operatorsOf(targeting: Targeting | undefined): string[] {
+  if (!targeting?.enabled || targeting.killed) return [];
+  const text = toJsonString(TargetingSchema, targeting);
+  return [...text.matchAll(/"OPERATOR_(\w+)"/g)].map(([, operator = ""]) => operator);
+}
+
+/** What the sync service sends of a file, and which flags it leaves out. */
+function toSynced(file: FlagFile, snapshot: Snapshot) {
+  const source: FlagSource = {
+    flag: (key) => file.flags.find((flag) => flag.key === key),
+    targeting: (key) => file.targetings.find(({ flagKey }) => flagKey === key),
+    segment: (key) => file.segments.find((segment) => segment.key === key),
+    problems: (key) => snapshot.flag(key)?.problems ?? [],
+  };
+  const translated = file.flags.map((flag) => ({ key: flag.key, ...toFlagdFlag(flag, source, "sync") }));
+  const sent = translated.filter(({ definition }) => definition !== undefined);
+  return { translated, json: { flags: Object.fromEntries(sent.map(({ key, definition }) => [key, definition])) } };
+}
+
+test(`odd names, values and contexts make no difference in what is synced (seed ${SEED})`, () => {
+  const tally = new Tally();
+  const contexts = fc.array(oddContext, { minLength: 6, maxLength: 6 });
+  const property = fc.property(oddFile, contexts, (file, subjects) => {
+    const snapshot = toSnapshot(file);
+    const { translated, json } = toSynced(file, snapshot);
+    const flagd = new FlagdCore(undefined, SILENT);
+    flagd.setConfigurations(JSON.stringify(json));
+    for (const { key, definition, left } of translated) {
+      const flag = snapshot.flag(key);
+      expect(flag?.problems).toEqual([]);
+      tally.addFlag(file, key, definition);
+      if (definition === undefined) {
+        expect(left.map((finding) => finding.key)).toContain(key);
+        continue;
+      }
+      for (const operator of operatorsOf(file.targetings.find(({ flagKey }) => flagKey === key))) tally.add(operator);
+      const type = typeOf(snapshot, key) as keyof typeof DEFAULTS;
+      for (const subject of subjects) {
+        const { variant, value, metadata } = flag?.select(subject, NOW_MS) ?? {};
+        const theirs = askFlagd(flagd, key, type, subject);
+        const found = [theirs.variant, theirs.value, theirs.flagMetadata, theirs.errorCode];
+        const expected = [variant, variant === undefined ? DEFAULTS[type] : value, metadata, undefined];
+        expect({ key, subject, found }).toEqual({ key, subject, found: expected });
+        tally.add(`answers: ${type}`);
+      }
+    }
+  });
+  fc.assert(property, runs(150));
+  const lines = [...tally.counts].sort(([, a], [, b]) => b - a).map(([name, count]) => `  ${count}  ${name}`);
+  console.info([`odd flags synced to flagd (seed ${SEED})`, ...lines].join("\n"));
+  for (const type of Object.keys(DEFAULTS)) expect(tally.counts.get(`answers: ${type}`), type).toBeGreaterThan(200);
+  for (const operator of EXPRESSIBLE) expect(tally.counts.get(operator), operator).toBeGreaterThan(5);
 });
