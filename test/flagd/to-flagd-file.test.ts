@@ -267,6 +267,22 @@ describe("conditions", () => {
     [{ not: { any: {} } }, true],
     [{ not: match("a", "EXISTS") }, { "!": [{ "!==": [a, null] }] }],
     [
+      {
+        all: {
+          conditions: [
+            { any: { conditions: [match("a", "STARTS_WITH", "x"), match("b", "IN", "y")] } },
+            match("c", "EXISTS"),
+          ],
+        },
+      },
+      {
+        and: [
+          { "!!": [{ or: [{ starts_with: [a, "x"] }, { "===": [{ var: "b" }, "y"] }] }] },
+          { "!==": [{ var: "c" }, null] },
+        ],
+      },
+    ],
+    [
       { rollout: { start: 10, weight: 20, totalWeight: 100 } },
       {
         fractional: [
@@ -327,6 +343,17 @@ describe("ignoring case", () => {
       and: [guard, { in: [at(a, 0), ["x", "X"]] }, { "===": [{ substr: [a, 0, 1] }, a] }],
     });
     expect(ignoring("CONTAINS", "x1")).toEqual({ and: [guard, { or: [{ in: ["x1", a] }, { in: ["X1", a] }] }] });
+  });
+
+  test("takes the dotted capital I for an i only where a text may go on: its lower case has a dot above after it", () => {
+    const dotted = { in: [at(a, 0), ["i", "I", "\u0130"]] };
+    const plain = { in: [at(a, 0), ["i", "I"]] };
+    expect(ignoring("STARTS_WITH", "i")).toEqual({ and: [guard, dotted] });
+    expect(ignoring("IN", "i")).toEqual({ and: [guard, plain, { "===": [at(a, 0), a] }] });
+    expect(ignoring("ENDS_WITH", "i")).toEqual({
+      and: [guard, { in: [at({ substr: [a, -1] }, 0), ["i", "I"]] }],
+    });
+    expect(ignoring("STARTS_WITH", "ix")).toMatchObject({ and: [guard, plain, {}] });
   });
 
   test("knows every character whose lower case has ASCII in it", () => {
@@ -566,6 +593,22 @@ describe("there and back", () => {
     expect(left).toEqual([]);
     const targeting = { if: [{ in: ["admin", { var: "roles" }] }, "on", { in: [5, { var: "ids" }] }, "off"] };
     expect(json.flags).toMatchObject({ f: { targeting, defaultVariant: "default" } });
+  });
+
+  test("what only looks like it, but ignores case, is none", () => {
+    const value = { attribute: "roles", operator: "OPERATOR_IN", values: ["a"], ignoreCase: true };
+    const isHashable = { rollout: { weight: 1, totalWeight: 1, bucketBy: "roles" } };
+    const { flag } = exportFlag({
+      enabled: true,
+      rules: [
+        {
+          id: "r",
+          condition: { all: { conditions: [{ match: value }, { not: isHashable }] } },
+          serve: { variant: "on" },
+        },
+      ],
+    });
+    expect(JSON.stringify(flag?.targeting)).not.toContain('{"in":["a",');
   });
 
   test("the shorthand keeps its default variant for callers without a key", () => {
