@@ -214,6 +214,11 @@ describe("rules", () => {
         `f targeting.rules[0].condition.match: flagd reads the attribute "${name}" otherwise`,
       ]);
     }
+    for (const odd of [match("$now", "EXISTS"), match("$now", "EQUAL", 5000), match("$now", "IN", 5000)]) {
+      expect(leftBy(rule(odd))).toEqual([
+        expect.stringMatching(/^f targeting\.rules\[0\]\.condition\.match: flagd's timestamp has nothing like /),
+      ]);
+    }
     for (const within of [match("$now", "LESS", 1500), match("$now", "BEFORE", "2030-01-01T00:00:00.0000001Z")]) {
       expect(leftBy(rule(within))).toEqual([
         "f targeting.rules[0].condition.match.values[0]: flagd knows the time to the second only",
@@ -261,6 +266,10 @@ describe("conditions", () => {
     [match("a", "SEMVER_LESS", "v1.2"), { and: [textOf("a"), { "!!": [{ sem_ver: [a, "<", "1.2.0"] }] }] }],
     [match("$now", "GREATER_OR_EQUAL", 5000), { ">=": [{ var: "$flagd.timestamp" }, 5] }],
     [match("$now", "BEFORE", "1970-01-01T00:00:09Z"), { "<": [{ var: "$flagd.timestamp" }, 9] }],
+    [
+      match("$now", "LESS", 1000, 2000),
+      { or: [{ "<": [{ var: "$flagd.timestamp" }, 1] }, { "<": [{ var: "$flagd.timestamp" }, 2] }] },
+    ],
     [match("$now", "BEFORE", "1970-01-01 00:59:60.000Z"), { "<": [{ var: "$flagd.timestamp" }, 3_600] }],
     [match("$now", "BEFORE", "0030-01-01 00:00:00Z"), { "<": [{ var: "$flagd.timestamp" }, -61_220_448_000] }],
     [{ all: {} }, true],
