@@ -3,6 +3,7 @@ import { pino } from "pino";
 import { expect, test } from "vitest";
 import { type Record, RecordSchema } from "../../gen/flagwire/v1/history_pb.js";
 import { emptySnapshot } from "../../src/engine/index.js";
+import { syncTooLarge } from "../../src/server/flagd/sync-cursor.js";
 import { SyncEnvironment, type SyncState } from "../../src/server/flagd/sync-environment.js";
 import { SyncFragments } from "../../src/server/flagd/sync-fragments.js";
 import { Catalog } from "../../src/server/state/catalog.js";
@@ -14,8 +15,8 @@ import { enabled, flagOf } from "./evaluation-support.js";
 import { flagsOf } from "./sync-support.js";
 
 /** An environment of some flags whose text can be set, and what was told of it. */
-function follow(keys: readonly string[], clock = new VirtualClock()) {
-  const texts = new Map(keys.map((key) => [key, "first"]));
+function follow(keys: readonly string[], clock = new VirtualClock(), first = "first") {
+  const texts = new Map(keys.map((key) => [key, first]));
   const told: (SyncState | undefined)[] = [];
   let revision = 1;
   const read = () => {
@@ -147,6 +148,19 @@ test("a flag that no client could take is left out, so that the others arrive", 
   set("x", "x".repeat(5 * 1_024 * 1_024));
   environment.follow();
   expect(textsOf(await environment.current())).toEqual(["first"]);
+});
+
+test("more than 64 MiB is refused, with its size", async () => {
+  const keys = Array.from({ length: 17 }, (_, index) => `f${index}`);
+  // Six bytes each in JSON: a flag is just below what clients take.
+  const { environment } = follow(keys, new VirtualClock(), "\u0001".repeat(690_000));
+  const state = await environment.current();
+  // Nothing else of it is compared: what is not as expected would be printed.
+  expect(state?.kind).toBe("too-large");
+  const sizeBytes = state?.kind === "too-large" ? state.sizeBytes : 0;
+  expect(sizeBytes).toBeGreaterThan(64 * 1_024 * 1_024);
+  const refused = { code: "RESOURCE_EXHAUSTED", reason: "PAYLOAD_TOO_LARGE" };
+  expect(syncTooLarge(sizeBytes)).toMatchObject({ ...refused, message: expect.stringContaining(`${sizeBytes} bytes`) });
 });
 
 test("who comes when nobody was there does not wait for those before", async () => {
