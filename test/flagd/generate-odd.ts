@@ -189,7 +189,11 @@ const TYPES: readonly (readonly [type: string, value: (index: number) => Json])[
 const listed = fc.record({ included: fc.subarray([...TARGETING_KEYS, ""]), excluded: fc.subarray(TARGETING_KEYS) });
 const segments = fc.tuple(
   ...SEGMENTS.map((key, index) =>
-    fc.record({ key: fc.constant(key), keys: listed, condition: conditionWith(SEGMENTS.slice(index + 1)) }),
+    fc.record({
+      key: fc.constant(key),
+      keys: listed,
+      condition: fc.option(conditionWith(SEGMENTS.slice(index + 1)), { nil: undefined }),
+    }),
   ),
 );
 

@@ -329,6 +329,15 @@ describe("conditions", () => {
       ],
     });
   });
+
+  test("a segment without a condition has whom it lists and nobody else", () => {
+    const segments = [
+      { key: "s", included: ["u1", ""], excluded: ["u2"] },
+      { key: "nobody", excluded: ["u2"] },
+    ];
+    expect(exportCondition({ segment: "s" }, segments)).toEqual({ in: [{ var: "targetingKey" }, ["u1"]] });
+    expect(exportCondition({ segment: "nobody" }, segments)).toBeNull();
+  });
 });
 
 describe("ignoring case", () => {
