@@ -45,9 +45,13 @@ async function createFlag(variants: Parameters<typeof flagOf>[1] = ON_OFF): Prom
   return key;
 }
 
-/** What a stream of this server's state tells, read as a transport does, with a clock of its own. */
-async function openStream(headers: Record<string, string> = {}) {
-  const clock = new VirtualClock();
+const HOUR_MS = 3_600_000;
+
+/**
+ * What a stream of this server's state tells, read as a transport does, with a clock of its own: an hour on, when nothing has
+ * changed lately.
+ */
+async function openStream(headers: Record<string, string> = {}, clock = new VirtualClock(Date.now() + HOUR_MS)) {
   const hub = createWatchHub({ clock: systemClock, random: systemRandom });
   const head = await Head.open(server.store, hub);
   const usage = createMemoryUsageLedger(systemClock);
@@ -175,6 +179,15 @@ describe("a stream", () => {
     expect(stream.told()).toEqual(["keep_alive"]);
   });
 
+  test("that opens is told what changed lately, for who had none meanwhile and cached", async () => {
+    const [changed, deleted] = [await createFlag(), await createFlag()];
+    await server.admin.deleteFlag({ key: deleted });
+    const stream = await openStream({}, new VirtualClock(Date.now()));
+    const flags = { [changed]: { type: "update" }, [deleted]: { type: "delete" } };
+    expect(stream.told()).toEqual(["provider_ready", { configuration_change: expect.objectContaining(flags) }]);
+    expect(stream.told()).toEqual([]);
+  });
+
   test("of an environment that is deleted drops its flags, and ends", async () => {
     const key = await createFlag();
     await server.admin.createEnvironment({ environment: { name: "brief" } });
@@ -227,6 +240,8 @@ describe("over the wire", () => {
       const events = createClient(service, transport(other.address)).eventStream({}, { signal: left.signal });
       const stream = events[Symbol.asyncIterator]();
       expect((await stream.next()).value).toMatchObject({ type: "provider_ready" });
+      const lately = { [`flag-${Service.typeName}`]: { type: "update" } };
+      if (service === v1.Service) expect((await stream.next()).value).toMatchObject({ data: { flags: lately } });
       const key = `flag-${service.typeName}`;
       await other.admin.createFlag({ flag: flagOf(key, ON_OFF), targeting: enabled("on") });
       const flags = { [key]: { type: "write" } };

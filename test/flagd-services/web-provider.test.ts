@@ -68,10 +68,9 @@ test("the answers are those of the context", async () => {
 test("a change is seen when it is told", async () => {
   await server.admin.createFlag({ flag: flagOf("fresh", ON_OFF), targeting: enabled("off") });
   const client = await connect();
-  const changes: unknown[] = [];
-  client.addHandler(ProviderEvents.ConfigurationChanged, (event) => void changes.push(event));
+  const told: boolean[] = [];
+  client.addHandler(ProviderEvents.ConfigurationChanged, () => void told.push(client.getBooleanValue("fresh", false)));
   expect(client.getBooleanValue("fresh", true)).toBe(false);
   await server.admin.updateTargeting({ targeting: { flagKey: "fresh", ...enabled("on") } });
-  await eventually(() => changes.length).toBe(1);
-  expect(client.getBooleanValue("fresh", false)).toBe(true);
+  await eventually(() => told).toContain(true);
 });

@@ -7,6 +7,9 @@ import { StreamEvent } from "./stream-event.js";
 /** Flags of one event: with the longest keys it has less than 1 MiB, and clients take 4. */
 const MAX_FLAGS = 5_000;
 
+/** What happened to a flag, in flagd's words: `write` where it is new. */
+export type ChangeType = "write" | "update" | "delete";
+
 interface Known {
   /** Weak, lest a stream that stands still keeps all that came after what it saw. */
   readonly after: WeakRef<Snapshots>;
@@ -23,7 +26,8 @@ const known = new WeakMap<Snapshots, Known>();
 export function changeEvents(before: Snapshots, after: Snapshots): readonly StreamEvent[] {
   const last = known.get(before);
   if (last?.after.deref() === after) return last.events;
-  const events = toEvents(changedKeys(before, after), before, after);
+  const changes = changedKeys(before, after).map((key) => [key, changeType(key, before, after)] as const);
+  const events = configurationChanges(new Map(changes));
   known.set(before, { after: new WeakRef(after), events });
   return events;
 }
@@ -46,19 +50,19 @@ function changedIn(before: Snapshot | undefined, after: Snapshot | undefined): r
   return [...created, ...updated, ...deleted];
 }
 
-function toEvents(keys: readonly string[], before: Snapshots, after: Snapshots): StreamEvent[] {
+/** Events that name these flags, each no larger than clients take. */
+export function configurationChanges(changes: ReadonlyMap<string, ChangeType>): readonly StreamEvent[] {
+  const entries = [...changes].map(([key, type]): [string, JsonObject] => [key, { type }]);
   const events: StreamEvent[] = [];
-  for (let start = 0; start < keys.length; start += MAX_FLAGS) {
-    const flags: JsonObject = Object.fromEntries(
-      keys.slice(start, start + MAX_FLAGS).map((key) => [key, { type: changeType(key, before, after) }]),
-    );
+  for (let start = 0; start < entries.length; start += MAX_FLAGS) {
+    const flags = Object.fromEntries(entries.slice(start, start + MAX_FLAGS));
     events.push(new StreamEvent("configuration_change", { flags }));
   }
   return events;
 }
 
 /** Flags are shared by the environments: one is new only where none of them had it. */
-function changeType(key: string, before: Snapshots, after: Snapshots): "write" | "update" | "delete" {
+function changeType(key: string, before: Snapshots, after: Snapshots): ChangeType {
   if (!holds(after, key)) return "delete";
   return holds(before, key) ? "update" : "write";
 }

@@ -9,6 +9,7 @@ import { HeadCursor, type HeadNews } from "../state/head-cursor.js";
 import { changeEvents } from "./change-events.js";
 import type { EncodedMessage } from "./encoded-message.js";
 import { type FollowedSnapshots, NO_SNAPSHOTS, type Snapshots } from "./followed-snapshots.js";
+import { RecentChanges } from "./recent-changes.js";
 import { StreamEvent } from "./stream-event.js";
 
 /** flagd's own. */
@@ -29,6 +30,7 @@ export function eventStreamHandler(
   followed: FollowedSnapshots,
   output: DescMessage,
 ): ServerStreamHandler<Message, Message> {
+  const recent = new RecentChanges(head, clock);
   return serveCursor((_request, call, onNews) => {
     const environment = selectedEnvironment(call);
     if (isRefusal(environment)) return environment;
@@ -38,13 +40,14 @@ export function eventStreamHandler(
     if (read() === undefined) return gone;
     const { announcements } = head;
     const cursor = new HeadCursor({ announcements, clock, read, silenceMs: KEEP_ALIVE_MS }, onNews);
-    return new EventCursor(cursor, output, gone);
+    return new EventCursor(cursor, recent, output, gone);
   });
 }
 
 /** The events of one stream. It always ends with a refusal: clients take OK for the end of nothing. */
 class EventCursor implements AnswerCursor<Message> {
   readonly #cursor: HeadCursor<Snapshots>;
+  readonly #recent: RecentChanges;
   readonly #output: DescMessage;
   /** What it ends with if what it follows is gone. */
   readonly #gone: Refusal;
@@ -54,8 +57,9 @@ class EventCursor implements AnswerCursor<Message> {
   #sent = 0;
   #ending: Refusal | undefined;
 
-  constructor(cursor: HeadCursor<Snapshots>, output: DescMessage, gone: Refusal) {
+  constructor(cursor: HeadCursor<Snapshots>, recent: RecentChanges, output: DescMessage, gone: Refusal) {
     this.#cursor = cursor;
+    this.#recent = recent;
     this.#output = output;
     this.#gone = gone;
   }
@@ -88,7 +92,8 @@ class EventCursor implements AnswerCursor<Message> {
     switch (kind) {
       case "moved":
         this.#last = news.now;
-        return news.before === undefined ? [ready] : changeEvents(news.before, news.now);
+        if (news.before !== undefined) return changeEvents(news.before, news.now);
+        return [ready, ...this.#recent.events(news.now)];
       case "silence":
         return [keepAlive];
       case "gone":
