@@ -7,6 +7,7 @@ import type { ConfigFile } from "./config/parse-config-file.js";
 import { dataDirectory } from "./data-directory.js";
 import { usageFailure } from "./failure.js";
 import { LOG_LEVELS, type LogLevel, toLogLevel } from "./logger.js";
+import { parseAnonymousRole } from "./parse-anonymous-role.js";
 import { parseClientRoles } from "./parse-client-roles.js";
 import { parseCorsOrigins } from "./parse-cors-origins.js";
 import { parseEndpoint, parseOtlp } from "./parse-otlp.js";
@@ -29,6 +30,7 @@ export function parseServeOptions(given: GivenServeOptions, env: Variables, file
   const drainDelay = setting("drain-delay", given.drainDelay);
   const decisions = setting("decisions", given.decisions);
   const decisionsSample = setting("decisions-sample", given.decisionsSample);
+  const anonymousRole = setting("anonymous-role", given.anonymousRole);
   const tls = parseTls({
     cert: setting("tls-cert", given.tlsCert),
     key: setting("tls-key", given.tlsKey),
@@ -38,6 +40,7 @@ export function parseServeOptions(given: GivenServeOptions, env: Variables, file
   return {
     listen,
     allowAnonymous: given.allowAnonymous ?? false,
+    anonymousRole: anonymousRole && parseAnonymousRole(anonymousRole),
     data: dataDirectory(setting("data", given.data)?.text, {}),
     seed: setting("import", given.import)?.text,
     workers: workers === undefined ? 1 : parseWorkers(workers),

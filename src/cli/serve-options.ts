@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type {
+  AnonymousRole,
   CallerLimits,
   ClientRole,
   DecisionOptions,
@@ -34,6 +35,7 @@ export interface GivenServeOptions {
   readonly otlp?: string;
   readonly otlpSample?: string;
   readonly allowAnonymous?: boolean;
+  readonly anonymousRole?: string;
   readonly drainDelay?: string;
   readonly logLevel?: string;
   readonly decisions?: string;
@@ -44,6 +46,8 @@ export interface ServeOptions {
   readonly listen: HostPort;
   /** Whether callers from other machines may do everything as long as there are no tokens. */
   readonly allowAnonymous: boolean;
+  /** What callers may do who present neither a token nor a certificate where one is needed. Undefined: nothing. */
+  readonly anonymousRole: AnonymousRole | undefined;
   /** The data directory. */
   readonly data: string;
   /** A file to import while there is nothing else yet. */

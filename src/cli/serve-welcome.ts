@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
+import { Role } from "../../gen/flagwire/v1/access_pb.js";
 import { isLoopback } from "../base/index.js";
-import type { ServerAddress } from "../server/index.js";
+import type { AnonymousRole, ServerAddress } from "../server/index.js";
 import { defaultAddress, toHostPort } from "./address.js";
 import type { ServeOptions } from "./serve-options.js";
 import type { Session } from "./session.js";
@@ -20,6 +21,8 @@ export interface WelcomeOptions {
   readonly isTls: boolean;
   /** Whether there are roles of client certificates. */
   readonly hasClientRoles: boolean;
+  /** What callers may do without one, such as `reader in production`; undefined for nothing. */
+  readonly anonymousRole: string | undefined;
   /** How many processes answer. */
   readonly workers: number;
   /** The data directory, absolute. */
@@ -32,8 +35,19 @@ export interface FlagdAddresses {
 }
 
 /** What the options tell. */
-export function welcomeParts({ data, workers, tls, clientRoles }: ServeOptions) {
-  return { directory: resolve(data), workers, isTls: tls !== undefined, hasClientRoles: clientRoles.length > 0 };
+export function welcomeParts({ data, workers, tls, clientRoles, anonymousRole }: ServeOptions) {
+  return {
+    directory: resolve(data),
+    workers,
+    isTls: tls !== undefined,
+    hasClientRoles: clientRoles.length > 0,
+    anonymousRole: anonymousRole && describeAnonymousRole(anonymousRole),
+  };
+}
+
+function describeAnonymousRole({ role, environments }: AnonymousRole): string {
+  const where = environments.length === 0 ? "every environment" : environments.join(", ");
+  return `${Role[role].toLowerCase()} in ${where}`;
 }
 
 /** Says where everything is and what to try next. */
@@ -77,9 +91,10 @@ export async function welcome(session: Session, options: WelcomeOptions): Promis
   await session.output.line(lines.join("\n"));
 }
 
-function accessLine({ hasTokens, hasClientRoles, address }: WelcomeOptions): string {
-  if (hasClientRoles) return "every call needs a client certificate that has a role, or a token";
-  if (hasTokens) return "every call needs a token";
+function accessLine({ hasTokens, hasClientRoles, anonymousRole, address }: WelcomeOptions): string {
+  const without = anonymousRole === undefined ? "" : `; without, a caller is ${anonymousRole}`;
+  if (hasClientRoles) return `every call needs a client certificate that has a role, or a token${without}`;
+  if (hasTokens) return `every call needs a token${without}`;
   const anybody = isLoopback(address.host) ? "this machine" : "anyone who can connect";
   return `no token exists: ${anybody} may read and change everything`;
 }

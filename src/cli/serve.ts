@@ -92,9 +92,9 @@ async function checkDecisions({ target }: DecisionOptions): Promise<void> {
 
 /** What holds for this process and for workers. */
 function toService({ io }: Session, options: ServeOptions): ServiceParts {
-  const { allowAnonymous, clientRoles, callers, web, decisions } = options;
+  const { allowAnonymous, anonymousRole, clientRoles, callers, web, decisions } = options;
   const ownToken = randomBytes(32).toString("base64url");
-  return { allowAnonymous, clientRoles, callers, web, decisions, ownToken, version: io.version };
+  return { allowAnonymous, anonymousRole, clientRoles, callers, web, decisions, ownToken, version: io.version };
 }
 
 /** Before anything is opened: wrong files are wrong options. */

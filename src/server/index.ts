@@ -1,3 +1,4 @@
+export type { AnonymousRole } from "./access/anonymous-role.js";
 export { type CallerLimits, defaultCallerLimits } from "./access/caller-limits.js";
 export type { ClientRole } from "./access/client-roles.js";
 export { createTokenIn } from "./access/create-token-in.js";

@@ -69,12 +69,13 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
   const observers = decisions === undefined ? [sampler] : [decisions, sampler];
   const served = new ServedCounts({ head, usage, clock, observers });
   const clients = new ClientRegistry(clock);
-  const { allowAnonymous = false, clientRoles = [], ownToken, tls } = options;
+  const { allowAnonymous = false, anonymousRole, clientRoles = [], ownToken, tls } = options;
   const gate = createGate({
     head,
     clock,
     host: options.listen.host,
     allowAnonymous,
+    anonymousRole,
     clientRoles,
     ownToken,
     limits: options.callers ?? {},

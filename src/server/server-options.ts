@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import type { Clock, Random } from "../base/index.js";
 import type { Store } from "../store/index.js";
 import type { WatchLimits } from "../watch/index.js";
+import type { AnonymousRole } from "./access/anonymous-role.js";
 import type { CallerLimits } from "./access/caller-limits.js";
 import type { ClientRole } from "./access/client-roles.js";
 import type { ListConnectedClients } from "./clients/client-directory.js";
@@ -20,7 +21,9 @@ import type { WebOptions } from "./web-options.js";
 export interface ServiceSettings {
   /** Whether callers from other machines may do everything as long as there is no token. Default false. */
   readonly allowAnonymous?: boolean;
-  /** What holders of certificates may do, by names on them; with these nobody comes in with nothing. Default none. */
+  /** What callers with nothing may do, where a token or a certificate is needed. Default: nothing. */
+  readonly anonymousRole?: AnonymousRole | undefined;
+  /** What holders of certificates may do, by names on them; with these nobody comes in with nothing, but for `anonymousRole`. Default none. */
   readonly clientRoles?: readonly ClientRole[];
   /** Default: see CallerLimits. */
   readonly callers?: Partial<CallerLimits> | undefined;

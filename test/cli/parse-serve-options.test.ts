@@ -11,6 +11,7 @@ describe("options of serve", () => {
     expect(parse({})).toEqual({
       listen: { host: "127.0.0.1", port: 8013 },
       allowAnonymous: false,
+      anonymousRole: undefined,
       data: "./data",
       seed: undefined,
       workers: 1,
@@ -27,6 +28,7 @@ describe("options of serve", () => {
   });
 
   const everyVariable = {
+    FLAGWIRE_ANONYMOUS_ROLE: "evaluator",
     FLAGWIRE_DRAIN_DELAY: "5",
     FLAGWIRE_LOG_LEVEL: "debug",
     FLAGWIRE_DECISIONS: "/tmp/decisions.jsonl",
@@ -50,6 +52,7 @@ describe("options of serve", () => {
   const fromVariables = {
     listen: { host: "localhost", port: 1 },
     allowAnonymous: false,
+    anonymousRole: { role: Role.EVALUATOR, environments: [] },
     data: "/flags",
     seed: "flags.yaml",
     workers: 2,
@@ -266,4 +269,18 @@ describe("where telemetry goes", () => {
     for (const wrong of ["1.1", "-1", "1%", "x"]) expect(() => sample(wrong)).toThrow("is not a share from 0 to 1");
     expect(() => parse({ otlpSample: "0.5" })).toThrow("--otlp-sample needs --otlp too");
   });
+
+  it("give callers without a token a role, in all environments or some", () => {
+    const roleOf = (anonymousRole: string) => parse({ anonymousRole }).anonymousRole;
+    expect(roleOf("evaluator")).toEqual({ role: Role.EVALUATOR, environments: [] });
+    expect(roleOf("reader@production,qa")).toEqual({ role: Role.READER, environments: ["production", "qa"] });
+  });
+
+  it.each(["operator", "admin@production", "Reader", "reader@", "reader@a b", "reader@a,", "x=reader", "@production"])(
+    "give callers without a token no role %j",
+    (anonymousRole) => {
+      const complaint = `--anonymous-role ${JSON.stringify(anonymousRole)} is neither evaluator nor reader`;
+      expect(() => parse({ anonymousRole })).toThrow(complaint);
+    },
+  );
 });

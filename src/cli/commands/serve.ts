@@ -46,6 +46,10 @@ export function addServeCommand(program: Command, run: CommandRunner): void {
       "serve off loopback although no tokens exist: whoever can connect may change everything",
     )
     .option(
+      "--anonymous-role <role>",
+      "what callers may do who present nothing where others need a token: evaluator or reader, such as reader@production",
+    )
+    .option(
       "--drain-delay <seconds>",
       "how long to answer on SIGTERM while already reporting not to be ready, for balancers to notice (default 0)",
     )

@@ -3,6 +3,7 @@ import { type Clock, isLoopback } from "../../base/index.js";
 import type { Call } from "../handlers.js";
 import { type OrRefusal, Refusal } from "../refusal.js";
 import type { Head } from "../state/head.js";
+import type { AnonymousRole } from "./anonymous-role.js";
 import { type CallerLimits, CallerMeter, defaultCallerLimits } from "./caller-limits.js";
 import { type ClientRole, identityOfCertificate } from "./client-roles.js";
 import type { Identity } from "./identity.js";
@@ -16,6 +17,8 @@ export interface GateOptions {
   readonly host: string;
   /** Whether callers from other machines need no token either as long as there is none. */
   readonly allowAnonymous: boolean;
+  /** What callers may do who present nothing where something is needed. Default: nothing. */
+  readonly anonymousRole?: AnonymousRole | undefined;
   /** What holders of certificates may do. Where there are any roles, every call needs a certificate or a token. Default none. */
   readonly clientRoles?: readonly ClientRole[];
   /** Default: each of `defaultCallerLimits`. */
@@ -28,7 +31,8 @@ export interface GateOptions {
 export interface Gate {
   /**
    * Who calls. A token that is presented decides, right or wrong; without one, the client's certificate does. As long as there are
-   * no tokens and no roles of certificates, callers on this machine need nothing and may do everything.
+   * no tokens and no roles of certificates, callers on this machine need nothing and may do everything. Others who present nothing
+   * have the role of callers with nothing, if there is one.
    */
   identify(call: Caller): OrRefusal<Identity>;
   /** Who comes with a ticket for one purpose in one environment; see ticket.ts. */
@@ -60,15 +64,16 @@ const everybody: Identity = {
 const owner: Identity = { ...everybody };
 
 export function createGate(options: GateOptions): Gate {
-  const { head, clock, host, allowAnonymous, clientRoles = [], ownToken } = options;
+  const { head, clock, host, allowAnonymous, anonymousRole, clientRoles = [], ownToken } = options;
   const meter = new CallerMeter({ ...defaultCallerLimits, ...options.limits }, clock);
   // Whoever reaches loopback is on this machine.
   const trustsAll = allowAnonymous || isLoopback(host);
   const ownDigest = ownToken === undefined ? undefined : digestSecret(ownToken);
   const hasTokens = () => head.catalog.tokenIds().length > 0;
   const hasClientRoles = clientRoles.length > 0;
+  const anonymous = anonymousRole && { ...everybody, ...anonymousRole };
   const identifyCertificate = ({ certificate }: Caller): OrRefusal<Identity> => {
-    if (certificate === undefined) return credentialMissing;
+    if (certificate === undefined) return anonymous ?? credentialMissing;
     if (certificate.kind === "refused") return certificateRefused(certificate.reason);
     const identity = identityOfCertificate(certificate, clientRoles);
     if (identity === undefined) return certificateUnknown(certificate.names);
@@ -79,8 +84,8 @@ export function createGate(options: GateOptions): Gate {
       const presented = presentedToken(call);
       if (presented === undefined) {
         if (hasClientRoles) return identifyCertificate(call);
-        if (hasTokens()) return tokenMissing;
-        return trustsAll || isLoopback(hostOf(call.peer)) ? everybody : tokenNeeded;
+        if (hasTokens()) return anonymous ?? tokenMissing;
+        return trustsAll || isLoopback(hostOf(call.peer)) ? everybody : (anonymous ?? tokenNeeded);
       }
       if (ownDigest !== undefined && isSecret(presented, ownDigest)) return owner;
       const bearer = parseBearer(presented);
@@ -105,7 +110,7 @@ export function createGate(options: GateOptions): Gate {
     openStream: (identity) => meter.openStream(identity),
     onChange: (listener) => head.accessChanges.subscribe(listener),
     admits(identity) {
-      if (identity === owner) return true;
+      if (identity === owner || identity === anonymous) return true;
       const { tokenId, certificateName, expiresAtMs } = identity;
       if (certificateName !== undefined) return expiresAtMs > clock.now();
       if (tokenId === undefined) return !hasClientRoles && !hasTokens();

@@ -17,7 +17,8 @@ export function refuseRole({ identity }: Pick<Call, "identity">, needed: Role): 
 
 /** What a caller has come in with, for people. */
 function credential(identity: Identity | undefined): string {
-  return identity?.certificateName === undefined ? "the token" : "the client certificate";
+  if (identity?.certificateName !== undefined) return "the client certificate";
+  return identity?.tokenId === undefined ? "a caller without a token" : "the token";
 }
 
 /** Whether a caller may see what is of an environment; of none is what all share. */
