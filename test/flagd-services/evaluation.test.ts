@@ -1,4 +1,4 @@
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -221,6 +221,27 @@ describe("JSON over HTTP/1.1", () => {
       flags: { off: { reason: "DISABLED", variant: "off", boolValue: false, metadata: {} } },
       metadata: {},
     });
+  });
+
+  test("GET takes the request in the address, and blames who sends none", async () => {
+    const method = `http://${server.address}/flagd.evaluation.v2.Service/ResolveBoolean?connect=v1`;
+    const ask = async (query: string) => {
+      const response = await fetch(`${method}&${query}`);
+      return { status: response.status, body: await response.text() };
+    };
+    const answer = '{"value":true,"reason":"STATIC","variant":"on","metadata":{"team":"web","level":2}}';
+    const inJson = `encoding=json&message=${encodeURIComponent('{"flag_key":"bool"}')}`;
+    expect(await ask(inJson)).toEqual({ status: 200, body: answer });
+    const bytes = toBinary(v2.ResolveBooleanRequestSchema, create(v2.ResolveBooleanRequestSchema, { flagKey: "bool" }));
+    expect((await ask(`encoding=proto&base64=1&message=${Buffer.from(bytes).toString("base64url")}`)).status).toBe(200);
+    expect((await ask("encoding=proto&message=%0A%04bool")).status).toBe(200);
+    for (const query of [
+      "encoding=proto&base64=1&message=_____w",
+      "encoding=proto&message=%0A%09b",
+      "encoding=json&message=[",
+    ]) {
+      expect(await ask(query)).toMatchObject({ status: 400, body: expect.stringContaining('"invalid_argument"') });
+    }
   });
 
   test("our own services stay strict", async () => {

@@ -4,6 +4,7 @@ import { Code, ConnectError, createConnectRouter, createContextValues, type Serv
 import type { UniversalHandler, UniversalServerRequest, UniversalServerResponse } from "@connectrpc/connect/protocol";
 import { compressionBrotli, compressionGzip, universalRequestFromNodeRequest } from "@connectrpc/connect-node";
 import { bindMethods } from "../bound-method.js";
+import type { Refusal } from "../refusal.js";
 import { reportStalled } from "../report-stalled.js";
 import { REQUEST_ID_HEADER, requestIdOf } from "../request-id.js";
 import { clientCertificateOf } from "../tls/client-certificate.js";
@@ -11,7 +12,8 @@ import type { TransportOptions } from "../transport.js";
 import { checkBody } from "./checked-body.js";
 import { type Exchange, exchangeKey } from "./connect-call.js";
 import { toConnectHandler } from "./connect-handlers.js";
-import { json, send } from "./routes.js";
+import { refuseQuery } from "./refuse-query.js";
+import { json, refuse, send } from "./routes.js";
 import { unquoted } from "./unquoted-error.js";
 import { writeResponse } from "./write-response.js";
 
@@ -76,6 +78,11 @@ function answer(
     send(request, response, json(400, "invalid_argument", "the request's host is missing or malformed"));
     return;
   }
+  const malformed = request.method === "GET" ? refuseAddress(universal, handler) : undefined;
+  if (malformed !== undefined) {
+    send(request, response, refuse(400, malformed));
+    return;
+  }
   const requestId = (): string => {
     const header = (name: string): string | undefined => request.headers[name]?.toString();
     exchange.requestId ??= requestIdOf({ header, requestId: undefined });
@@ -113,6 +120,14 @@ function answer(
       }
       response.destroy();
     });
+}
+
+/** Why the message in the address of a request is refused; undefined where the method takes none there. */
+function refuseAddress(
+  { url }: UniversalServerRequest,
+  { method, allowedMethods }: UniversalHandler,
+): Refusal | undefined {
+  return allowedMethods.includes("GET") ? refuseQuery(new URL(url).searchParams, method.input) : undefined;
 }
 
 /** What to do about a request that Connect answers with a bare status, as is often typed by hand. */
