@@ -1,6 +1,7 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
+import { Client, credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as v1 from "../../gen/flagd/evaluation/v1/evaluation_pb.js";
 import * as v2 from "../../gen/flagd/evaluation/v2/evaluation_pb.js";
@@ -103,6 +104,32 @@ describe("statuses, in every package", () => {
       expect(await refusal(stream.next())).toMatchObject(expected);
     }
   });
+});
+
+test("a client that would try again whatever the status is told not to, where that cannot help", async () => {
+  // As flagd's provider for Java does, but for the time between.
+  const methodConfig = {
+    name: [{ service: v1.Service.typeName }],
+    retryPolicy: {
+      maxAttempts: 3,
+      initialBackoff: "60s",
+      maxBackoff: "60s",
+      backoffMultiplier: 1,
+      retryableStatusCodes: ["NOT_FOUND", "INVALID_ARGUMENT"],
+    },
+  };
+  const options = { "grpc.service_config": JSON.stringify({ loadBalancingConfig: [], methodConfig: [methodConfig] }) };
+  const client = new Client(server.address, credentials.createInsecure(), options);
+  const resolve = (flagKey: string) =>
+    new Promise((done) => {
+      const bytes = toBinary(v1.ResolveBooleanRequestSchema, create(v1.ResolveBooleanRequestSchema, { flagKey }));
+      const path = `/${v1.Service.typeName}/ResolveBoolean`;
+      const same = (message: Buffer) => message;
+      client.makeUnaryRequest(path, same, same, Buffer.from(bytes), (error) => done(error?.code));
+    });
+  expect(await resolve("missing")).toBe(Code.NotFound);
+  expect(await resolve("text")).toBe(Code.InvalidArgument);
+  client.close();
 });
 
 describe("numbers", () => {
