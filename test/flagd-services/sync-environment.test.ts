@@ -3,10 +3,12 @@ import { pino } from "pino";
 import { expect, test } from "vitest";
 import { type Record, RecordSchema } from "../../gen/flagwire/v1/history_pb.js";
 import { emptySnapshot } from "../../src/engine/index.js";
-import { syncTooLarge } from "../../src/server/flagd/sync-cursor.js";
+import { SyncCursor, syncTooLarge } from "../../src/server/flagd/sync-cursor.js";
 import { SyncEnvironment, type SyncState } from "../../src/server/flagd/sync-environment.js";
 import { SyncFragments } from "../../src/server/flagd/sync-fragments.js";
+import { Announcements } from "../../src/server/state/announcements.js";
 import { Catalog } from "../../src/server/state/catalog.js";
+import { HeadCursor } from "../../src/server/state/head-cursor.js";
 import { allItems } from "../../src/server/state/watch-items.js";
 import { type RecordId, recordId } from "../../src/store/index.js";
 import { position } from "../engine/build.js";
@@ -191,4 +193,26 @@ test("what nobody follows is let go of after a minute, and made again for who as
   await clock.advance(60_000);
   expect(environment.state).toEqual({ kind: "preparing" });
   expect(textsOf(await environment.current())).toEqual(["first"]);
+});
+
+test("a stream that is closed, however often, is one follower less", async () => {
+  const { environment, clock, told, set } = follow(["x"]);
+  const open = () => {
+    environment.follow();
+    const parts = { announcements: new Announcements(), clock, read: () => environment.state, silenceMs: 1_000 };
+    return new SyncCursor(new HeadCursor(parts, () => undefined), environment);
+  };
+  const [first, second] = [open(), open()];
+  await environment.current();
+  first.close();
+  first.close();
+  await clock.advance(1_000);
+  set("x", "second");
+  await expect.poll(() => told.map(textsOf)).toEqual([["first"], ["second"]]);
+  second.close();
+  await clock.advance(1_000);
+  set("x", "third");
+  await clock.advance(1_000);
+  expect(told).toHaveLength(2);
+  expect(clock.pendingTimers).toBe(1);
 });
