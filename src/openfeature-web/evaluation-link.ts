@@ -85,6 +85,15 @@ export class EvaluationLink {
     void (step === "stream" ? this.#stream(attempt) : this.#poll(attempt));
   }
 
+  /** The network is another than when the last attempts failed: the pause need not be as long as these have made it. */
+  hurry(): void {
+    if (this.#state.kind !== "pausing" || this.#failures === 0) return;
+    const { backoff, random } = this.#parts.settings;
+    this.#state.stop();
+    this.#failures = 0;
+    this.#pause(backoffDelayMs(0, backoff, random));
+  }
+
   close(): void {
     const state = this.#state;
     this.#state = { kind: "closed" };

@@ -53,10 +53,11 @@ export class EvaluationSession implements LinkListener {
   #values: FlagValues | undefined;
   #doubt: Doubt;
   readonly #isStored: boolean;
-  /** The link has no connection, and nothing has come since. */
-  #isLost = false;
+  /** Why there is nothing of the server's, as it was said last; undefined since something has come. */
+  #problem: CallError | undefined;
   /** Of `starting` and `doubted`, and of `current` once the server was lost. */
   #stopTimer: StopTimer | undefined;
+  #stopListening: (() => void) | undefined;
 
   constructor(parts: SessionParts) {
     const { settings, client, cache, context, held } = parts;
@@ -89,9 +90,11 @@ export class EvaluationSession implements LinkListener {
   }
 
   open(): void {
-    const { initTimeoutMs, fallbackAfterMs } = this.#parts.settings.times;
+    const { settings } = this.#parts;
+    const { initTimeoutMs, fallbackAfterMs } = settings.times;
     const afterMs = this.#isStored ? fallbackAfterMs : initTimeoutMs;
     this.#after(afterMs, () => this.#fallBack(new CallError("silent", `no answer for ${afterMs} ms`)));
+    this.#stopListening = settings.onOnline(() => this.#link.hurry());
     this.#link.open();
   }
 
@@ -104,6 +107,7 @@ export class EvaluationSession implements LinkListener {
     this.#standing = "closed";
     this.#values = undefined;
     this.#stopTimer?.();
+    this.#stopListening?.();
     this.#link.close();
   }
 
@@ -111,7 +115,7 @@ export class EvaluationSession implements LinkListener {
   again(): Promise<void> {
     if (this.#standing === "current") return Promise.resolve();
     if (this.#standing !== "doubted") return this.started;
-    this.#after(0, () => this.#becomeStale(new CallError("unavailable", "still out of reach")));
+    this.#after(0, () => this.#becomeStale());
     return Promise.resolve();
   }
 
@@ -122,7 +126,7 @@ export class EvaluationSession implements LinkListener {
     const after = updated(before, update);
     const keys = before === undefined ? [] : changedKeys(before.answers, after.answers);
     this.#stopTimer?.();
-    this.#isLost = false;
+    this.#problem = undefined;
     this.#standing = "current";
     this.#values = after;
     this.#doubt = undefined;
@@ -137,20 +141,24 @@ export class EvaluationSession implements LinkListener {
   }
 
   lost(error: CallError): void {
+    const isNew = this.#problem === undefined;
+    // The newest tells most: a stream that was cut off says nothing of why there is no other.
+    this.#problem = error;
     if (this.#standing === "starting") this.#fallBack(error);
-    if (this.#standing !== "current" || this.#isLost) return;
-    this.#isLost = true;
-    this.#after(this.#parts.settings.times.staleAfterMs, () => this.#becomeStale(error));
+    else if (this.#standing === "current" && isNew) {
+      this.#after(this.#parts.settings.times.staleAfterMs, () => this.#becomeStale());
+    }
   }
 
   /** The server is out of reach at the start. */
   #fallBack(error: CallError): void {
     this.#stopTimer?.();
+    this.#problem = error;
     if (this.#isStored) {
       this.#standing = "doubted";
       this.#resolve();
       // The SDK takes whoever has started for ready, and is to hear of this after that.
-      this.#after(0, () => this.#becomeStale(error));
+      this.#after(0, () => this.#becomeStale());
     } else {
       this.#standing = "empty";
       this.#values = undefined;
@@ -160,9 +168,9 @@ export class EvaluationSession implements LinkListener {
     }
   }
 
-  #becomeStale(error: CallError): void {
+  #becomeStale(): void {
     this.#standing = "doubted";
-    this.#parts.listener.stale(describe(this.#scope.baseUrl, error));
+    if (this.#problem !== undefined) this.#parts.listener.stale(describe(this.#scope.baseUrl, this.#problem));
   }
 
   /** One timer at a time, whichever was set last. */

@@ -36,7 +36,14 @@ export function resolveAnswer<T extends JsonValue>(
     const message = `flag ${JSON.stringify(flagKey)} is not of type ${type} but ${typeof value}`;
     return { ...failed(defaultValue, "TYPE_MISMATCH", message), flagMetadata };
   }
-  return { value: value as T, ...known, ...(variant !== undefined && { variant }) };
+  return { value: frozen(value as T), ...known, ...(variant !== undefined && { variant }) };
+}
+
+/** What a page changed in a value would be the answer from then on. */
+function frozen<T>(json: T): T {
+  if (typeof json !== "object" || json === null || Object.isFrozen(json)) return json;
+  for (const member of Object.values(json)) frozen(member);
+  return Object.freeze(json);
 }
 
 export function failed<T>(value: T, code: ResolutionErrorCode, errorMessage: string): ResolutionDetails<T> {

@@ -17,12 +17,16 @@ export interface WebSettings {
   readonly fetch: Fetch;
   readonly clock: WebClock;
   readonly random: Random;
+  /** Calls `action` whenever there is a network again, until the function returned is called. */
+  readonly onOnline: (action: () => void) => () => void;
 }
 
 /** What a browser has. */
 interface Page {
   readonly location?: { readonly origin: string; readonly href: string };
   readonly localStorage?: WebStorage;
+  addEventListener?(event: "online", action: () => void): void;
+  removeEventListener?(event: "online", action: () => void): void;
 }
 
 const page = globalThis as Page;
@@ -62,6 +66,10 @@ function toSettings(options: WebProviderOptions): WebSettings {
     fetch: options.fetch ?? ((url, init) => fetch(url, init)),
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
+    onOnline: (action) => {
+      page.addEventListener?.("online", action);
+      return () => page.removeEventListener?.("online", action);
+    },
   };
 }
 

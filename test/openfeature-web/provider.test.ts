@@ -1,4 +1,6 @@
-import { ErrorCode, OpenFeature, ProviderStatus } from "@openfeature/web-sdk";
+import { fromJson } from "@bufbuild/protobuf";
+import { ValueSchema } from "@bufbuild/protobuf/wkt";
+import { ErrorCode, OpenFeature, ProviderEvents, ProviderStatus } from "@openfeature/web-sdk";
 import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { Operator } from "../../gen/flagwire/v1/condition_pb.js";
 import { FlagKind, FlagType } from "../../gen/flagwire/v1/flag_pb.js";
@@ -104,6 +106,31 @@ describe("a resolution", () => {
     const { client } = await openReadyPage(server, ann, { flagKeys: ["greeting"] });
     expect(client.getStringValue("greeting", "?")).toBe("pro");
     expect(client.getBooleanDetails("other", false).errorCode).toBe(ErrorCode.FLAG_NOT_FOUND);
+  });
+});
+
+describe("a value", () => {
+  it("is not the page's to change", async () => {
+    const storage = new MemoryStorage();
+    await server.admin.createFlag({
+      flag: {
+        key: "o",
+        type: FlagType.OBJECT,
+        kind: FlagKind.OPERATIONAL,
+        variants: { v: fromJson(ValueSchema, { list: [1] }) },
+      },
+      targeting: { enabled: true, default: serve("v") },
+    });
+    const live = await openReadyPage(server, ann, { storage });
+    await server.stop();
+    const stored = openPage({ address: server.address, storage }, ann);
+    await stored.started;
+    for (const { client } of [live, stored]) {
+      const value = client.getObjectValue<{ list: number[] }>("o", { list: [] });
+      expect(() => value.list.push(2)).toThrow(TypeError);
+      expect(() => Object.assign(value, { more: 1 })).toThrow(TypeError);
+      expect(client.getObjectValue("o", {})).toEqual({ list: [1] });
+    }
   });
 });
 
@@ -242,6 +269,56 @@ describe("a server that dies", () => {
     await Promise.all([setContext({ ...ann }), setContext({ ...ann })]);
     await clock.advance(50);
     expect(seen.filter((event) => event === "stale")).toHaveLength(2);
+  });
+
+  it("is told of with what was wrong last, not first", async () => {
+    const clock = new VirtualClock();
+    const messages: (string | undefined)[] = [];
+    let isRefused = false;
+    const refusing: typeof fetch = async (url, init) =>
+      isRefused
+        ? Response.json({ code: "unauthenticated", message: "the token is unknown" }, { status: 401 })
+        : fetch(url, init);
+    const timeouts = { staleAfterMs: 5_000 };
+    const options = { clock, timeouts, fetch: refusing as never };
+    const { client, setContext } = await openReadyPage(server, ann, options);
+    client.addHandler(ProviderEvents.Stale, (event) => messages.push(event?.message));
+    isRefused = true;
+    await server.stop();
+    await vi.waitFor(() => expect(clock.pendingTimers).toBe(2));
+    await clock.advance(5_000);
+    expect(messages).toEqual([`http://${server.address}: the token is unknown`]);
+    await setContext({ ...ann });
+    await clock.advance(0);
+    expect(messages).toEqual([messages[0], messages[0]]);
+  });
+
+  it("is asked again soon when the browser is online again, however often it failed before", async () => {
+    const clock = new VirtualClock();
+    const listeners = new Set<() => void>();
+    vi.stubGlobal(
+      "addEventListener",
+      (event: string, action: () => void) => event === "online" && listeners.add(action),
+    );
+    vi.stubGlobal("removeEventListener", (_event: string, action: () => void) => listeners.delete(action));
+    onTestFinished(() => void vi.unstubAllGlobals());
+    let calls = 0;
+    const offline = async (): Promise<Response> => {
+      calls += 1;
+      throw new TypeError("Failed to fetch");
+    };
+    const backoff = { minMs: 100, maxMs: 3_600_000 };
+    const options = { address: server.address, clock, fetch: offline, backoff, random: () => 0.9999 };
+    const { provider } = openPage(options, ann);
+    await clock.advance(600_000);
+    const before = calls;
+    await clock.advance(1_000);
+    expect(calls).toBe(before);
+    for (const tell of listeners) tell();
+    await clock.advance(200);
+    expect(calls).toBe(before + 1);
+    await provider.onClose();
+    expect(listeners.size).toBe(0);
   });
 
   it("and is back soon leaves no trace", async () => {
