@@ -61,7 +61,7 @@ export class EvaluationSession implements LinkListener {
 
   constructor(parts: SessionParts) {
     const { settings, client, cache, context, held } = parts;
-    const { baseUrl, environment, flagKeys } = settings;
+    const { baseUrl, environment, flagKeys, privateAttributes } = settings;
     this.#parts = parts;
     this.#scope = { baseUrl, environment, flagKeys, context };
     this.started = new Promise((resolve, reject) => {
@@ -72,7 +72,7 @@ export class EvaluationSession implements LinkListener {
     this.#isStored = stored !== undefined;
     this.#values = stored ?? held;
     this.#doubt = this.#isStored ? "CACHED" : "STALE";
-    const request = { environment, flagKeys, context };
+    const request = { environment, flagKeys, context: { ...context, privateAttributes } };
     this.#link = new EvaluationLink({ settings, client, request, listener: this });
   }
 

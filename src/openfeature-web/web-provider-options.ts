@@ -48,6 +48,11 @@ export interface WebProviderOptions {
   readonly token?: string | undefined;
   /** Which flags. Default all: name those that the page uses where there are many. */
   readonly flagKeys?: readonly string[];
+  /**
+   * Names or paths of attributes that the server evaluates, but neither keeps nor tells to anybody, such as `email`. Default none,
+   * but for those of the environment.
+   */
+  readonly privateAttributes?: readonly string[];
   /** Where the last values are kept for times without a server; `false`: nowhere. Default the browser's `localStorage`. */
   readonly storage?: WebStorage | false;
   /** Default `stream`, which becomes polling by itself where streams do not get through. */

@@ -10,6 +10,7 @@ export interface WebSettings {
   readonly environment: string;
   readonly token: string | undefined;
   readonly flagKeys: readonly string[];
+  readonly privateAttributes: readonly string[];
   readonly storage: WebStorage | undefined;
   readonly follow: FollowMode;
   readonly times: WebProviderTimes;
@@ -49,6 +50,7 @@ function toSettings(options: WebProviderOptions): WebSettings {
     environment: options.environment ?? "production",
     token: options.token,
     flagKeys: options.flagKeys ?? [],
+    privateAttributes: options.privateAttributes ?? [],
     storage: options.storage === false ? undefined : (options.storage ?? browserStorage()),
     follow: options.follow ?? "stream",
     times: {
@@ -75,13 +77,16 @@ function toSettings(options: WebProviderOptions): WebSettings {
 
 function toBaseUrl(address: string | undefined): string {
   const { origin, href } = page.location ?? {};
-  const given = address ?? origin;
+  // Of a page from a file, or in a frame without one, it is the text `null`.
+  const given = address ?? (origin === "null" ? undefined : origin);
   if (given === undefined) throw new TypeError("there is no page whose origin could be the server: name an address");
   // What begins with a slash is a path of the page's own origin.
   const text = /^\/|:\/\//.test(given) ? given : `http://${given}`;
   try {
-    const { protocol, href: whole } = new URL(text, href);
-    if (/^https?:$/.test(protocol)) return whole.replace(/\/+$/, "");
+    const { protocol, href: whole, username, password, search, hash } = new URL(text, href);
+    // What a browser calls nobody with, or what would come before the paths of the calls.
+    const isMore = username + password + search + hash !== "";
+    if (/^https?:$/.test(protocol) && !isMore) return whole.replace(/\/+$/, "");
   } catch {
     // It is none.
   }

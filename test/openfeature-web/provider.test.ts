@@ -101,6 +101,18 @@ describe("a resolution", () => {
     expect(client.getBooleanDetails("split", false).errorCode).toBe(ErrorCode.TARGETING_KEY_MISSING);
   });
 
+  it("is asked for with attributes that are evaluated and told to nobody", async () => {
+    const bodies: string[] = [];
+    const watching: typeof fetch = (url, init) => {
+      bodies.push(Buffer.from(init?.body as never).toString());
+      return fetch(url, init);
+    };
+    const privateAttributes = ["plan"];
+    const { client } = await openReadyPage(server, ann, { privateAttributes, fetch: watching as never });
+    expect(client.getStringValue("greeting", "?")).toBe("pro");
+    expect(bodies).toEqual([expect.stringContaining('"privateAttributes":["plan"]')]);
+  });
+
   it("is asked of the server only for the flags that are named", async () => {
     await server.admin.createFlag({ flag: booleanFlag("other"), targeting: { enabled: true, default: serve("on") } });
     const { client } = await openReadyPage(server, ann, { flagKeys: ["greeting"] });
@@ -572,7 +584,9 @@ describe("a call", () => {
     expect(headers).toMatchObject({ authorization: "Bearer secret", "content-type": "application/json" });
   });
 
-  it.each(["", "http://", "ftp://flags", "two words"])("cannot be made to %j", (address) => {
+  const notAddresses = ["https://me:secret@flags.test", "https://flags.test/?a=1", "https://flags.test/#a"];
+
+  it.each(["", "http://", "ftp://flags", "two words", ...notAddresses])("cannot be made to %j", (address) => {
     expect(() => new FlagwireWebProvider({ address })).toThrow(TypeError);
   });
 
@@ -588,6 +602,9 @@ describe("a call", () => {
   });
 
   it("needs an address where there is no page", () => {
+    expect(() => new FlagwireWebProvider()).toThrow("there is no page");
+    vi.stubGlobal("location", { origin: "null", href: "file:///page.html" });
+    onTestFinished(() => void vi.unstubAllGlobals());
     expect(() => new FlagwireWebProvider()).toThrow("there is no page");
   });
 });
