@@ -13,7 +13,7 @@ describe("flagwire clients", () => {
     expect(await run()).toMatchObject({
       exitCode: 0,
       stdout: "",
-      stderr: expect.stringContaining("nobody has a stream of production open; the head is at revision 1"),
+      stderr: expect.stringContaining("no mirror has a stream of production open; the head is at revision 1"),
     });
     const mirror = await openMirror({ address: server.address, clientName: "checkout" });
     onTestFinished(() => mirror.close());

@@ -66,7 +66,7 @@ function toRow(client: ConnectedClient, headRevision: bigint): string[] {
 }
 
 function describe({ clients, totalCount, revision }: ListClientsResponse, environment: string): string {
-  if (totalCount === 0) return `nobody has a stream of ${environment} open; the head is at revision ${revision}`;
+  if (totalCount === 0) return `no mirror has a stream of ${environment} open; the head is at revision ${revision}`;
   const shown = clients.length < totalCount ? `the first ${clients.length} of ${totalCount}` : `${totalCount}`;
   return `${shown} connected; the head is at revision ${revision}`;
 }
