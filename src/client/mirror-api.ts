@@ -61,6 +61,8 @@ export interface Flags {
 export interface PinnedFlags extends Flags {
   /** The server's revision that the answers are of; 0 where there was none yet. */
   readonly revision: number;
+  /** The keys of all flags, sorted. */
+  keys(): string[];
 }
 
 /** A copy of one environment's flags that follows the server and answers with no network. Made by `openMirror`. */

@@ -107,10 +107,6 @@ export class SnapshotMirror extends SnapshotFlags implements Mirror, LinkHost {
     return this.#link.delivery;
   }
 
-  keys(): string[] {
-    return this.#follower.snapshot.flags().map((flag) => flag.key);
-  }
-
   pinned(): PinnedFlags {
     const { clock, privateAttributes } = this.#parts;
     return new SnapshotFlags(this.#follower.pinned(), clock, privateAttributes, this.#follower, this.#samples);

@@ -46,6 +46,10 @@ export class SnapshotFlags implements Flags {
     return Number(this.#source.snapshot.position.revision);
   }
 
+  keys(): string[] {
+    return this.#source.snapshot.flags().map(({ key }) => key);
+  }
+
   boolean(key: string, defaultValue: boolean, context?: Context): boolean {
     const value = this.#value(key, FlagType.BOOLEAN, context);
     return value === undefined ? defaultValue : (value as boolean);

@@ -24,6 +24,8 @@ export interface RequestFlags {
   readonly hasFailedContext: boolean;
   /** The server's revision that the answers are of; 0 where no flags have come yet. */
   readonly revision: number;
+  /** The keys of all flags, sorted: for those that pass them on, such as to a page. */
+  keys(): string[];
   /** What was asked so far: the last answer of each flag, by key, in the order of the first question. */
   readonly evaluated: ReadonlyMap<string, EvaluationDetails<unknown>>;
   boolean(key: string, defaultValue: boolean, context?: Context): boolean;
@@ -85,6 +87,10 @@ class BoundFlags implements RequestFlags {
 
   get evaluated(): ReadonlyMap<string, EvaluationDetails<unknown>> {
     return this.#evaluated;
+  }
+
+  keys(): string[] {
+    return this.#pinned.keys();
   }
 
   boolean(key: string, defaultValue: boolean, context?: Context): boolean {

@@ -26,6 +26,10 @@ export class PinnedTestFlags extends AskedFlags implements PinnedFlags {
     return this.#pin.answers.revision;
   }
 
+  keys(): string[] {
+    return this.#pin.answers.keys();
+  }
+
   protected override answering(question: Question): Flags {
     this.#keys.note(question, this.#pin.source);
     this.#pin.computed?.prepare(question.key, question.context);

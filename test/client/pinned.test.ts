@@ -72,6 +72,14 @@ describe("pinned flags", () => {
     expect(pinned.details("a", false)).toMatchObject({ errorCode: "PROVIDER_NOT_READY", value: false });
     await late.close();
   });
+
+  it("name the keys of their revision", async () => {
+    const pinned = mirror.pinned();
+    const before = mirror.keys();
+    await commit(booleanFlag("new", 2));
+    expect(mirror.keys()).toEqual([...before, "new"].sort());
+    expect(pinned.keys()).toEqual(before);
+  });
 });
 
 describe("the usage of pinned flags", () => {

@@ -41,6 +41,13 @@ describe("the flags of a request", () => {
     expect(flags.latest().evaluated.size).toBe(0);
   });
 
+  it("name all keys, for a page that is given its values", () => {
+    const flags = flagsFor({ plan: "pro" });
+    const values = Object.fromEntries(flags.keys().map((key) => [key, flags.details(key, undefined).value]));
+    expect(Object.keys(values)).toEqual(service.mirror.keys());
+    expect(values).toMatchObject({ pro: true, button: "#f00" });
+  });
+
   it("take more of a context for one answer", () => {
     const flags = flagsFor({ targetingKey: "u", plan: "free" });
     expect(flags.boolean("pro", false, { plan: "pro" })).toBe(true);
