@@ -6,6 +6,7 @@ import {
   constants,
   type IncomingHttpHeaders,
 } from "node:http2";
+import { connect as connectSocket } from "node:net";
 import { gzipSync } from "node:zlib";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
@@ -13,6 +14,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { EvaluateRequestSchema, EvaluateResponseSchema } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { divertStreams } from "../../src/server/grpc/divert-streams.js";
 import { parseTimeout } from "../../src/server/grpc/timeout.js";
+import { frame, headersOf, PREFACE, TYPES } from "./http2-frames.js";
 import { createManualClock, openTestServer, type TestServer, toFrame } from "./transport-support.js";
 
 const EVALUATE = "/flagwire.v1.EvaluationService/Evaluate";
@@ -133,8 +135,70 @@ describe("the diversion of unary calls", () => {
     expect(gzip.headers["grpc-encoding"]).toBe("identity");
     const parameters = await call(frameFor("f"), { "content-type": "application/grpc;charset=utf-8" });
     expect(answerOf(parameters)).toMatchObject({ flagKey: "f" });
-    expect((await call(frameFor("f"), { "content-type": "application/json" })).headers[":status"]).toBe(415);
     expect(await statusOf(call(frameFor("f"), { "grpc-encoding": "zebra" }))).toBe("0");
+  });
+});
+
+/** The types of the frames that are there whole. */
+function typesOf(bytes: Buffer): number[] {
+  const types: number[] = [];
+  let at = 0;
+  while (at + 9 <= bytes.byteLength) {
+    types.push(bytes.readUInt8(at + 3));
+    at += 9 + bytes.readUIntBE(at, 3);
+  }
+  return types;
+}
+
+describe("a request over HTTP/2 that is no gRPC", () => {
+  const BULK = { ":path": "/ofrep/v1/evaluate/flags", "content-type": "application/json" };
+
+  it.each([
+    ["of OFREP", BULK],
+    ["of a method of ours, in JSON", { "content-type": "application/json" }],
+    ["of a probe", { ":path": "/healthz", ":method": "GET" }],
+  ])("%s is told to come over HTTP/1.1", async (_name, headers) => {
+    const { stream, result } = open({ "content-type": "text/plain", ...headers });
+    stream.end(stream.sentHeaders[":method"] === "GET" ? undefined : "{}");
+    const { headers: told, body } = await result;
+    expect(told).toMatchObject({ ":status": 415, "content-type": "application/json" });
+    expect(JSON.parse(body.toString())).toMatchObject({ message: expect.stringContaining("over HTTP/1.1") });
+  });
+
+  it("is not reset while its body still comes", async () => {
+    const { hostname, port } = new URL(server.url);
+    const socket = connectSocket(Number(port), hostname);
+    let received = Buffer.alloc(0);
+    socket.on("data", (part: Buffer) => {
+      received = Buffer.concat([received, part]);
+    });
+    const types = () => typesOf(received);
+    const headers = headersOf("/ofrep/v1/evaluate/flags")
+      .toString("latin1")
+      .replace("\x10application/grpc", "\x10application/json");
+    const opened = frame(TYPES.headers, 4, 1, Buffer.from(headers, "latin1"));
+    socket.write(Buffer.concat([PREFACE, frame(TYPES.settings, 0, 0), opened]));
+    await expect.poll(types, { interval: 5 }).toContain(TYPES.data);
+    socket.write(Buffer.concat([frame(TYPES.data, 1, 1, Buffer.from("{}")), frame(TYPES.ping, 0, 0, Buffer.alloc(8))]));
+    await expect.poll(types, { interval: 5 }).toContain(TYPES.ping);
+    expect(types()).not.toContain(TYPES.reset);
+    socket.destroy();
+  });
+
+  it("has no body by HEAD", async () => {
+    const { stream, result } = open({ ...BULK, ":method": "HEAD" });
+    stream.end();
+    expect(await result).toMatchObject({ headers: { ":status": 415 }, body: Buffer.alloc(0) });
+  });
+
+  it("whose body does not end is ended", async () => {
+    const clock = createManualClock();
+    await restart({ clock, limits: { stallTimeoutMs: 5_000 } });
+    const { stream, result } = open(BULK);
+    await once(stream, "response");
+    clock.advance(5_000);
+    expect((await result).headers[":status"]).toBe(415);
+    expect(clock.pending).toBe(0);
   });
 });
 
