@@ -65,7 +65,7 @@ describe("a server without origins", () => {
 });
 
 describe("a page of a listed origin", () => {
-  it.each([EVALUATE, "/flagd.evaluation.v1.Service/ResolveAll", BULK, `${BULK}/a%20flag`, "/ofrep/v1/sse"])(
+  it.each([EVALUATE, "/flagd.evaluation.v1.Service/ResolveAll", BULK, `/${BULK}`, `${BULK}/a%20flag`, "/ofrep/v1/sse"])(
     "may call %s",
     async (path) => {
       const { status, headers, body } = await preflight(listed, path, PAGE);

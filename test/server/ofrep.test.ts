@@ -65,6 +65,12 @@ describe("one flag", () => {
     expect(await ask(server, `${BULK}/wei%C3%9F/1`)).toMatchObject({ status: 200, body: { key: "weiß/1" } });
   });
 
+  it("may be asked for by a client whose base URL ends in a slash", async () => {
+    expect(await ask(server, `/${BULK}/boolean`)).toMatchObject({ status: 200, body: { key: "boolean" } });
+    expect(await ask(server, `//${BULK}`)).toMatchObject({ status: 200, body: { flags: expect.any(Array) } });
+    expect((await ask(server, "//flagwire.v1.EvaluationService/Evaluate")).status).toBe(404);
+  });
+
   it("is not found by a key that is not percent-encoded right", async () => {
     const { status, body } = await ask(server, `${BULK}/%C3`);
     expect(status).toBe(400);
@@ -167,6 +173,8 @@ describe("all flags", () => {
     ["a list with it", (tag: string) => `"other", ${tag} ,"third"`],
     ["it as a weak one", (tag: string) => `W/${tag}`],
     ["it without quotes", (tag: string) => tag.replaceAll('"', "")],
+    ["it as Apache sends it with a compressed answer", (tag: string) => tag.replace(/"$/, '-gzip"')],
+    ["that as a weak one", (tag: string) => `W/${tag.replace(/"$/, '-br"')}`],
     ["*", () => "*"],
   ])("are not sent to who has them already: %s", async (_name, toHeader) => {
     const tag = (await ask(server, BULK, context)).headers.get("etag") ?? "";
@@ -178,7 +186,7 @@ describe("all flags", () => {
 
   it("are sent to who has others", async () => {
     const tag = (await ask(server, BULK, context)).headers.get("etag") ?? "";
-    const others = `"${tag.slice(2)}, W/"x", "`;
+    const others = `"${tag.slice(2)}, ${tag.replace(/"$/, '-other"')}, W/"x", "`;
     expect((await ask(server, BULK, context, { "if-none-match": others })).status).toBe(200);
     expect((await ask(server, BULK, { ...context, plan: "free" }, { "if-none-match": tag })).status).toBe(200);
   });

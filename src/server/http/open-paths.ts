@@ -5,8 +5,8 @@ const { evaluate, bulkEvaluate, watchEvaluations } = EvaluationService.method;
 const METHODS: ReadonlySet<string> = new Set(
   [evaluate, bulkEvaluate, watchEvaluations].map(({ name }) => `/${EvaluationService.typeName}/${name}`),
 );
-/** flagd's evaluation services, and OFREP. */
-const FOREIGN = /^\/(?:(?:flagd\.evaluation\.v\d+|schema\.v1)\.Service\/|ofrep\/)/;
+/** flagd's evaluation services, and OFREP, which may come with more slashes before it. */
+const FOREIGN = /^\/(?:(?:flagd\.evaluation\.v\d+|schema\.v1)\.Service\/|\/*ofrep\/)/;
 
 /**
  * Whether pages of other origins may call a path, if they may call anything: what evaluates, and nothing else. Whoever may

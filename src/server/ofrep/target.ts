@@ -13,8 +13,12 @@ export const FLAGS_PATH = `${ROOT}evaluate/flags`;
 /** Where changes are told. Clients learn of it from an answer. */
 export const EVENTS_PATH = `${ROOT}sse`;
 
-/** Undefined for what is not OFREP's. A path may end in a slash; a key's own slashes may be as they are. */
-export function toOfrepTarget(url: string): OfrepTarget | undefined {
+/**
+ * Undefined for what is not OFREP's. A path may end in a slash; a key's own slashes may be as they are. It may begin with more than
+ * one, because clients put it behind a base URL as they were given it, and people end that in a slash.
+ */
+export function toOfrepTarget(given: string): OfrepTarget | undefined {
+  const url = given.startsWith("//") ? given.replace(/^\/+/, "/") : given;
   if (!url.startsWith(ROOT)) return undefined;
   const queryAt = url.indexOf("?");
   const query = queryAt === -1 ? "" : url.slice(queryAt + 1);
