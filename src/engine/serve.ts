@@ -71,13 +71,15 @@ function compileRollout(
     bounds.push(boundOf(cumulative, total));
     chosen.push(outcomes.variant(share.variant, "SPLIT", { ruleId }));
   }
-  const missing = outcomes.error(
-    "TARGETING_KEY_MISSING",
-    `the context's ${rollout.bucketBy || "targetingKey"} is missing or nothing to hash: a text, an integer or a boolean`,
-    { ruleId },
-  );
+  const missing = outcomes.error("TARGETING_KEY_MISSING", describeMissing(hash.attribute), { ruleId });
   const select = selectShare(hash, bounds, chosen, missing);
   return { select, constant: undefined, hash };
+}
+
+/** What a caller is told whose context has nothing to hash. A targeting key is text alone, so a number for one is none. */
+function describeMissing(attribute: string): string {
+  if (attribute === "targetingKey") return "the context's targetingKey is missing, empty or no text";
+  return `the context's ${attribute} is missing or nothing to hash: a text, an integer or a boolean`;
 }
 
 /** Nearly all rollouts are by targeting key: for these, select and hash are one function. */

@@ -60,6 +60,11 @@ describe("one flag", () => {
     expect(answer.status).toBe(status);
   });
 
+  it.each([{}, { targetingKey: "" }, { targetingKey: 7 }])("says what a rollout misses in %j", async (context) => {
+    const errorDetails = "the context's targetingKey is missing, empty or no text";
+    expect((await askFlag(server, "split", context)).body).toMatchObject({ errorDetails });
+  });
+
   it("may be asked for with a slash at the end, and with slashes that are not encoded", async () => {
     expect(await ask(server, `${BULK}/boolean/`)).toMatchObject({ status: 200, body: { key: "boolean" } });
     expect(await ask(server, `${BULK}/wei%C3%9F/1`)).toMatchObject({ status: 200, body: { key: "weiß/1" } });
