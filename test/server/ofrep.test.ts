@@ -29,8 +29,12 @@ describe("one flag", () => {
     ["object", {}, { value: { list: [1, "zwei"], none: null }, reason: "STATIC", variant: "a" }],
     ["split", { targetingKey: "user-1" }, { value: "B", reason: "SPLIT", variant: "b" }],
     ["disabled", {}, { value: "OFF", reason: "DISABLED", variant: "off" }],
-    ["killed", {}, { value: "OFF", reason: "KILLED", variant: "off" }],
-    ["needs", {}, { value: "OFF", reason: "PREREQUISITE_FAILED", variant: "off" }],
+    ["killed", {}, { value: "OFF", reason: "DISABLED", variant: "off", metadata: { "flagwire.reason": "KILLED" } }],
+    [
+      "needs",
+      {},
+      { value: "OFF", reason: "DISABLED", variant: "off", metadata: { "flagwire.reason": "PREREQUISITE_FAILED" } },
+    ],
     ["weiß/1", {}, { value: "A", reason: "STATIC", variant: "a" }],
   ] as const)("%s for %j is its value, and why", async (key, context, answer) => {
     const { status, headers, body } = await askFlag(server, key, context);

@@ -94,7 +94,8 @@ it("a kill by tag, pressed by an operator, is one revision that mirrors, flagd's
   });
   const { flags } = (await bulk.json()) as { flags: { key: string; value: boolean; reason: string }[] };
   expect(flags.map(({ key, value, reason }) => [key, value, reason])).toEqual([
-    ...PAYMENTS.map((key) => [key, false, "KILLED"]),
+    // OFREP's word for it.
+    ...PAYMENTS.map((key) => [key, false, "DISABLED"]),
     ["search", true, "STATIC"],
   ]);
   expect(await answers(authorization)).toEqual(killed);

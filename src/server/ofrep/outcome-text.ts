@@ -1,4 +1,4 @@
-import type { Outcome } from "../../engine/index.js";
+import type { Outcome, Reason } from "../../engine/index.js";
 import { toFlatMetadata, toResolutionErrorCode } from "../../resolution/index.js";
 
 /** An outcome in OFREP's form. */
@@ -27,16 +27,25 @@ export function textOf(outcome: Outcome): OutcomeText {
   return made;
 }
 
-/** The reason is ours, as everywhere: OFREP lists fewer, but not even OpenFeature's DEFAULT, which flagd sends too. */
+/**
+ * Reasons that OpenFeature has no word for. Each means that the off variant is served. Python's provider (0.3.0) takes an answer
+ * with a reason that it does not know for an error and gives its caller's own default, which may well be "on".
+ */
+const ONLY_OURS: ReadonlySet<Reason> = new Set(["KILLED", "PREREQUISITE_FAILED"]);
+/** Where the metadata of an answer says our reason, if that is another than OpenFeature's. */
+const REASON_METADATA = "flagwire.reason";
+
+/** DEFAULT stays, though OFREP's description lacks it: it is OpenFeature's, and flagd sends it too. */
 function toBody({ flagKey: key, value, variant, reason, metadata, errorCode, errorMessage }: Outcome): object {
   if (errorCode !== undefined) {
     return { key, errorCode: toResolutionErrorCode(errorCode), errorDetails: errorMessage ?? "cannot be evaluated" };
   }
-  const flat = toFlatMetadata(metadata);
+  const isOurs = ONLY_OURS.has(reason);
+  const flat = { ...toFlatMetadata(metadata), ...(isOurs && { [REASON_METADATA]: reason }) };
   return {
     key,
     ...(value !== undefined && { value }),
-    reason,
+    reason: isOurs ? "DISABLED" : reason,
     ...(variant !== undefined && { variant }),
     ...(Object.keys(flat).length > 0 && { metadata: flat }),
   };
