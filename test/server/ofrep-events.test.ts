@@ -1,7 +1,7 @@
 import { get, IncomingMessage, ServerResponse } from "node:http";
 import { connect, Socket } from "node:net";
 import { create } from "@bufbuild/protobuf";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { RecordSchema } from "../../gen/flagwire/v1/history_pb.js";
 import { EventStream } from "../../src/server/ofrep/event-stream.js";
 import { FlagConfigs } from "../../src/server/ofrep/flag-configs.js";
@@ -138,6 +138,13 @@ describe("a stream of changes", () => {
     expect((await events.blocks(3))[2]).toBe(":");
     await clock.advance(30_000);
     expect((await events.blocks(4))[3]).toBe(":");
+    await clock.advance(20_000);
+    await change();
+    await events.blocks(5);
+    await clock.advance(20_000);
+    await clock.advance(9_999);
+    await change();
+    expect((await events.blocks(6))[5]).toContain("refetchEvaluation");
   });
 
   it("tells who comes back of what it missed, and of nothing else", async () => {
@@ -227,39 +234,58 @@ it("a server that stops ends its streams", async () => {
   expect(await text).toMatch(/^retry: \d+\n\n/);
 });
 
-it("a client that does not read is cut off, and little is held for it", async () => {
-  const timers = new VirtualClock();
-  const store = await openMemoryStore();
-  const head = await Head.open(store, createWatchHub({ clock: timers, random: () => 0.5 }));
-  const change = create(RecordSchema, { kind: { case: "environment", value: { name: "production" } } });
-  const changes = [{ id: environmentId("production"), after: change }];
-  const result = await store.commit({ timeMs: 0, author: "test", comment: "", changes, preconditions: [] });
-  await head.reached(result.kind === "committed" ? result.revision : 0n);
-  let stalls = 0;
-  // It has no socket: nothing takes what is written.
-  const response = new ServerResponse(new IncomingMessage(new Socket()));
-  new EventStream(
-    {
-      configs: new FlagConfigs(head, timers),
-      environment: "production",
-      lastEventId: undefined,
-      access: { isAdmitted: () => true, onChange: () => () => undefined },
-      clock: timers,
-      random: () => 0.5,
-      stallTimeoutMs: 20_000,
-      onStalled: () => {
-        stalls += 1;
-      },
-    },
-    response,
-  );
-  while (stalls === 0) await timers.advance(30_000);
-  const held = response.writableLength;
-  for (let silences = 0; silences < 10; silences += 1) await timers.advance(30_000);
-  expect(stalls).toBe(1);
-  expect(response.writableLength).toBe(held);
-  response.emit("close");
-  expect(timers.pendingTimers).toBe(0);
-  await head.close();
-  await store.close();
+describe("a stream whose client does not read", () => {
+  /** A stream that is blocked: it has no socket, so nothing takes what is written. */
+  async function openBlocked() {
+    const timers = new VirtualClock();
+    const store = await openMemoryStore();
+    const head = await Head.open(store, createWatchHub({ clock: timers, random: () => 0.5 }));
+    onTestFinished(async () => {
+      await head.close();
+      await store.close();
+    });
+    const change = create(RecordSchema, { kind: { case: "environment", value: { name: "production" } } });
+    const changes = [{ id: environmentId("production"), after: change }];
+    const result = await store.commit({ timeMs: 0, author: "test", comment: "", changes, preconditions: [] });
+    await head.reached(result.kind === "committed" ? result.revision : 0n);
+    const seen = { stalls: 0, listeners: 0 };
+    const onStalled = (): void => {
+      seen.stalls += 1;
+    };
+    const onChange = (): (() => void) => {
+      seen.listeners += 1;
+      return () => {
+        seen.listeners -= 1;
+      };
+    };
+    const response = new ServerResponse(new IncomingMessage(new Socket()));
+    const configs = new FlagConfigs(head, timers);
+    const access = { isAdmitted: () => true, onChange };
+    const followed = { configs, environment: "production", lastEventId: undefined, access };
+    new EventStream({ ...followed, clock: timers, random: () => 0.5, stallTimeoutMs: 20_000, onStalled }, response);
+    while (!response.writableNeedDrain) await timers.advance(30_000);
+    return { timers, response, seen };
+  }
+
+  it("cuts it off, and holds little for it", async () => {
+    const { timers, response, seen } = await openBlocked();
+    const held = response.writableLength;
+    for (let silences = 0; silences < 10; silences += 1) await timers.advance(30_000);
+    expect(seen).toEqual({ stalls: 1, listeners: 1 });
+    expect(response.writableLength).toBe(held);
+    response.emit("close");
+    expect(seen.listeners).toBe(0);
+    expect(timers.pendingTimers).toBe(0);
+  });
+
+  it("goes on where it reads in time", async () => {
+    const { timers, response, seen } = await openBlocked();
+    const held = response.writableLength;
+    await timers.advance(19_999);
+    response.emit("drain");
+    await timers.advance(30_000);
+    expect(response.writableLength).toBeGreaterThan(held);
+    expect(seen.stalls).toBe(0);
+    response.emit("close");
+  });
 });
