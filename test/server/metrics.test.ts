@@ -144,10 +144,14 @@ describe("once there is a token, /metrics", () => {
     await server.evaluation.evaluate({ flagKey: "a" }).catch(() => undefined);
     const evaluator = await createToken(Role.EVALUATOR);
     await server.admin.listFlags({}, { headers: evaluator }).catch(() => undefined);
+    await server.json("ofrep/v1/evaluate/flags", {});
+    const ofProduction = await createToken(Role.EVALUATOR, ["production"]);
+    await server.json("ofrep/v1/evaluate/flags?environment=staging", {}, ofProduction);
     const { value } = await scrape(await createToken(Role.READER));
-    expect(value("flagwire_access_refused_total", { reason: "TOKEN_MISSING" })).toBe(1);
+    expect(value("flagwire_access_refused_total", { reason: "TOKEN_MISSING" })).toBe(2);
     expect(value("flagwire_access_refused_total", { reason: "ROLE_INSUFFICIENT" })).toBe(1);
-    expect(value("flagwire_tokens", {})).toBe(3);
+    expect(value("flagwire_access_refused_total", { reason: "ENVIRONMENT_NOT_PERMITTED" })).toBe(1);
+    expect(value("flagwire_tokens", {})).toBe(4);
   });
 });
 
