@@ -110,6 +110,22 @@ describe("streams with one token", () => {
     await vi.waitFor(async () => expect((await open(next.signal)).done).toBe(false));
   });
 
+  test("are OFREP's too, also with a ticket, and free when their clients leave", async () => {
+    const { server, headers } = await start({ streams: 1 });
+    const all = await fetch(`http://${server.address}/ofrep/v1/evaluate/flags`, { method: "POST", headers });
+    const { eventStreams } = (await all.json()) as { eventStreams: [{ endpoint: { requestUri: string } }] };
+    const { requestUri } = eventStreams[0].endpoint;
+    const client = new AbortController();
+    const open = (signal: AbortSignal) => fetch(`http://${server.address}${requestUri}`, { signal });
+    expect((await open(client.signal)).status).toBe(200);
+    const refused = await fetch(`http://${server.address}/ofrep/v1/sse`, { headers });
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "5"]);
+    client.abort();
+    const next = new AbortController();
+    onTestFinished(() => next.abort());
+    await vi.waitFor(async () => expect((await open(next.signal)).status).toBe(200));
+  });
+
   test.each(["grpc", "connect"] as const)("are imports and exports too, by %s", async (protocol) => {
     const { server, evaluation, headers } = await start({ streams: 1 });
     const baseUrl = `http://${server.address}`;

@@ -191,6 +191,7 @@ describe("all flags", () => {
     expect(again.status).toBe(304);
     expect(again.body).toBeUndefined();
     expect(again.headers.get("etag")).toBe(tag);
+    expect(again.headers.get("cache-control")).toBe("no-store");
   });
 
   it("are sent to who has others", async () => {
