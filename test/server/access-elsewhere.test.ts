@@ -63,7 +63,8 @@ describe("OFREP", () => {
     const elsewhere = await fetch(url.replace("environment=staging", "environment=production"));
     const without = await fetch(`http://${server.address}/ofrep/v1/sse?environment=staging`);
     expect([elsewhere.status, without.status]).toEqual([401, 401]);
-    const stream = await fetch(url);
+    // The environment beside the ticket is the one, whatever else names another.
+    const stream = await fetch(url, { headers: { "flagwire-environment": "production" } });
     expect(stream.status).toBe(200);
     let isOver = false;
     const reading = (async () => {
