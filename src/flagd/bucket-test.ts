@@ -1,10 +1,9 @@
 import type { JsonValue } from "@bufbuild/protobuf";
-import { TARGETING_KEY } from "./attribute-test.js";
-import { SHARES_WARNING } from "./common-warnings.js";
 import type { ExportScope } from "./export-scope.js";
 import { allOf } from "./logic.js";
 import type { Place } from "./place.js";
-import { type Hashing, toFlagdHash } from "./to-hash.js";
+import { type FlagdShare, toFlagdFractional } from "./to-fractional.js";
+import { type Hashing, toFlagdHash, toPresenceTest } from "./to-hash.js";
 
 /** One of the parts that buckets are cut into. */
 export interface BucketPart {
@@ -19,15 +18,12 @@ export function toBucketTest(
   place: Place,
   scope: ExportScope,
 ): JsonValue {
-  const { input, guard } = toFlagdHash(hashing, place, scope);
-  const entries = joined(parts).map(({ holds, weight }): JsonValue => [holds, weight]);
+  const hash = toFlagdHash(hashing, place, scope);
+  const { guard } = hash;
   if (parts.every(({ holds, weight }) => !holds || weight === 0)) return false;
-  if (parts.every(({ holds, weight }) => holds || weight === 0)) {
-    const attribute = hashing.bucketBy || TARGETING_KEY;
-    return guard ?? (attribute === TARGETING_KEY ? { "!!": [{ var: TARGETING_KEY }] } : true);
-  }
-  scope.findings.warn(place, SHARES_WARNING);
-  const test = { fractional: input === undefined ? entries : [input, ...entries] };
+  if (parts.every(({ holds, weight }) => holds || weight === 0)) return toPresenceTest(hashing, hash);
+  const shares = joined(parts).map(({ holds, weight }): FlagdShare => [holds, weight]);
+  const test = toFlagdFractional(hash, shares, place, scope);
   return guard === undefined ? test : allOf([guard, test]);
 }
 

@@ -40,6 +40,12 @@ export function toFlagdHash(hashing: Hashing, place: Place, scope: ExportScope):
   return { input: { cat: [prefix, value] }, guard: { "!==": [value, null] } };
 }
 
+/** Whether there is something to hash. */
+export function toPresenceTest({ bucketBy }: Hashing, { guard }: FlagdHash): JsonValue {
+  const attribute = bucketBy || TARGETING_KEY;
+  return guard ?? (attribute === TARGETING_KEY ? { "!!": [{ var: TARGETING_KEY }] } : true);
+}
+
 function isAscii(text: string): boolean {
   for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 0x7f) return false;
   return true;

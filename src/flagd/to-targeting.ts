@@ -2,14 +2,14 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import type { Rollout } from "../../gen/flagwire/v1/rollout_pb.js";
 import type { Rule, Serve, Targeting } from "../../gen/flagwire/v1/targeting_pb.js";
 import { TARGETING_KEY } from "./attribute-test.js";
-import { SHARES_WARNING } from "./common-warnings.js";
 import type { ExportScope } from "./export-scope.js";
 import { quote } from "./json.js";
 import { noneOf } from "./logic.js";
 import { isHashTest } from "./lookup.js";
 import { Place } from "./place.js";
 import { isListed, textAttributesOf, toFlagdCondition } from "./to-condition.js";
-import { toFlagdHash } from "./to-hash.js";
+import { bucketsOtherwise, type FlagdShare, OTHER_BUCKETS, toFlagdFractional } from "./to-fractional.js";
+import { toFlagdHash, toPresenceTest } from "./to-hash.js";
 import { toPrerequisitesTest } from "./to-prerequisites-test.js";
 
 /** What flagd evaluates an enabled flag by. */
@@ -47,12 +47,19 @@ export function toFlagdTargeting(targeting: Targeting, scope: ExportScope): Flag
   const neverNull = fulfilled === true || offVariant !== "";
   if (fallback?.kind.case === "variant" && neverNull && targeting.rules.every(alwaysServes)) {
     const defaultVariant = fallback.kind.value;
-    return branches.length === 0 ? { defaultVariant } : { defaultVariant, targeting: { if: branches } };
+    return { defaultVariant, ...toBranches(branches, scope) };
   }
   // A fractional with nothing to hash is null, as is no off variant, and so gives the default variant. There must be none then:
   // here that is the caller's own default. The default becomes the last branch instead.
   if (fallback !== undefined) branches.push(toFlagdServe(fallback, place.member("default"), scope));
-  return branches.length === 0 ? { defaultVariant: null } : { defaultVariant: null, targeting: { if: branches } };
+  return { defaultVariant: null, ...toBranches(branches, scope) };
+}
+
+// Clients that bucket otherwise come first: such a flag has no answer for them, not even to a rule without a rollout, since a
+// rollout may be part of any condition and of whatever follows it.
+function toBranches(branches: readonly JsonValue[], { result }: ExportScope): Pick<FlagdTargeting, "targeting"> {
+  if (branches.length === 0) return {};
+  return { targeting: { if: result.isBucketed ? [bucketsOtherwise, OTHER_BUCKETS, ...branches] : [...branches] } };
 }
 
 /** Whether a rule, where it holds, has something to hash if it needs it. */
@@ -75,13 +82,18 @@ function toFlagdServe({ kind }: Serve, place: Place, scope: ExportScope): JsonVa
 }
 
 function toFractional(rollout: Rollout, place: Place, scope: ExportScope): JsonValue {
-  const { input, guard } = toFlagdHash(rollout, place, scope);
-  const shares = rollout.shares.map(({ variant, weight }, index): JsonValue => {
+  const hash = toFlagdHash(rollout, place, scope);
+  const shares = rollout.shares.map(({ variant, weight }, index): FlagdShare => {
     return [toResult(variant, place.member("shares").element(index), scope), weight];
   });
-  if (rollout.shares.filter(({ weight }) => weight > 0).length > 1) scope.findings.warn(place, SHARES_WARNING);
-  const fractional = { fractional: input === undefined ? shares : [input, ...shares] };
-  return guard === undefined ? fractional : { if: [guard, fractional, null] };
+  // Some clients take a fractional of one entry for an invalid one; and who has it all needs no bucket.
+  const [winner, ...others] = shares.filter(([, weight]) => weight > 0);
+  if (winner !== undefined && others.length === 0) {
+    const isPresent = toPresenceTest(rollout, hash);
+    return isPresent === true ? winner[0] : { if: [isPresent, winner[0], null] };
+  }
+  const fractional = toFlagdFractional(hash, shares, place, scope);
+  return hash.guard === undefined ? fractional : { if: [hash.guard, fractional, null] };
 }
 
 // The Go daemon writes the result as JSON, where <, > and & are escaped too, and takes the quotes away.

@@ -1,9 +1,11 @@
+import { isDeepStrictEqual } from "node:util";
 import { fromJson, type JsonObject } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
 import { FlagSchema } from "../../gen/flagwire/v1/flag_pb.js";
 import { FlagFileSchema } from "../../gen/flagwire/v1/history_pb.js";
 import { SegmentSchema } from "../../gen/flagwire/v1/segment_pb.js";
 import { TargetingSchema } from "../../gen/flagwire/v1/targeting_pb.js";
+import { murmur3 } from "../../src/engine/index.js";
 import { toFlagdFile, toFlagdFlag } from "../../src/flagd/index.js";
 import { evaluate, flagdFile, importFile } from "./evaluate.js";
 
@@ -22,11 +24,23 @@ function exportFlag(targeting: JsonObject, segments: JsonObject[] = [], flag: Js
   return { ...result, flag: flags.f as JsonObject | undefined };
 }
 
+/** What comes first wherever a client's buckets matter: those that have others are given a variant that there is not. */
+const otherBuckets: Json[] = [
+  { "!==": [{ fractional: [{ cat: ["frac", "tional"] }, ["other", 75], ["v2", 1], ["other", 24]] }, "v2"] },
+  "[this client buckets otherwise than the server: use RPC or OFREP]",
+];
+
+/** The branches of a flag, behind that. */
+function branchesOf(flag: JsonObject | undefined): Json[] {
+  const branches = ((flag?.targeting as JsonObject | undefined)?.if ?? []) as Json[];
+  return isDeepStrictEqual(branches.slice(0, 2), otherBuckets) ? branches.slice(2) : branches;
+}
+
 function exportCondition(condition: Json, segments: JsonObject[] = []): Json {
   const rules = [{ id: "r", condition, serve: { variant: "on" } }];
   const { flag, left } = exportFlag({ enabled: true, rules, default: { variant: "off" } }, segments);
   expect(left).toEqual([]);
-  return ((flag?.targeting as JsonObject | undefined)?.if as Json[] | undefined)?.[0] ?? null;
+  return branchesOf(flag)[0] ?? null;
 }
 
 function leftBy(targeting: JsonObject): string[] {
@@ -154,6 +168,7 @@ describe("rules", () => {
       defaultVariant: "",
       targeting: {
         if: [
+          ...otherBuckets,
           {
             fractional: [
               ["on", 25],
@@ -166,6 +181,7 @@ describe("rules", () => {
     const salted = exportFlag({ enabled: true, default: { rollout: { ...rollout, salt: "s" } } }).flag;
     expect(salted?.targeting).toEqual({
       if: [
+        ...otherBuckets,
         {
           if: [
             { "!!": [{ var: "targetingKey" }] },
@@ -178,9 +194,13 @@ describe("rules", () => {
   });
 
   test("a rollout by another attribute comes with a warning about values that are no text", () => {
-    const rollout = { shares: [{ variant: "on", weight: 1 }], bucketBy: "account" };
+    const shares = [
+      { variant: "on", weight: 1 },
+      { variant: "off", weight: 1 },
+    ];
+    const rollout = { shares, bucketBy: "account" };
     const { warnings, flag } = exportFlag({ enabled: true, default: { rollout } });
-    expect(warnings.map(({ path }) => path)).toEqual(["targeting.default.rollout"]);
+    expect(warnings.map(({ path }) => path)).toEqual(["", "targeting.default.rollout"]);
     expect(JSON.stringify(flag?.targeting)).toContain('{"cat":[{"var":"$flagd.flagKey"},{"var":"account"}]}');
   });
 
@@ -340,6 +360,62 @@ describe("conditions", () => {
   });
 });
 
+describe("clients with another version of fractional", () => {
+  const half = {
+    shares: [
+      { variant: "on", weight: 1 },
+      { variant: "off", weight: 1 },
+    ],
+  };
+  const staff = { key: "staff", condition: { rollout: { weight: 1, totalWeight: 2 } } };
+  const isMarked = (targeting: JsonObject, segments: JsonObject[] = []) => {
+    const { flag } = exportFlag({ enabled: true, ...targeting }, segments);
+    return ((flag?.targeting as JsonObject | undefined)?.if as Json[] | undefined)?.[1] === otherBuckets[1];
+  };
+
+  test("are told apart by the bucket of one text", () => {
+    const bucketOf = (text: string) => Math.floor((murmur3(text) / 2 ** 32) * 100);
+    expect(bucketOf("fractional")).toBe(75);
+    // The third hashes CBOR: before a text of ten bytes it has 0x6a, a "j".
+    expect(bucketOf("jfractional")).toBe(60);
+    // The first takes the hash as a signed number, without its sign.
+    expect((Math.abs(murmur3("fractional") | 0) / 0x7fffffff) * 100).toBeCloseTo(48.95);
+  });
+
+  test.each([
+    ["a rollout", { default: { rollout: half } }],
+    ["a rollout in a rule", { rules: [{ id: "r", condition: match("a", "IN", "x"), serve: { rollout: half } }] }],
+    ["a share as a condition", { rules: [{ id: "r", condition: { segment: "staff" }, serve: { variant: "on" } }] }],
+  ])("have an error, and not another answer, where a flag has %s", (_what, targeting) => {
+    expect(isMarked(targeting, [staff])).toBe(true);
+  });
+
+  test.each([
+    ["without a rollout", { rules: [{ id: "r", condition: match("a", "IN", "x"), serve: { variant: "on" } }] }],
+    [
+      "where one share has all",
+      { default: { rollout: { shares: [{ variant: "on", weight: 1 }, { variant: "off" }] } } },
+    ],
+  ])("have the same answer %s", (_what, targeting) => {
+    expect(isMarked(targeting)).toBe(false);
+  });
+
+  test("have no bucket to ask for where one share has all, which some take for invalid", () => {
+    const allOn = (rollout: JsonObject) => {
+      const shares = [{ variant: "on", weight: 1 }, { variant: "off" }];
+      return exportFlag({ enabled: true, default: { rollout: { shares, ...rollout } } }).flag?.targeting;
+    };
+    const key = { var: "targetingKey" };
+    expect(allOn({})).toEqual({ if: [{ if: [{ "!!": [key] }, "on", null] }] });
+    expect(allOn({ bucketBy: "a" })).toEqual({ if: [{ if: [{ "!==": [a, null] }, "on", null] }] });
+  });
+
+  test("are no rule when the file is imported", () => {
+    const { json } = exportFlag({ enabled: true, default: { rollout: half } });
+    expect(importFile(json).file.targetings[0]?.rules).toHaveLength(1);
+  });
+});
+
 describe("ignoring case", () => {
   const ignoring = (operator: string, text: string) => {
     return exportCondition({
@@ -444,7 +520,7 @@ describe("prerequisites", () => {
   test("a rollout of a prerequisite hashes with its own key", () => {
     const { flag } = exportRequiring({ enabled: true, default: { rollout: SPLIT } });
     const bucket = { fractional: [{ cat: ["g", key] }, [true, 1], [false, 5]] };
-    expect(flag?.targeting).toEqual({ if: [{ "!": [{ and: [{ "!!": [key] }, { "!!": [bucket] }] }] }, "off"] });
+    expect(branchesOf(flag)).toEqual([{ "!": [{ and: [{ "!!": [key] }, { "!!": [bucket] }] }] }, "off"]);
   });
 
   test("prerequisites of prerequisites are written out, and where they fail the off variant may be accepted", () => {
@@ -641,6 +717,7 @@ describe("there and back", () => {
         defaultVariant: "default",
         targeting: {
           if: [
+            ...otherBuckets,
             { "!!": [{ var: "targetingKey" }] },
             {
               fractional: [

@@ -7,7 +7,7 @@ export interface SyncFragment {
   /** `,"KEY":{…}`; undefined where flagd cannot express the flag. */
   readonly bytes: Buffer | undefined;
   readonly left: readonly Finding[];
-  /** Whether clients that hash otherwise choose other shares. */
+  /** Whether clients that bucket otherwise have an error. */
   readonly hasShares: boolean;
 }
 

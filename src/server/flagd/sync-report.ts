@@ -46,7 +46,7 @@ export class SyncReport {
     this.#isSplit = true;
     this.#log.warn(
       { environment: this.#environment, count: keys.length, flags: keys.slice(0, MAX_NAMED) },
-      `flags of ${this.#environment} have shares: clients that evaluate in process in Python (provider 0.6 and later) or Rust (0.3 and later) hash otherwise and choose other shares; they should resolve by RPC or OFREP`,
+      `flags of ${this.#environment} have shares: clients that evaluate in process in Python (provider 0.6 and later), Rust (0.3 and later) or Java (before 0.13) bucket otherwise and have an error; they should resolve by RPC or OFREP`,
     );
   }
 
