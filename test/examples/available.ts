@@ -8,8 +8,9 @@ import { ROOT } from "./checkout.js";
 /** Go must fetch neither modules nor another version of itself. */
 export const OFFLINE_GO = { GOPROXY: "off", GOTOOLCHAIN: "local" } as const;
 
-export function missingOfPython(): string | undefined {
-  const folder = join(ROOT, "examples/python");
+/** `path` is a folder with `requirements.txt` and the `setup.sh` that installs them. */
+export function missingOfPython(path: string): string | undefined {
+  const folder = join(ROOT, path);
   const installed = join(folder, ".venv/installed.txt");
   if (
     existsSync(installed) &&
@@ -17,7 +18,7 @@ export function missingOfPython(): string | undefined {
   ) {
     return undefined;
   }
-  return answers("python3", ["--version"]) ? "examples/python/setup.sh has not been run" : "no python3 here";
+  return answers("python3", ["--version"]) ? `${path}/setup.sh has not been run` : "no python3 here";
 }
 
 export function missingOfGo(): string | undefined {

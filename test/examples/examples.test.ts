@@ -138,7 +138,7 @@ const programs: readonly Program[] = [
   {
     name: "Python",
     folder: "python",
-    missing: missingOfPython(),
+    missing: missingOfPython("examples/python"),
     search: /search: \{(?=.*'maxResults': 200\.0)(?=.*'facets': True)/,
   },
   {
