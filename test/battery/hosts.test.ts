@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systemClock, systemRandom } from "../../src/base/index.js";
-import { openMirror, openRemote } from "../../src/client/index.js";
+import { openMirror } from "../../src/client/index.js";
 import { createWatchHub } from "../../src/watch/index.js";
 import { HubTransport } from "../support/hub-transport.js";
 import { Publisher } from "../support/publisher.js";
-import { bulkWay, evaluateWay, type Way } from "../vectors-runner/ask.js";
+import { bulkWay, evaluateWay, jsonBulkWay, type Way } from "../vectors-runner/ask.js";
 import { clientWay, engineWay, itemsOf, snapshotOf } from "./in-process.js";
 import {
   ENVIRONMENT,
@@ -36,15 +36,7 @@ describe("a server answers every case by", () => {
   test.each<[string, (name: string) => Way | Promise<Way>]>([
     ["Evaluate over gRPC", (name) => evaluateWay(name, host.server.evaluation, ENVIRONMENT)],
     ["BulkEvaluate over gRPC", (name) => bulkWay(name, host.server.evaluation, ENVIRONMENT)],
-    [
-      "a remote client",
-      async (name) => {
-        const { address } = host.server;
-        const remote = await openRemote({ address, environment: ENVIRONMENT, timeoutMs: 15_000 });
-        closers.push(() => remote.close());
-        return clientWay(name, remote);
-      },
-    ],
+    ["BulkEvaluate as JSON", (name) => jsonBulkWay(name, host.post, ENVIRONMENT)],
     [
       "a mirror",
       async (name) => {

@@ -1,39 +1,14 @@
-import { Agent, request } from "node:http";
+import { type Agent, request } from "node:http";
 import { json } from "node:stream/consumers";
-import { isDeepStrictEqual } from "node:util";
 import type { JsonObject } from "@bufbuild/protobuf";
 import { toFlatMetadata, toResolutionErrorCode } from "../../src/resolution/index.js";
-import { inParallel } from "../vectors-runner/ask.js";
-import { expectedOfStrict } from "../vectors-runner/read-vectors.js";
 import type { Answer, VectorCase } from "../vectors-source/vector-file.js";
+import type { ForeignProtocol } from "./foreign-protocol.js";
 import { ENVIRONMENT } from "./vector-server.js";
-import { vectorFiles } from "./vectors.js";
 
-/** A case that OFREP answers otherwise than expected, in OFREP's terms. */
-export interface OfrepDifference {
-  readonly vector: VectorCase;
-  readonly expected: JsonObject;
-  readonly got: JsonObject | undefined;
-}
-
-/** What of all files, in one of so many cases, a server answers otherwise by OFREP. OFREP says less than an `Answer` does. */
-export async function ofrepDifferences(address: string, oneIn: number): Promise<OfrepDifference[]> {
-  const agent = new Agent({ keepAlive: true, maxSockets: 8 });
-  try {
-    const lists: OfrepDifference[][] = [];
-    for (const vectors of vectorFiles) {
-      const cases = vectors.cases.filter((_, index) => index % oneIn === 0);
-      const answers = await inParallel(cases, (vector) => ask(address, agent, vector));
-      const expectedOf = expectedOfStrict(vectors);
-      const all = cases.map((vector, index) => {
-        return { vector, expected: toOfrep(vector, expectedOf(vector)), got: answers[index] };
-      });
-      lists.push(all.filter(({ got, expected }) => !isDeepStrictEqual(got, expected)));
-    }
-    return lists.flat();
-  } finally {
-    agent.destroy();
-  }
+/** One flag by OFREP. */
+export function ofrepProtocol(address: string, agent: Agent): ForeignProtocol {
+  return { ask: (vector) => ask(address, agent, vector), expected };
 }
 
 /** Not by `fetch`, which costs several times as much. */
@@ -52,7 +27,7 @@ function ask(address: string, agent: Agent, { flagKey, context }: VectorCase): P
   });
 }
 
-function toOfrep({ flagKey: key }: VectorCase, { reason, value, variant, errorCode, metadata }: Answer): JsonObject {
+function expected({ flagKey: key }: VectorCase, { reason, value, variant, errorCode, metadata }: Answer): JsonObject {
   if (errorCode !== undefined) {
     const status = errorCode === "FLAG_NOT_FOUND" ? 404 : 400;
     return { status, key, errorCode: toResolutionErrorCode(errorCode) };
