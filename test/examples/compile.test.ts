@@ -1,7 +1,7 @@
-import { mkdir, mkdtemp, readFile, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { ROOT } from "./checkout.js";
 
 const { compile }: { compile(root: string): boolean } = await import(join(ROOT, "examples/compile.mjs"));
@@ -11,11 +11,11 @@ let root: string;
 const at = (path: string) => join(root, path);
 const compiled = (name: string) => readFile(at(`dist/src/${name}.js`), "utf8");
 
-/** A checkout of two files, both compiled. */
-beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), "flagwire-compile-"));
-  const folder = root;
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+/** A checkout of two files, both compiled. Each test gets a copy. */
+let compiledOnce: string;
+
+beforeAll(async () => {
+  root = compiledOnce = await mkdtemp(join(tmpdir(), "flagwire-compile-"));
   await mkdir(at("src"));
   await symlink(join(ROOT, "node_modules"), at("node_modules"), "junction");
   const compilerOptions = { rootDir: ".", outDir: "dist", target: "es2022", module: "nodenext", types: [] };
@@ -24,6 +24,14 @@ beforeEach(async () => {
   await writeFile(at("src/b.ts"), "export const b: number = 2;\n");
   for (const path of ["tsconfig.json", "src/a.ts", "src/b.ts"]) await utimes(at(path), longAgo, longAgo);
   expect(compile(root)).toBe(true);
+});
+afterAll(() => rm(compiledOnce, { recursive: true, force: true }));
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "flagwire-compile-"));
+  const folder = root;
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  await cp(compiledOnce, root, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
 });
 
 describe("before an example runs, a checkout", () => {
