@@ -14,7 +14,7 @@ describe("a mirror with a cache that is killed again and again", () => {
     await using run = await openRun({ name: "kill mirrors", programs });
     const proxy = await run.proxy();
     run.load({ watchers: 0, evaluators: 0, writers: 2 });
-    const { fromCache, complaints, kills } = await killMirrors(run, proxy, 24);
+    const { fromCache, complaints, kills } = await killMirrors(run, proxy, 18);
     console.log(`kill mirrors: ${kills} killed, ${fromCache} opened from the cache`);
     expect(complaints).toEqual([]);
     expect(fromCache).toBeGreaterThan(0);

@@ -10,8 +10,8 @@ beforeAll(async () => {
 afterAll(() => programs.remove());
 
 const backoff = { minMs: 50, maxMs: 500 };
-/** Other tests run meanwhile. */
-const pauseMs = 80;
+/** Nothing is gained by more calls while something is stopped, and other tests run meanwhile. */
+const pauseMs = 240;
 
 describe("a process that is stopped for a while", () => {
   it.concurrent("and is the server makes mirrors stale after their time, and all come together when it goes on", async () => {
