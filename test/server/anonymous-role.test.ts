@@ -79,6 +79,7 @@ describe("a gate with a role for callers without a token", () => {
       allowAnonymous: false,
       anonymousRole: reader,
       clientRoles,
+      limits: { callsPerSecond: 1, streams: 1 },
     });
   const roleOf = (gate: ReturnType<typeof gateWith>, peer: string) => {
     const identity = gate.identify({ peer, header: () => undefined });
@@ -94,5 +95,28 @@ describe("a gate with a role for callers without a token", () => {
     ["with roles of certificates", [], [{ name: "ops", role: Role.ADMIN, environments: [] }], "127.0.0.1:5", "READER"],
   ] as const)("%s", (_case, tokenIds, clientRoles, peer, role) => {
     expect(roleOf(gateWith(tokenIds, [...clientRoles] as never), peer)).toBe(role);
+  });
+
+  test("holds them to the limits of one token, all together, and nobody where nothing is needed", () => {
+    const outcomes = (tokenIds: readonly string[]) => {
+      const gate = gateWith(tokenIds);
+      return ["127.0.0.1:5", "127.0.0.1:6"].map((peer) => {
+        const identity = gate.identify({ peer, header: () => undefined });
+        if (isRefusal(identity)) return identity.code;
+        const stream = gate.openStream(identity);
+        return [gate.refuseCall(identity)?.message, isRefusal(stream) ? stream.message : undefined];
+      });
+    };
+    expect(outcomes(["a"])).toEqual([
+      [undefined, undefined],
+      [
+        "too many calls without a token; try again in 1 s",
+        "1 streams are open without a token, as many as there may be at a time",
+      ],
+    ]);
+    expect(outcomes([])).toEqual([
+      [undefined, undefined],
+      [undefined, undefined],
+    ]);
   });
 });

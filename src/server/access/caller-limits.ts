@@ -3,7 +3,7 @@ import { type OrRefusal, Refusal } from "../refusal.js";
 import type { Identity } from "./identity.js";
 import { RateBuckets } from "./rate-buckets.js";
 
-/** Bounds on what holders of one token, or of certificates of one name, may ask for together, in each process. */
+/** Bounds on what may be asked for together, in each process: by holders of one token or of certificates of one name, or by all who have the role of callers with nothing. */
 export interface CallerLimits {
   /** Calls a second; as many may come at once. 0: any number. Default 0. */
   readonly callsPerSecond: number;
@@ -16,7 +16,7 @@ export const defaultCallerLimits: CallerLimits = { callsPerSecond: 0, streams: 1
 /** How soon a stream may be free, in milliseconds: nobody can know. */
 const STREAM_RETRY_MS = 5_000;
 
-/** Holds callers to the limits. Who came in with nothing has none: there is no telling them apart. */
+/** Holds callers to the limits. Where nothing is needed nobody has any: there is no telling callers apart. */
 export class CallerMeter {
   readonly #streamLimit: number;
   readonly #rates: RateBuckets | undefined;
@@ -32,7 +32,7 @@ export class CallerMeter {
     const caller = this.#rates && callerOf(identity);
     const waitMs = caller === undefined ? 0 : (this.#rates?.take(caller) ?? 0);
     if (waitMs <= 0) return undefined;
-    const message = `too many calls with ${credentialOf(identity)}; try again in ${Math.ceil(waitMs / 1_000)} s`;
+    const message = `too many calls ${credentialOf(identity)}; try again in ${Math.ceil(waitMs / 1_000)} s`;
     return new Refusal("RESOURCE_EXHAUSTED", "CALL_RATE_EXCEEDED", message, { retryAfterMs: Math.ceil(waitMs) });
   }
 
@@ -42,7 +42,7 @@ export class CallerMeter {
     if (caller === undefined) return () => undefined;
     const open = this.#streams.get(caller) ?? 0;
     if (open >= this.#streamLimit) {
-      const message = `${credentialOf(identity)} has ${open} streams open, and may have no more at a time`;
+      const message = `${open} streams are open ${credentialOf(identity)}, as many as there may be at a time`;
       return new Refusal("RESOURCE_EXHAUSTED", "STREAMS_EXCEEDED", message, { retryAfterMs: STREAM_RETRY_MS });
     }
     this.#streams.set(caller, open + 1);
@@ -60,11 +60,13 @@ export class CallerMeter {
   }
 }
 
-/** No token's id looks like a certificate's name here. */
-function callerOf({ tokenId, certificateName }: Identity): string | undefined {
+/** No token's id looks like the others here. */
+function callerOf({ tokenId, certificateName, isAnonymous }: Identity): string | undefined {
+  if (isAnonymous) return "without a token";
   return certificateName === undefined ? tokenId : `certificate ${certificateName}`;
 }
 
-function credentialOf({ certificateName }: Identity): string {
-  return certificateName === undefined ? "this token" : "this client certificate";
+function credentialOf({ certificateName, isAnonymous }: Identity): string {
+  if (isAnonymous) return "without a token";
+  return certificateName === undefined ? "with this token" : "with this client certificate";
 }

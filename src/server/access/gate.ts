@@ -71,7 +71,7 @@ export function createGate(options: GateOptions): Gate {
   const ownDigest = ownToken === undefined ? undefined : digestSecret(ownToken);
   const hasTokens = () => head.catalog.tokenIds().length > 0;
   const hasClientRoles = clientRoles.length > 0;
-  const anonymous = anonymousRole && { ...everybody, ...anonymousRole };
+  const anonymous = anonymousRole && { ...everybody, ...anonymousRole, isAnonymous: true };
   const identifyCertificate = ({ certificate }: Caller): OrRefusal<Identity> => {
     if (certificate === undefined) return anonymous ?? credentialMissing;
     if (certificate.kind === "refused") return certificateRefused(certificate.reason);

@@ -6,6 +6,8 @@ export interface Identity {
   readonly tokenId: string | undefined;
   /** The name on the client's certificate that gives the role, where that is how it came in. */
   readonly certificateName?: string | undefined;
+  /** Whether it has the role of those who present nothing where something is needed. All of these are one caller. */
+  readonly isAnonymous?: boolean;
   /** For history. */
   readonly name: string;
   readonly role: Role;
