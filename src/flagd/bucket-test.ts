@@ -23,7 +23,7 @@ export function toBucketTest(
   if (parts.every(({ holds, weight }) => !holds || weight === 0)) return false;
   if (parts.every(({ holds, weight }) => holds || weight === 0)) return toPresenceTest(hashing, hash);
   const shares = joined(parts).map(({ holds, weight }): FlagdShare => [holds, weight]);
-  const test = toFlagdFractional(hash, shares, place, scope);
+  const test = toFlagdFractional(hash, shares);
   return guard === undefined ? test : allOf([guard, test]);
 }
 

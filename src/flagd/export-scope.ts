@@ -14,12 +14,6 @@ export interface ExportBudget {
 
 export const EXPORT_BUDGET: Readonly<ExportBudget> = { own: Number.POSITIVE_INFINITY, inlined: 20_000 };
 
-/** What is found out while a flag is written. */
-export interface ExportResult {
-  /** Whether its answer depends on how a client buckets. */
-  isBucketed: boolean;
-}
-
 const INLINED_TOO_MUCH = "what it requires of other flags is too much to write into one flag of flagd";
 const OWN_TOO_MUCH = "has more conditions, values and targeting keys than flagd's clients can be sent";
 
@@ -34,8 +28,6 @@ interface Surroundings {
   readonly isInlined: boolean;
   /** Shared by all scopes of the flag. */
   readonly budget: ExportBudget;
-  /** Shared by all scopes of the flag. */
-  readonly result: ExportResult;
 }
 
 /** What the export of one flag knows at one place. */
@@ -45,7 +37,6 @@ export class ExportScope implements Surroundings {
   readonly segmentKeys: ReadonlySet<string>;
   readonly isInlined: boolean;
   readonly budget: ExportBudget;
-  readonly result: ExportResult;
 
   constructor(
     /** The flag whose targeting is written, also where the rules of another are written into it. */
@@ -59,7 +50,6 @@ export class ExportScope implements Surroundings {
     this.segmentKeys = surroundings.segmentKeys ?? new Set();
     this.isInlined = surroundings.isInlined ?? false;
     this.budget = surroundings.budget ?? { ...EXPORT_BUDGET };
-    this.result = surroundings.result ?? { isBucketed: false };
   }
 
   inSegment(key: string): ExportScope {
@@ -107,7 +97,7 @@ export class ExportScope implements Surroundings {
   }
 
   #surroundings(): Surroundings {
-    const { defaultSalt, textAttributes, segmentKeys, isInlined, budget, result } = this;
-    return { defaultSalt, textAttributes, segmentKeys, isInlined, budget, result };
+    const { defaultSalt, textAttributes, segmentKeys, isInlined, budget } = this;
+    return { defaultSalt, textAttributes, segmentKeys, isInlined, budget };
   }
 }

@@ -1,23 +1,20 @@
 import type { JsonValue } from "@bufbuild/protobuf";
-import { SHARES_WARNING } from "./common-warnings.js";
-import type { ExportScope } from "./export-scope.js";
-import type { Place } from "./place.js";
+import { isJsonObject } from "./json.js";
 import type { FlagdHash } from "./to-hash.js";
 
 /** What a part of the buckets gives, and its weight. */
 export type FlagdShare = readonly [JsonValue, number];
 
 /** `fractional` over what is hashed. Its guard is the caller's. */
-export function toFlagdFractional(
-  { input }: FlagdHash,
-  shares: readonly FlagdShare[],
-  place: Place,
-  scope: ExportScope,
-): JsonValue {
-  scope.result.isBucketed = true;
-  scope.findings.warn(place, SHARES_WARNING);
+export function toFlagdFractional({ input }: FlagdHash, shares: readonly FlagdShare[]): JsonValue {
   const entries = shares.map(([result, weight]): JsonValue => [result, weight]);
   return { fractional: input === undefined ? entries : [input, ...entries] };
+}
+
+/** Whether a `fractional` is left anywhere in what was written: some never come to matter, and are dropped. */
+export function isBucketed(logic: JsonValue): boolean {
+  if (Array.isArray(logic)) return logic.some(isBucketed);
+  return isJsonObject(logic) && (Object.hasOwn(logic, "fractional") || Object.values(logic).some(isBucketed));
 }
 
 // murmur3("fractional") is in bucket 75 of 100 where its text is hashed and the bucket is an integer, as here: flagd calls that its

@@ -2,13 +2,14 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import type { Rollout } from "../../gen/flagwire/v1/rollout_pb.js";
 import type { Rule, Serve, Targeting } from "../../gen/flagwire/v1/targeting_pb.js";
 import { TARGETING_KEY } from "./attribute-test.js";
+import { SHARES_WARNING } from "./common-warnings.js";
 import type { ExportScope } from "./export-scope.js";
 import { quote } from "./json.js";
 import { noneOf } from "./logic.js";
 import { isHashTest } from "./lookup.js";
 import { Place } from "./place.js";
 import { isListed, textAttributesOf, toFlagdCondition } from "./to-condition.js";
-import { bucketsOtherwise, type FlagdShare, OTHER_BUCKETS, toFlagdFractional } from "./to-fractional.js";
+import { bucketsOtherwise, type FlagdShare, isBucketed, OTHER_BUCKETS, toFlagdFractional } from "./to-fractional.js";
 import { toFlagdHash, toPresenceTest } from "./to-hash.js";
 import { toPrerequisitesTest } from "./to-prerequisites-test.js";
 
@@ -57,9 +58,11 @@ export function toFlagdTargeting(targeting: Targeting, scope: ExportScope): Flag
 
 // Clients that bucket otherwise come first: such a flag has no answer for them, not even to a rule without a rollout, since a
 // rollout may be part of any condition and of whatever follows it.
-function toBranches(branches: readonly JsonValue[], { result }: ExportScope): Pick<FlagdTargeting, "targeting"> {
+function toBranches(branches: readonly JsonValue[], { findings }: ExportScope): Pick<FlagdTargeting, "targeting"> {
   if (branches.length === 0) return {};
-  return { targeting: { if: result.isBucketed ? [bucketsOtherwise, OTHER_BUCKETS, ...branches] : [...branches] } };
+  if (!branches.some(isBucketed)) return { targeting: { if: [...branches] } };
+  findings.warn(new Place("targeting"), SHARES_WARNING);
+  return { targeting: { if: [bucketsOtherwise, OTHER_BUCKETS, ...branches] } };
 }
 
 /** Whether a rule, where it holds, has something to hash if it needs it. */
@@ -92,7 +95,7 @@ function toFractional(rollout: Rollout, place: Place, scope: ExportScope): JsonV
     const isPresent = toPresenceTest(rollout, hash);
     return isPresent === true ? winner[0] : { if: [isPresent, winner[0], null] };
   }
-  const fractional = toFlagdFractional(hash, shares, place, scope);
+  const fractional = toFlagdFractional(hash, shares);
   return hash.guard === undefined ? fractional : { if: [hash.guard, fractional, null] };
 }
 

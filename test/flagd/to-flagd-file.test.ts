@@ -629,6 +629,16 @@ describe("what is said once, of all flags of a kind", () => {
   });
 });
 
+test("a flag whose shares never come to matter is for all clients", () => {
+  const nobody = { all: { conditions: [{ rollout: { weight: 5 } }, { any: {} }] } };
+  const rules = [nobody, match("a", "IN", "x")].map((condition, index) => {
+    return { id: `r${index}`, condition, serve: { variant: "on" } };
+  });
+  const { flag, warnings } = exportFlag({ enabled: true, rules, default: { variant: "off" } });
+  expect(flag?.targeting).toEqual({ if: [{ "===": [a, "x"] }, "on"] });
+  expect(warnings.map(({ description }) => description)).toEqual([expect.stringMatching(/^every flag with rules: /)]);
+});
+
 describe("what is synced", () => {
   const flag = fromJson(FlagSchema, { key: "f", type: "FLAG_TYPE_STRING", variants, description: "For people" });
   const toSynced = (targeting: JsonObject, segment: JsonObject = {}) => {
