@@ -156,6 +156,7 @@ describe("a request over HTTP/2 that is no gRPC", () => {
   it.each([
     ["of OFREP", BULK],
     ["of a method of ours, in JSON", { "content-type": "application/json" }],
+    ["of gRPC-Web", { "content-type": "application/grpc-web+proto" }],
     ["of a probe", { ":path": "/healthz", ":method": "GET" }],
   ])("%s is told to come over HTTP/1.1", async (_name, headers) => {
     const { stream, result } = open({ "content-type": "text/plain", ...headers });

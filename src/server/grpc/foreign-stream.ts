@@ -12,9 +12,9 @@ const HINT = JSON.stringify({
   message: "over HTTP/2 this server answers gRPC alone; call Connect, gRPC-Web, JSON, OFREP and health over HTTP/1.1",
 });
 
-/** Whether a content type is gRPC's, as grpc-js tells it. */
+/** Whether a content type is gRPC's. grpc-js takes gRPC-Web for it too, whose clients then find no trailers in the body. */
 export function isGrpcType(contentType: string | undefined): boolean {
-  return contentType?.startsWith("application/grpc") === true;
+  return contentType?.startsWith("application/grpc") === true && !contentType.startsWith("application/grpc-web");
 }
 
 /**
