@@ -44,7 +44,7 @@ export interface GivenServeOptions {
 
 export interface ServeOptions {
   readonly listen: HostPort;
-  /** Whether callers from other machines may do everything as long as there are no tokens. */
+  /** Whether callers from other machines may do everything, or what `anonymousRole` says, as long as there are no tokens. */
   readonly allowAnonymous: boolean;
   /** What callers may do who present neither a token nor a certificate where one is needed. Undefined: nothing. */
   readonly anonymousRole: AnonymousRole | undefined;

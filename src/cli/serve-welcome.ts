@@ -95,8 +95,9 @@ function accessLine({ hasTokens, hasClientRoles, anonymousRole, address }: Welco
   const without = anonymousRole === undefined ? "" : `; without, a caller is ${anonymousRole}`;
   if (hasClientRoles) return `every call needs a client certificate that has a role, or a token${without}`;
   if (hasTokens) return `every call needs a token${without}`;
-  const anybody = isLoopback(address.host) ? "this machine" : "anyone who can connect";
-  return `no token exists: ${anybody} may read and change everything`;
+  if (isLoopback(address.host)) return "no token exists: this machine may read and change everything";
+  if (anonymousRole === undefined) return "no token exists: anyone who can connect may read and change everything";
+  return `no token exists: this machine may read and change everything; anyone else is ${anonymousRole}`;
 }
 
 function suggestions(address: string, url: string, key: string | undefined): readonly string[] {

@@ -19,7 +19,7 @@ import type { WebOptions } from "./web-options.js";
 
 /** What is the same for every process of a service. Plain data: it travels to workers as it is. */
 export interface ServiceSettings {
-  /** Whether callers from other machines may do everything as long as there is no token. Default false. */
+  /** Whether callers from other machines may do everything, or what `anonymousRole` says, as long as there is no token. Default false. */
   readonly allowAnonymous?: boolean;
   /** What callers with nothing may do, where a token or a certificate is needed. Default: nothing. */
   readonly anonymousRole?: AnonymousRole | undefined;

@@ -68,7 +68,11 @@ describe("a caller without a token", () => {
 });
 
 describe("a gate with a role for callers without a token", () => {
-  const gateWith = (tokenIds: readonly string[], clientRoles: { name: string; role: Role; environments: [] }[] = []) =>
+  const gateWith = (
+    tokenIds: readonly string[],
+    clientRoles: { name: string; role: Role; environments: [] }[] = [],
+    allowAnonymous = false,
+  ) =>
     createGate({
       head: {
         catalog: { tokenIds: () => tokenIds, token: () => undefined },
@@ -76,7 +80,7 @@ describe("a gate with a role for callers without a token", () => {
       } as never,
       clock: new VirtualClock(),
       host: "::",
-      allowAnonymous: false,
+      allowAnonymous,
       anonymousRole: reader,
       clientRoles,
       limits: { callsPerSecond: 1, streams: 1 },
@@ -95,6 +99,12 @@ describe("a gate with a role for callers without a token", () => {
     ["with roles of certificates", [], [{ name: "ops", role: Role.ADMIN, environments: [] }], "127.0.0.1:5", "READER"],
   ] as const)("%s", (_case, tokenIds, clientRoles, peer, role) => {
     expect(roleOf(gateWith(tokenIds, [...clientRoles] as never), peer)).toBe(role);
+  });
+
+  test("gives strangers that role and no more, although they need no token", () => {
+    const gate = gateWith([], [], true);
+    expect(roleOf(gate, "10.0.0.1:5")).toBe("READER");
+    expect(roleOf(gate, "127.0.0.1:5")).toBe("ADMIN");
   });
 
   test("holds them to the limits of one token, all together, and nobody where nothing is needed", () => {

@@ -43,7 +43,7 @@ export function addServeCommand(program: Command, run: CommandRunner): void {
     )
     .option(
       "--allow-anonymous",
-      "serve off loopback although no tokens exist: whoever can connect may change everything",
+      "serve off loopback although no tokens exist: whoever can connect may change everything, or has --anonymous-role",
     )
     .option(
       "--anonymous-role <role>",

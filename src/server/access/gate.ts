@@ -15,7 +15,7 @@ export interface GateOptions {
   readonly clock: Clock;
   /** Where the server listens. */
   readonly host: string;
-  /** Whether callers from other machines need no token either as long as there is none. */
+  /** Whether callers from other machines need no token either as long as there is none. With `anonymousRole` they have that. */
   readonly allowAnonymous: boolean;
   /** What callers may do who present nothing where something is needed. Default: nothing. */
   readonly anonymousRole?: AnonymousRole | undefined;
@@ -67,7 +67,7 @@ export function createGate(options: GateOptions): Gate {
   const { head, clock, host, allowAnonymous, anonymousRole, clientRoles = [], ownToken } = options;
   const meter = new CallerMeter({ ...defaultCallerLimits, ...options.limits }, clock);
   // Whoever reaches loopback is on this machine.
-  const trustsAll = allowAnonymous || isLoopback(host);
+  const trustsAll = isLoopback(host) || (allowAnonymous && anonymousRole === undefined);
   const ownDigest = ownToken === undefined ? undefined : digestSecret(ownToken);
   const hasTokens = () => head.catalog.tokenIds().length > 0;
   const hasClientRoles = clientRoles.length > 0;
