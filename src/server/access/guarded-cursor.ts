@@ -7,7 +7,7 @@ import type { Identity } from "./identity.js";
 export const noLongerAdmitted = new Refusal(
   "UNAUTHENTICATED",
   "TOKEN_UNKNOWN",
-  "the token that the stream was opened with has expired or was revoked",
+  "the token or certificate that the stream was opened with has expired or was revoked, or it came with none before there were tokens",
 );
 
 /** A stream that ends when its caller would not be let in any more: at once when a token is revoked, and looked at before every message. */
