@@ -38,8 +38,11 @@ export interface FlagwireInterceptorOptions extends RequestFlagsOptions<ConnectC
   readonly header?: ActiveFlagsHeader;
 }
 
-/** Those that an interceptor further out gave a call. Its signal is its own; of context values a program may have one for all. */
-const flagsBySignal = new WeakMap<AbortSignal, RequestFlags>();
+/**
+ * Those that an interceptor further out gave a call. The headers that arrived are its own; of context values, and of signals, a
+ * program may have one for all.
+ */
+const flagsByHeader = new WeakMap<Headers, RequestFlags>();
 const FLAGS = createContextKey<RequestFlags | undefined>(undefined, { description: "flags of the request" });
 
 /** The flags of a call, in its handler. Throws where the interceptor has not seen the call. */
@@ -65,8 +68,8 @@ export function flagwireInterceptor(options: FlagwireInterceptorOptions): Interc
   return (next) => async (call) => {
     check(call.service);
     const method = `/${call.service.typeName}/${call.method.name}`;
-    const flags = bind(call, flagsBySignal.get(call.signal));
-    flagsBySignal.set(call.signal, flags);
+    const flags = bind(call, flagsByHeader.get(call.header));
+    flagsByHeader.set(call.header, flags);
     call.contextValues.set(FLAGS, flags);
     if (!(rules.get(method)?.(flags) ?? true)) {
       throw otherwise?.(call, flags) ?? new ConnectError(denialOf(method), Code.PermissionDenied);

@@ -232,6 +232,19 @@ it("a call stays at one revision under an interceptor further in, which gives it
   expect(header.get("flagwire-flags")).toBe("button=blue, pro");
 });
 
+it("calls that an interceptor gives one signal are of revisions of their own", async () => {
+  await service.serve("off");
+  const { signal } = new AbortController();
+  const inner: readonly Interceptor[] = [
+    (next) => (call) => next({ ...call, signal }),
+    flagwireInterceptor({ flags: service.mirror }),
+  ];
+  const ask = await serve((flags) => [flags.boolean("moving", true)], { inner });
+  expect((await ask("unary")).answer).toEqual([false]);
+  await service.serve("on");
+  expect((await ask("unary")).answer).toEqual([true]);
+});
+
 it("calls of a server whose context values are the same for all are of revisions of their own", async () => {
   await service.serve("off");
   const values = createContextValues();
