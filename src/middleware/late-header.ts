@@ -11,7 +11,7 @@ export function addLateHeader(res: ServerResponse, name: string, toValue: () => 
     const headers = given.at(-1);
     // Beside headers that are set, Node takes a name that such a list has twice, as it may have cookies, for once.
     if (value !== undefined && Array.isArray(headers)) given.splice(-1, 1, withHeader(headers, name, value));
-    else if (value !== undefined) res.setHeader(name, value);
+    else if (value !== undefined && !res.hasHeader(name)) res.setHeader(name, value);
     return Reflect.apply(writeHead, res, given);
   };
 }

@@ -313,6 +313,15 @@ describe("the header of active flags", () => {
     expect([response.statusText, response.headers.get("flagwire-flags")]).toEqual(["Fine", list]);
   });
 
+  it("leaves a header of its name alone that the program has set", async () => {
+    const app = createApp({ header: true });
+    app.get("/", requireFlag("open"), (_req, res) => {
+      res.set("Flagwire-Flags", "theirs").send("in");
+    });
+    const get = await listen(app);
+    expect((await get("/")).headers.get("flagwire-flags")).toBe("theirs");
+  });
+
   it("leaves it to Node to refuse headers that are sent twice", async () => {
     const app = createApp({ header: true });
     let refusal: unknown;
