@@ -83,10 +83,11 @@ function toBaseUrl(address: string | undefined): string {
   // What begins with a slash is a path of the page's own origin.
   const text = /^\/|:\/\//.test(given) ? given : `http://${given}`;
   try {
-    const { protocol, href: whole, username, password, search, hash } = new URL(text, href);
+    const { protocol, origin: host, pathname, username, password, search, hash } = new URL(text, href);
     // What a browser calls nobody with, or what would come before the paths of the calls.
     const isMore = username + password + search + hash !== "";
-    if (/^https?:$/.test(protocol) && !isMore) return whole.replace(/\/+$/, "");
+    // An empty query or fragment is not seen in these, but is in the URL's text.
+    if (/^https?:$/.test(protocol) && !isMore) return (host + pathname).replace(/\/+$/, "");
   } catch {
     // It is none.
   }

@@ -570,19 +570,22 @@ describe("following", () => {
 });
 
 describe("a call", () => {
-  it("carries the token, and is made where the address says", async () => {
-    const calls: [string, Record<string, string>][] = [];
-    const watching = async (url: string, init: RequestInit) => {
-      calls.push([url, init.headers as Record<string, string>]);
-      return Response.json({ code: "unauthenticated", message: "no such token" }, { status: 401 });
-    };
-    const address = "https://flags.example.com/proxied/";
-    const { started } = openPage({ address, token: "secret", follow: "poll", fetch: watching }, ann);
-    expect(await started).toMatchObject({ message: expect.stringContaining("no such token") });
-    const [url, headers] = calls[0] ?? [];
-    expect(url).toBe("https://flags.example.com/proxied/flagwire.v1.EvaluationService/BulkEvaluate");
-    expect(headers).toMatchObject({ authorization: "Bearer secret", "content-type": "application/json" });
-  });
+  it.each(["/", "", "/?", "#"])(
+    "carries the token, and is made where the address says, with %j at its end",
+    async (end) => {
+      const calls: [string, Record<string, string>][] = [];
+      const watching = async (url: string, init: RequestInit) => {
+        calls.push([url, init.headers as Record<string, string>]);
+        return Response.json({ code: "unauthenticated", message: "no such token" }, { status: 401 });
+      };
+      const address = `https://flags.example.com/proxied${end}`;
+      const { started } = openPage({ address, token: "secret", follow: "poll", fetch: watching }, ann);
+      expect(await started).toMatchObject({ message: expect.stringContaining("no such token") });
+      const [url, headers] = calls[0] ?? [];
+      expect(url).toBe("https://flags.example.com/proxied/flagwire.v1.EvaluationService/BulkEvaluate");
+      expect(headers).toMatchObject({ authorization: "Bearer secret", "content-type": "application/json" });
+    },
+  );
 
   const notAddresses = ["https://me:secret@flags.test", "https://flags.test/?a=1", "https://flags.test/#a"];
 
