@@ -24,7 +24,6 @@ import { isCompute, Overrides } from "./overrides.js";
 import { PinnedTestFlags } from "./pinned-test-flags.js";
 import type { Definitions } from "./read-definitions.js";
 import { type Compute, OVERRIDE_VARIANT, type ShownFlag, ShownFlags } from "./shown-flags.js";
-import { sumUsage } from "./sum-usage.js";
 import { SyncWaits } from "./sync-waits.js";
 import type { KillOptions, Outage, OutageOptions, Override, TestFlags } from "./test-flags.js";
 import type { TestValue, VariantName, VariantValues } from "./test-value.js";
@@ -50,8 +49,6 @@ export class MemoryFlags extends AskedFlags implements TestFlags {
   /** Without data: what is answered from before anything came. */
   readonly #nothing: Follower;
   readonly #noAnswers: SnapshotFlags;
-  /** Pinned flags of which some are computed: what they answer is counted apart. */
-  #computedPins: ShownFlags[] = [];
   /** As on the server. */
   #definitions: States;
   /** As they came last. */
@@ -116,20 +113,13 @@ export class MemoryFlags extends AskedFlags implements TestFlags {
   }
 
   pinned(): PinnedFlags {
-    const { clock } = this.#parts;
-    if (this.#status !== "connecting" && this.#shown.hasComputed) {
-      const computed = this.#shown.copy();
-      this.#computedPins.push(computed);
-      return new PinnedTestFlags({ source: computed.follower, answers: computed.answers, computed }, this.#keys);
-    }
-    const source = this.#source.pinned();
-    const answers = new SnapshotFlags(source, clock, []);
-    return new PinnedTestFlags({ source, answers, computed: undefined }, this.#keys);
+    const isEmpty = this.#status === "connecting";
+    const pin = isEmpty ? { source: this.#nothing, answers: this.#noAnswers } : this.#shown.pinned();
+    return new PinnedTestFlags(pin, this.#keys);
   }
 
   takeUsage(): FlagUsage[] {
-    const pinned = this.#computedPins.flatMap(({ follower }) => follower.takeUsage());
-    return sumUsage([...this.#shown.follower.takeUsage(), ...pinned]);
+    return this.#shown.takeUsage();
   }
 
   waitFor(revision: number | bigint | string, options: WaitOptions = {}): Promise<void> {
@@ -178,20 +168,9 @@ export class MemoryFlags extends AskedFlags implements TestFlags {
   override(key: string, served: TestValue | VariantName | Compute, options: SetOptions = {}): Override {
     const state = this.#stateOf(key);
     if (!isCompute(served)) serving(state, served, { ...options, newName: OVERRIDE_VARIANT });
-    const overrides = this.#overrides;
-    const entry = overrides.add(key, served);
-    const restore = (): void => {
-      overrides.remove(entry);
-      this.#refresh();
-    };
+    const override = this.#overrides.add(key, served, () => this.#refresh());
     this.#refresh();
-    return {
-      get isActive() {
-        return overrides.has(entry);
-      },
-      restore,
-      [Symbol.dispose]: restore,
-    };
+    return override;
   }
 
   reset(): void {
@@ -204,7 +183,7 @@ export class MemoryFlags extends AskedFlags implements TestFlags {
     if (this.#status === "ready") this.#refresh();
     else this.recover();
     this.takeUsage();
-    this.#computedPins = [];
+    this.#shown.forgetPinned();
     this.#keys.forget();
   }
 
@@ -245,7 +224,7 @@ export class MemoryFlags extends AskedFlags implements TestFlags {
     return this.#shown.answers;
   }
 
-  get #source(): SnapshotSource & Pick<Follower, "pinned"> {
+  get #source(): SnapshotSource {
     return this.#status === "connecting" ? this.#nothing : this.#shown.follower;
   }
 

@@ -1,6 +1,7 @@
 import type { FlagState } from "../../gen/flagwire/v1/watch_pb.js";
 import { serving } from "./flag-state.js";
 import { type Compute, OVERRIDE_VARIANT, type ShownFlag } from "./shown-flags.js";
+import type { Override } from "./test-flags.js";
 import type { TestValue, VariantName } from "./test-value.js";
 
 interface Entry {
@@ -12,21 +13,22 @@ interface Entry {
 export class Overrides {
   readonly #entries = new Map<string, readonly Entry[]>();
 
-  add(key: string, served: TestValue | VariantName | Compute): Entry {
+  /** `changed` is told when it is taken off again. */
+  add(key: string, served: Entry["served"], changed: () => void): Override {
     const entry: Entry = { key, served };
     this.#entries.set(key, [...this.#of(key), entry]);
-    return entry;
-  }
-
-  has(entry: Entry): boolean {
-    return this.#of(entry.key).includes(entry);
-  }
-
-  /** Takes it off again; after that, does nothing. */
-  remove(entry: Entry): void {
-    const left = this.#of(entry.key).filter((one) => one !== entry);
-    if (left.length > 0) this.#entries.set(entry.key, left);
-    else this.#entries.delete(entry.key);
+    const has = (): boolean => this.#of(key).includes(entry);
+    const restore = (): void => {
+      this.#remove(entry);
+      changed();
+    };
+    return {
+      get isActive() {
+        return has();
+      },
+      restore,
+      [Symbol.dispose]: restore,
+    };
   }
 
   /** The flag as its overrides want it shown. Its type may have changed since: whoever changed it meant that. */
@@ -49,6 +51,13 @@ export class Overrides {
 
   clear(): void {
     this.#entries.clear();
+  }
+
+  /** After the first time, does nothing. */
+  #remove(entry: Entry): void {
+    const left = this.#of(entry.key).filter((one) => one !== entry);
+    if (left.length > 0) this.#entries.set(entry.key, left);
+    else this.#entries.delete(entry.key);
   }
 
   #of(key: string): readonly Entry[] {

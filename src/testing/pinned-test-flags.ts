@@ -1,14 +1,13 @@
-import type { Flags, PinnedFlags, SnapshotFlags, SnapshotSource } from "../client/index.js";
+import type { Context, Flags, PinnedFlags, SnapshotFlags, SnapshotSource } from "../client/index.js";
 import { AskedFlags, type Question } from "./asked-flags.js";
 import type { AskedKeys } from "./asked-keys.js";
-import type { ShownFlags } from "./shown-flags.js";
 
 /** What pinned flags answer from. */
 export interface Pin {
   readonly source: SnapshotSource;
   readonly answers: SnapshotFlags;
-  /** Where some are computed; undefined where all is fixed. */
-  readonly computed: ShownFlags | undefined;
+  /** Where some are computed. */
+  readonly computed?: { prepare(key: string, context: Context | undefined): void };
 }
 
 /** Flags in memory as they were at one moment; override functions go on saying what they serve. */

@@ -6,9 +6,11 @@ import {
   type WatchItem,
   WatchItemSchema,
 } from "../../gen/flagwire/v1/watch_pb.js";
-import { type Clock, type Context, Follower, SnapshotFlags } from "../client/index.js";
+import { type Clock, type Context, type FlagUsage, Follower, SnapshotFlags } from "../client/index.js";
 import { prerequisitesOf, type Snapshot } from "../engine/index.js";
 import { serving } from "./flag-state.js";
+import type { Pin } from "./pinned-test-flags.js";
+import { sumUsage } from "./sum-usage.js";
 import type { TestValue, VariantName } from "./test-value.js";
 
 /** Says what a flag serves to a context, beating all rules; undefined: what it would serve without this. */
@@ -42,6 +44,8 @@ export class ShownFlags {
   readonly #shown: Map<string, ShownFlag>;
   /** What the computed flags serve in the snapshot. */
   readonly #served: Map<string, FlagState>;
+  /** Those that were pinned with flags that are computed: what they answer is counted apart. */
+  #copies: ShownFlags[] = [];
 
   constructor(
     snapshot: Snapshot,
@@ -57,14 +61,25 @@ export class ShownFlags {
     this.answers = new SnapshotFlags(this.follower, clock, []);
   }
 
-  get hasComputed(): boolean {
-    for (const { kind } of this.#shown.values()) if (kind === "computed") return true;
-    return false;
+  /** These flags as they are now, for good; functions go on saying what they serve. */
+  pinned(): Pin {
+    if (!this.#hasComputed) {
+      const source = this.follower.pinned();
+      return { source, answers: new SnapshotFlags(source, this.#clock, []) };
+    }
+    const copy = new ShownFlags(this.follower.snapshot, this.#clock, this.#shown, this.#served);
+    this.#copies.push(copy);
+    return { source: copy.follower, answers: copy.answers, computed: copy };
   }
 
-  /** These flags as they are now, for good. */
-  copy(): ShownFlags {
-    return new ShownFlags(this.follower.snapshot, this.#clock, this.#shown, this.#served);
+  /** What was answered since the last time, also by those that were pinned. */
+  takeUsage(): FlagUsage[] {
+    return sumUsage([this, ...this.#copies].flatMap(({ follower }) => follower.takeUsage()));
+  }
+
+  /** From now on nothing counts that those answer which are pinned already. */
+  forgetPinned(): void {
+    this.#copies = [];
   }
 
   /** Whether showing these flags changes anything. */
@@ -89,7 +104,7 @@ export class ShownFlags {
 
   /** Has the functions that an answer depends on say what they serve to a context. Throws what they throw. */
   prepare(key: string, context: Context = {}): void {
-    if (!this.hasComputed) return;
+    if (!this.#hasComputed) return;
     const { position } = this.follower.snapshot;
     const computed = new Map<string, FlagState>();
     this.#compute(key, context, new Set(), computed);
@@ -101,6 +116,11 @@ export class ShownFlags {
       items.push(flagItem(state, position.revision));
     }
     if (items.length > 0) this.follower.adopt(this.follower.snapshot.apply("delta", items, position), true);
+  }
+
+  get #hasComputed(): boolean {
+    for (const { kind } of this.#shown.values()) if (kind === "computed") return true;
+    return false;
   }
 
   #differences(wanted: ReadonlyMap<string, ShownFlag>): readonly string[] {
