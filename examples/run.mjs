@@ -27,6 +27,8 @@ try {
     server = await startServer();
     env.FLAGWIRE_ADDRESS = server.address;
   }
+  // Its own server has no tokens, and refuses those of others. An empty one is none, as it is to the command line.
+  if (server !== undefined || !env.FLAGWIRE_TOKEN) delete env.FLAGWIRE_TOKEN;
   const [command, ...args] = await commandOf(name);
   stop.signal.throwIfAborted();
   // A group of its own, as for the server: Ctrl-C at a terminal is for this process, which ends them in order.
