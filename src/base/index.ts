@@ -9,4 +9,5 @@ export * from "./message-frame.js";
 export * from "./printable.js";
 export * from "./random.js";
 export * from "./reservoir.js";
+export * from "./sequence.js";
 export * from "./settles-in-time.js";

@@ -1,6 +1,6 @@
 import { create, toBinary } from "@bufbuild/protobuf";
 import { PositionSchema, type WatchItem, WatchItemSchema } from "../../gen/flagwire/v1/watch_pb.js";
-import type { Clock } from "../base/index.js";
+import { type Clock, Sequence } from "../base/index.js";
 import { emptySnapshot, type Snapshot } from "../engine/index.js";
 import type { RecordChange } from "../store/index.js";
 import { segmentBytes } from "../watch/index.js";
@@ -28,7 +28,7 @@ interface Kept {
 export class PastSnapshots {
   readonly #kept = new Map<string, Kept>();
   readonly #times: PastTimes;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #sequence = new Sequence();
 
   constructor(
     readonly head: Head,
@@ -45,13 +45,14 @@ export class PastSnapshots {
     if (isRefusal(unreachable)) return unreachable;
     const key = `${revision}/${environment}`;
     return (
-      this.#take(key) ?? this.#inTurn(async () => this.#take(key) ?? this.#make(environment, revision, field, signal))
+      this.#take(key) ??
+      this.#sequence.next(async () => this.#take(key) ?? this.#make(environment, revision, field, signal))
     );
   }
 
   /** The newest revision that had been committed by then; 0 for none. */
   revisionAt(timeMs: number, field: string, signal: AbortSignal): Promise<OrRefusal<bigint>> {
-    return this.#inTurn(async () => {
+    return this.#sequence.next(async () => {
       const { head } = this;
       const revision = await this.#times.revisionAt(timeMs, head.revision, signal);
       if (signal.aborted) return cancelled;
@@ -59,12 +60,6 @@ export class PastSnapshots {
       const { oldest } = head.store.edges();
       return oldest <= 1n ? 0n : historyCompacted(new Date(timeMs).toISOString(), oldest, field);
     });
-  }
-
-  #inTurn<T>(action: () => Promise<T>): Promise<T> {
-    const turn = this.#turn.then(action);
-    this.#turn = turn.catch(() => undefined);
-    return turn;
   }
 
   async #make(environment: string, revision: bigint, field: string, signal: AbortSignal): Promise<OrRefusal<Snapshot>> {

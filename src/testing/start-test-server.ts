@@ -9,6 +9,7 @@ import { type FlagFile, FlagFileSchema } from "../../gen/flagwire/v1/history_pb.
 import type { Targeting } from "../../gen/flagwire/v1/targeting_pb.js";
 import { type FlagState, FlagStateSchema } from "../../gen/flagwire/v1/watch_pb.js";
 import { BadRequestSchema } from "../../gen/google/rpc/error_details_pb.js";
+import { Sequence } from "../base/index.js";
 import type { FlagwireServer } from "../server/index.js";
 import type { Store } from "../store/index.js";
 import { redefined, type SetOptions } from "./flag-state.js";
@@ -18,7 +19,6 @@ import type { ServerParts } from "./server-parts.js";
 import type { KillOptions } from "./test-flags.js";
 import type { InEnvironment, TestServer, TestServerOptions, TokenOptions, TokenRole } from "./test-server.js";
 import type { TestValue, VariantName, VariantValues } from "./test-value.js";
-import { Turns } from "./turns.js";
 
 /**
  * Starts a server for end-to-end tests: whatever speaks to a Flagwire server can be pointed at it. Rejects where the port cannot
@@ -66,9 +66,9 @@ class LocalServer implements TestServer {
   #port: number;
   #running: Running | undefined;
   #closing: Promise<void> | undefined;
-  readonly #lifecycle = new Turns();
+  readonly #lifecycle = new Sequence();
   /** A write looks at the flags first, so nothing may change them until it is done. */
-  readonly #writes = new Turns();
+  readonly #writes = new Sequence();
 
   constructor(parts: ServerParts, store: Store, port: number, ownToken: string) {
     this.#parts = parts;
@@ -97,27 +97,27 @@ class LocalServer implements TestServer {
     value: TestValue | VariantName | VariantValues,
     options: SetOptions & InEnvironment = {},
   ): Promise<number> {
-    return this.#writes.take(() => this.#set(key, value, options));
+    return this.#writes.next(() => this.#set(key, value, options));
   }
 
   remove(key: string): Promise<number> {
-    return this.#writes.take(async () => revisionOf(await this.admin.deleteFlag({ key })));
+    return this.#writes.next(async () => revisionOf(await this.admin.deleteFlag({ key })));
   }
 
   async apply(file: FlagFileSource, { environment = PRODUCTION }: InEnvironment = {}): Promise<number> {
     const parsed = parseFile(file, environment);
-    return this.#writes.take(() => this.import(parsed, environment));
+    return this.#writes.next(() => this.import(parsed, environment));
   }
 
   kill(key: string, options: InEnvironment & KillOptions = {}): Promise<number> {
     const { environment = PRODUCTION, reason = "a test" } = options;
     const request = { flagKeys: [key], environment, reason };
-    return this.#writes.take(async () => revisionOf(await this.admin.killFlags(request)));
+    return this.#writes.next(async () => revisionOf(await this.admin.killFlags(request)));
   }
 
   revive(key: string, { environment = PRODUCTION }: InEnvironment = {}): Promise<number> {
     const request = { flagKeys: [key], environment };
-    return this.#writes.take(async () => revisionOf(await this.admin.reviveFlags(request)));
+    return this.#writes.next(async () => revisionOf(await this.admin.reviveFlags(request)));
   }
 
   async createToken(role: TokenRole, { environments = [] }: TokenOptions = {}): Promise<string> {
@@ -161,16 +161,16 @@ class LocalServer implements TestServer {
   }
 
   stop(deadlineMs: number = DRAIN_DEADLINE_MS): Promise<void> {
-    return this.#lifecycle.take(() => this.#stop(deadlineMs));
+    return this.#lifecycle.next(() => this.#stop(deadlineMs));
   }
 
   async restart(): Promise<void> {
     if (this.#closing !== undefined) throw new Error("the test server is closed");
-    await this.#lifecycle.take(() => this.#restart());
+    await this.#lifecycle.next(() => this.#restart());
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#lifecycle.take(() => this.#stop(DRAIN_DEADLINE_MS).finally(() => this.#store.close()));
+    this.#closing ??= this.#lifecycle.next(() => this.#stop(DRAIN_DEADLINE_MS).finally(() => this.#store.close()));
     return this.#closing;
   }
 

@@ -1,7 +1,7 @@
 import { equals } from "@bufbuild/protobuf";
 import type { Attributes } from "@opentelemetry/api";
 import { type Record, RecordSchema } from "../../../gen/flagwire/v1/history_pb.js";
-import type { Clock } from "../../base/index.js";
+import { type Clock, Sequence } from "../../base/index.js";
 import {
   type CommitResult,
   type IdempotentWrite,
@@ -86,7 +86,7 @@ type Prepared = OrRefusal<PreparedDraft> | "again";
 /** The one path by which anything is changed: work out, check, commit, wait until it is visible, answer. */
 export class Writer {
   /** Writes that depend on everything take turns, so that they do not invalidate each other's work again and again. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #sequence = new Sequence();
 
   constructor(
     readonly head: Head,
@@ -119,12 +119,10 @@ export class Writer {
 
   #inTurn<T>(write: Write<T>, mayPause: boolean, draft: PreparedDraft): Promise<OrRefusal<T> | "again"> {
     // Prepared again where the state moved while others had their turn.
-    const turn = this.#turn.then(async () => {
+    return this.#sequence.next(async () => {
       const preparing = this.head.revision === draft.revision ? draft : this.#prepare(write, mayPause);
       return this.#finish(write, preparing instanceof Promise ? await preparing : preparing);
     });
-    this.#turn = turn.catch(() => undefined);
-    return turn;
   }
 
   async #finish<T>(write: Write<T>, draft: Prepared): Promise<OrRefusal<T> | "again"> {
