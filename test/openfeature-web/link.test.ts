@@ -61,6 +61,16 @@ it("streams that live for a while are good, however often they are cut off", asy
   expect(new Set(methods)).toEqual(new Set(["WatchEvaluations"]));
 });
 
+it("a server that is lost for the second time is told of as the first time", async () => {
+  const { clock, page } = openFake(
+    (_method, before, time) =>
+      before % 10 === 0 ? stream(time, [full(answer("a", "1"))], 11_000) : new Response("", { status: 503 }),
+    { timeouts: { staleAfterMs: 1_000 }, backoff: { minMs: 1_000, maxMs: 1_000 } },
+  );
+  await clock.advance(60_000);
+  expect(page.seen.slice(0, 4)).toEqual(["ready", "stale", "ready", "stale"]);
+});
+
 it.each([
   ["what a proxy says of a server that is away", 502, ["WatchEvaluations", "WatchEvaluations"]],
   ["a stream that nobody knows, where polls fail too", 404, ["WatchEvaluations", "BulkEvaluate", "WatchEvaluations"]],

@@ -329,8 +329,10 @@ describe("a server that dies", () => {
     for (const tell of listeners) tell();
     await clock.advance(200);
     expect(calls).toBe(before + 1);
+    await clock.advance(200);
+    expect(calls).toBe(before + 2);
     await provider.onClose();
-    expect(listeners.size).toBe(0);
+    expect([listeners.size, clock.pendingTimers]).toEqual([0, 0]);
   });
 
   it("and is back soon leaves no trace", async () => {
