@@ -152,8 +152,9 @@ function firstSaid(computes: readonly Compute[], context: Context): TestValue | 
 function isSame(one: ShownFlag | undefined, other: ShownFlag | undefined): boolean {
   if (one === other) return true;
   if (one === undefined || other === undefined) return false;
-  if (one.kind === "computed" && (other.kind !== "computed" || !isSameList(one.computes, other.computes))) return false;
-  return one.kind === other.kind && equals(FlagStateSchema, one.state, other.state);
+  if (!equals(FlagStateSchema, one.state, other.state)) return false;
+  if (one.kind === "fixed" || other.kind === "fixed") return one.kind === other.kind;
+  return isSameList(one.computes, other.computes) && equals(FlagStateSchema, one.flag, other.flag);
 }
 
 function isSameList(some: readonly Compute[], others: readonly Compute[]): boolean {

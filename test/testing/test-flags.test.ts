@@ -347,6 +347,13 @@ describe("an override", () => {
     expect(real.details("new-checkout", false, staff)).toMatchObject({ value: true, reason: "TARGETING_MATCH" });
   });
 
+  it("by a function is one of the flag's newest variants, whatever is overridden below it", () => {
+    flags.override("timeout-ms", "soon", { changeType: true });
+    flags.override("timeout-ms", () => variant("slow"));
+    flags.set("timeout-ms", variants({ quick: 1, slow: 2 }));
+    expect(flags.number("timeout-ms", 0)).toBe(2);
+  });
+
   it("by a function that says undefined leaves prerequisites to their overrides", () => {
     const real = createTestFlags(parse(readFileSync(join(import.meta.dirname, "../../examples/flags.yaml"), "utf8")));
     const context = { targetingKey: "user-7", plan: "pro" };
