@@ -1,5 +1,6 @@
 import type { Context } from "../client/index.js";
 import { checkFunction } from "./check-function.js";
+import { isPromise } from "./is-promise.js";
 import { createRequestFlags, type FlagSource, type RequestFlags } from "./request-flags.js";
 import { createWarnOnce } from "./warn-once.js";
 
@@ -50,7 +51,7 @@ function checked(context: unknown): Context {
       `the context of a request must be an object, and is ${context === null ? "null" : typeof context}`,
     );
   }
-  if ("then" in context && typeof context.then === "function") {
+  if (isPromise(context)) {
     // Nobody else looks at how it ends.
     Promise.resolve(context).catch(() => {});
     throw new TypeError("the context of a request must be there at once, and is a promise");

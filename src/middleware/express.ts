@@ -4,6 +4,7 @@ import { createBinding, type RequestFlagsOptions } from "./bind-flags.js";
 import { checkFunction } from "./check-function.js";
 import { compileFlagRule } from "./flag-rule.js";
 import { createHttpDenial, type HttpDenialOptions } from "./http-denial.js";
+import { isPromise } from "./is-promise.js";
 import { addLateHeader } from "./late-header.js";
 import type { FlagSource, RequestFlags } from "./request-flags.js";
 
@@ -82,6 +83,6 @@ export function requireFlag<Req extends IncomingMessage, Res extends ServerRespo
 
 /** Express 4, and whatever else waits for no promise, would leave the rejection to the process. */
 function passRejection(answer: unknown, next: Next): unknown {
-  if (typeof answer !== "object" || answer === null || !("then" in answer)) return answer;
+  if (!isPromise(answer)) return answer;
   return Promise.resolve(answer).catch((error) => next(error || new Error("otherwise threw nothing")));
 }

@@ -10,6 +10,7 @@ import {
 import { type ActiveFlagsHeader, activeFlagsName, listActiveFlags } from "./active-flags.js";
 import { createBinding, type RequestFlagsOptions } from "./bind-flags.js";
 import { checkFunction } from "./check-function.js";
+import { isPromise } from "./is-promise.js";
 import { compileMethodRules, denialOf, type RequiredFlag, type RequiredFlags } from "./method-rules.js";
 import type { FlagSource, RequestFlags } from "./request-flags.js";
 import { createWarnOnce } from "./warn-once.js";
@@ -104,7 +105,7 @@ function toDenial(
 ): Ending {
   const denial: unknown = deny(call, flags);
   if (typeof denial !== "object" || denial === null) throw new TypeError("otherwise must return a status");
-  if ("then" in denial && typeof denial.then === "function") {
+  if (isPromise(denial)) {
     // Nobody else looks at how it ends.
     Promise.resolve(denial).catch(() => {});
     throw new TypeError("otherwise must return a status at once, and returns a promise");
