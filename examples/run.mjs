@@ -26,6 +26,8 @@ try {
   if (!env.FLAGWIRE_ADDRESS) {
     server = await startServer();
     env.FLAGWIRE_ADDRESS = server.address;
+  } else {
+    console.log(`Asking the server on ${env.FLAGWIRE_ADDRESS}.\n`);
   }
   // Its own server has no tokens, and refuses those of others. An empty one is none, as it is to the command line.
   if (server !== undefined || !env.FLAGWIRE_TOKEN) delete env.FLAGWIRE_TOKEN;
@@ -64,7 +66,7 @@ async function startServer() {
   }
   const { address } = JSON.parse(ready.toString());
   console.log(`A server with the sample flags is on ${address}. Change one meanwhile, in another terminal:`);
-  console.log(`  npx flagwire rollout new-checkout 50% --address ${address}\n`);
+  console.log(`  npx flagwire rollout new-checkout 100% --address ${address}\n`);
   let isEnding = false;
   void ended.then(([code, signal]) => {
     if (isEnding) return;

@@ -5,7 +5,10 @@ import { flagwireMiddleware, requireFlag } from "flagwire/express";
 
 // All flags are held in this process: asking for one costs no call, and goes on while the server is away.
 const { FLAGWIRE_ADDRESS: address = "127.0.0.1:8013", FLAGWIRE_TOKEN: token } = process.env;
-const mirror = await openMirror({ address, token });
+const mirror = await openMirror({ address, token, clientName: "express example" }).catch((error: Error) => {
+  console.error(`No flags: ${error.message}`);
+  process.exit(1);
+});
 mirror.on("change", ({ keys, revision }) => console.log(`revision ${revision} changed ${keys.join(", ")}`));
 mirror.on("error", ({ message }) => console.warn(message));
 

@@ -5,8 +5,11 @@ import { FlagwireProvider } from "flagwire/openfeature";
 
 // All that this service knows of Flagwire. Whatever it asks is answered in this process, also while the server is away.
 const { FLAGWIRE_ADDRESS: address = "127.0.0.1:8013", FLAGWIRE_TOKEN: token } = process.env;
-const provider = new FlagwireProvider({ address, token });
-await OpenFeature.setProviderAndWait(provider);
+const provider = new FlagwireProvider({ address, token, clientName: "openfeature example" });
+await OpenFeature.setProviderAndWait(provider).catch((error: Error) => {
+  console.error(`No flags: ${error.message}`);
+  process.exit(1);
+});
 
 OpenFeature.addHandler(ProviderEvents.ConfigurationChanged, (event) => {
   console.log("changed:", event?.flagsChanged);

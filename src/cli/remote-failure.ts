@@ -81,6 +81,9 @@ function describe(error: ConnectError, failed: FailedCall, violations: readonly 
     case Code.Unauthenticated:
       if (refusalReason(error) === "TOKEN_UNKNOWN") return `${said}; check --token and FLAGWIRE_TOKEN`;
       return `${said}; pass --token or set FLAGWIRE_TOKEN`;
+    case Code.PermissionDenied:
+      // Where callers without one have a role, they are not told that a token is missing.
+      return /a caller without a token/.test(said) ? `${said}; pass --token or set FLAGWIRE_TOKEN` : said;
     case Code.Unimplemented:
       return `the server at ${address} does not know this call: ${said}; is it another service, or an older version?`;
     default:

@@ -70,6 +70,10 @@ export async function openServer(options: ServerOptions): Promise<FlagwireServer
   const served = new ServedCounts({ head, usage, clock, observers });
   const clients = new ClientRegistry(clock);
   const { allowAnonymous = false, anonymousRole, clientRoles = [], ownToken, tls } = options;
+  for (const name of anonymousRole?.environments ?? []) {
+    if (head.catalog.environment(name) !== undefined) continue;
+    log.warn(`there is no environment ${JSON.stringify(name)} for the callers without a token to ask for`);
+  }
   const gate = createGate({
     head,
     clock,

@@ -70,9 +70,21 @@ describe("an example", () => {
       await using server = await startTestServer();
       const example = await runExample(checkout, name, { PORT: String(port), FLAGWIRE_ADDRESS: server.address });
       expect(await example.ended()).toBe(1);
-      expect(example.output()).toBe(
+      expect(example.output().split("\n\n")[1]).toBe(
         `listen EADDRINUSE: address already in use 127.0.0.1:${port}. Set PORT to one that is free.\n`,
       );
+    },
+    60_000,
+  );
+
+  it.each(["express", "openfeature"])(
+    "says in one line that it has no flags, and why: %s",
+    async (name) => {
+      await using server = await startTestServer();
+      await server.createToken("reader");
+      const example = await runExample(checkout, name, { FLAGWIRE_ADDRESS: server.address });
+      expect(await example.ended()).toBe(1);
+      expect(example.output().split("\n\n")[1]).toMatch(/^No flags: .*needs a token.*\n$/);
     },
     60_000,
   );

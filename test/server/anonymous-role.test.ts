@@ -2,11 +2,13 @@ import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { FlagdProvider } from "@openfeature/flagd-provider";
 import { OpenFeature } from "@openfeature/server-sdk";
+import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { Role } from "../../gen/flagwire/v1/access_pb.js";
 import { EvaluationService } from "../../gen/flagwire/v1/evaluation_service_pb.js";
 import { createGate } from "../../src/server/access/gate.js";
 import { isRefusal } from "../../src/server/refusal.js";
+import { runFlagwire } from "../cli/run-flagwire.js";
 import { enabled, flagOf, ON_OFF } from "../flagd-services/evaluation-support.js";
 import { openTestServer, type TestServer } from "../support/server.js";
 import { VirtualClock } from "../support/virtual-clock.js";
@@ -42,6 +44,16 @@ describe("a caller without a token", () => {
     expect(await refusalOf(server.admin.killFlags({ flagKeys: ["bool"], reason: "x" }))).toBe(
       "PermissionDenied: this needs the role operator; a caller without a token has reader",
     );
+  });
+
+  test("is told by the command line how to present one", async () => {
+    const run = await runFlagwire(["kill", "bool", "--reason", "x", "--address", server.address]);
+    expect(run).toEqual({
+      exitCode: 3,
+      stdout: "",
+      stderr:
+        "flagwire: this needs the role operator; a caller without a token has reader; pass --token or set FLAGWIRE_TOKEN\n",
+    });
   });
 
   test("hears nothing of other environments", async () => {
@@ -129,4 +141,14 @@ describe("a gate with a role for callers without a token", () => {
       [undefined, undefined],
     ]);
   });
+});
+
+test("an environment that there is not is warned of at the start", async () => {
+  const lines: string[] = [];
+  const log = pino({ level: "warn" }, { write: (line) => lines.push(line) });
+  const anonymousRole = { role: Role.READER, environments: ["production", "nope"] };
+  await using _server = await openTestServer({ anonymousRole, log });
+  expect(lines.map((line) => JSON.parse(line).msg)).toEqual([
+    'there is no environment "nope" for the callers without a token to ask for',
+  ]);
 });

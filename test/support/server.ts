@@ -24,7 +24,7 @@ export interface TestServer extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-export interface TestServerOptions extends Partial<Omit<ServerOptions, "store" | "log">> {
+export interface TestServerOptions extends Partial<Omit<ServerOptions, "store">> {
   /** Default: a new one, removed at the end. */
   readonly path?: string;
   /** Default: plenty. */
@@ -37,7 +37,7 @@ export async function openTestServer(options: TestServerOptions = {}): Promise<T
   const store = await openLmdbStore({ path, clock: options.clock ?? systemClock, minFreeBytes });
   if (isStoreProblem(store)) throw new Error(store.message);
   const listen = options.listen ?? { host: "127.0.0.1", port: 0 };
-  const server = await openServer({ ...options, listen, store, log: pino({ level: "silent" }) });
+  const server = await openServer({ log: pino({ level: "silent" }), ...options, listen, store });
   if (server instanceof ListenProblem) {
     await store.close();
     throw new Error(server.message);

@@ -13,7 +13,8 @@ export interface PlainResponse {
 
 const ABOUT = `Flagwire, a feature-flag service.
 
-This port speaks gRPC, gRPC-Web, Connect and JSON. Try:
+This port speaks gRPC, gRPC-Web, Connect and JSON, and the protocols of flagd and
+OFREP. Try:
 
   buf curl --protocol grpc --http2-prior-knowledge --list-methods http://<this address>
   curl -H 'content-type: application/json' -d '{"flagKey":"KEY"}' \\
