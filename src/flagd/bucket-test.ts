@@ -11,7 +11,7 @@ export interface BucketPart {
   readonly weight: number;
 }
 
-/** Whether the bucket is in a part that holds; so it is in none where there is nothing to hash. */
+/** Whether the bucket is in a part that holds; so it is in none where there is nothing to hash. Never null. */
 export function toBucketTest(
   hashing: Hashing,
   parts: readonly BucketPart[],
@@ -19,12 +19,12 @@ export function toBucketTest(
   scope: ExportScope,
 ): JsonValue {
   const hash = toFlagdHash(hashing, place, scope);
-  const { guard } = hash;
   if (parts.every(({ holds, weight }) => !holds || weight === 0)) return false;
   if (parts.every(({ holds, weight }) => holds || weight === 0)) return toPresenceTest(hashing, hash);
   const shares = joined(parts).map(({ holds, weight }): FlagdShare => [holds, weight]);
-  const test = toFlagdFractional(hash, shares);
-  return guard === undefined ? test : allOf([guard, test]);
+  // Inside a `!!`, whose operand flagd's schema leaves open: it wants texts in a `fractional`, and Go's provider warns of each payload
+  // with others.
+  return allOf([hash.guard ?? true, toFlagdFractional(hash, shares)]);
 }
 
 /** Neighbours that are alike as one; without those that nobody is in. */

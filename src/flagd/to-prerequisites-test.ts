@@ -4,7 +4,6 @@ import { toBucketTest } from "./bucket-test.js";
 import { type Branch, decide } from "./decide.js";
 import type { ExportScope } from "./export-scope.js";
 import { Findings } from "./findings.js";
-import { isJsonObject } from "./json.js";
 import { allOf, noneOf } from "./logic.js";
 import type { Place } from "./place.js";
 import { isListed, textAttributesOf, toFlagdCondition } from "./to-condition.js";
@@ -83,8 +82,7 @@ function toServeTest(
       const at = place.member("rollout");
       if (!scope.fits(at, shares.length)) return false;
       const parts = shares.map(({ variant, weight }) => ({ holds: accepts(variant), weight }));
-      const test = toBucketTest(kind.value, parts, at, scope);
-      return isJsonObject(test) && Object.hasOwn(test, "fractional") ? { "!!": [test] } : test;
+      return toBucketTest(kind.value, parts, at, scope);
     }
     case undefined:
       return scope.leave(place, "is of a kind that this version does not know");

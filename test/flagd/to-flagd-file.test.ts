@@ -314,10 +314,32 @@ describe("conditions", () => {
     [
       { rollout: { start: 10, weight: 20, totalWeight: 100 } },
       {
-        fractional: [
-          [false, 10],
-          [true, 20],
-          [false, 70],
+        "!!": [
+          {
+            fractional: [
+              [false, 10],
+              [true, 20],
+              [false, 70],
+            ],
+          },
+        ],
+      },
+    ],
+    [
+      { any: { conditions: [match("a", "IN", "x"), { rollout: { weight: 1, totalWeight: 4 } }] } },
+      {
+        or: [
+          { "===": [a, "x"] },
+          {
+            "!!": [
+              {
+                fractional: [
+                  [true, 1],
+                  [false, 3],
+                ],
+              },
+            ],
+          },
         ],
       },
     ],
