@@ -63,9 +63,9 @@ function testFor(
     case Operator.EQUAL:
       return toMembership(value, values, isText);
     case Operator.STARTS_WITH:
-      return anyOf(values.map((affix) => ({ starts_with: [value, affix] })));
+      return ifThere(value, isText, anyOf(values.map((affix) => ({ starts_with: [value, affix] }))));
     case Operator.ENDS_WITH:
-      return anyOf(values.map((affix) => ({ ends_with: [value, affix] })));
+      return ifThere(value, isText, anyOf(values.map((affix) => ({ ends_with: [value, affix] }))));
     case Operator.CONTAINS:
       return ifText(
         value,
@@ -81,8 +81,13 @@ function testFor(
 }
 
 /** Whether a value is text: starts_with is null for everything else. */
-function textTest(value: JsonValue): JsonValue {
-  return { starts_with: [value, ""] };
+function textTest(value: JsonValue, isThere = false): JsonValue {
+  return ifThere(value, isThere, { starts_with: [value, ""] });
+}
+
+/** Where there is no value, operators of text give the right answer too, but flagd's evaluation in Go logs an error with each. */
+function ifThere(value: JsonValue, isThere: boolean, test: JsonValue): JsonValue {
+  return isThere || test === false ? test : allOf([{ "!==": [value, null] }, test]);
 }
 
 function ifText(value: JsonValue, isText: boolean, test: JsonValue): JsonValue {
@@ -114,7 +119,7 @@ function toOrder(operator: "<" | "<=" | ">" | ">=", value: JsonValue, limit: num
   const tests: JsonValue[] = [];
   if (holds(0)) tests.push({ "!==": [value, null] }, { "!==": [value, false] });
   if (holds(1)) tests.push({ "!==": [value, true] });
-  tests.push({ "!": [textTest(value)] }, { [operator]: [value, limit] });
+  tests.push({ "!": [textTest(value, holds(0))] }, { [operator]: [value, limit] });
   return allOf(tests);
 }
 

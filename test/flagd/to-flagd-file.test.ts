@@ -52,8 +52,10 @@ function leftBy(targeting: JsonObject): string[] {
 const match = (attribute: string, operator: string, ...values: Json[]): JsonObject => {
   return { match: { attribute, operator: `OPERATOR_${operator}`, values } };
 };
-const textOf = (attribute: string) => ({ "!!": [{ starts_with: [{ var: attribute }, ""] }] });
 const a = { var: "a" };
+const there = { "!==": [a, null] };
+/** For `and`. */
+const text = [there, { "!!": [{ starts_with: [a, ""] }] }];
 
 describe("flags", () => {
   test("a flag without rules has its values, its default variant and its metadata, and nothing that flagd's schema has not", () => {
@@ -263,14 +265,17 @@ describe("conditions", () => {
   test.each([
     [match("a", "IN", "x"), { "===": [a, "x"] }],
     [match("a", "IN", 1, 2), { in: [a, [1, 2]] }],
-    [match("a", "IN", "x", "y"), { and: [textOf("a"), { in: [a, ["x", "y"]] }] }],
+    [match("a", "IN", "x", "y"), { and: [...text, { in: [a, ["x", "y"]] }] }],
     [match("a", "IN", "x", 1, true), { or: [{ "===": [a, "x"] }, { "===": [a, 1] }, { "===": [a, true] }] }],
     [match("targetingKey", "IN", "x", "y"), { in: [{ var: "targetingKey" }, ["x", "y"]] }],
-    [match("a", "CONTAINS", "x"), { and: [textOf("a"), { in: ["x", a] }] }],
-    [match("a", "STARTS_WITH", "x"), { starts_with: [a, "x"] }],
-    [match("a", "ENDS_WITH", "x", "y"), { or: [{ ends_with: [a, "x"] }, { ends_with: [a, "y"] }] }],
+    [match("a", "CONTAINS", "x"), { and: [...text, { in: ["x", a] }] }],
+    [match("a", "STARTS_WITH", "x"), { and: [there, { "!!": [{ starts_with: [a, "x"] }] }] }],
+    [
+      match("a", "ENDS_WITH", "x", "y"),
+      { and: [there, { "!!": [{ or: [{ ends_with: [a, "x"] }, { ends_with: [a, "y"] }] }] }] },
+    ],
     [match("a", "EQUAL", 5), { "===": [a, 5] }],
-    [match("a", "GREATER", 5), { and: [{ "!": [{ starts_with: [a, ""] }] }, { ">": [a, 5] }] }],
+    [match("a", "GREATER", 5), { and: [{ "!": [{ and: text }] }, { ">": [a, 5] }] }],
     [
       match("a", "LESS", 5),
       {
@@ -283,7 +288,7 @@ describe("conditions", () => {
         ],
       },
     ],
-    [match("a", "SEMVER_LESS", "v1.2"), { and: [textOf("a"), { "!!": [{ sem_ver: [a, "<", "1.2.0"] }] }] }],
+    [match("a", "SEMVER_LESS", "v1.2"), { and: [...text, { "!!": [{ sem_ver: [a, "<", "1.2.0"] }] }] }],
     [match("$now", "GREATER_OR_EQUAL", 5000), { ">=": [{ var: "$flagd.timestamp" }, 5] }],
     [match("$now", "BEFORE", "1970-01-01T00:00:09Z"), { "<": [{ var: "$flagd.timestamp" }, 9] }],
     [
@@ -306,7 +311,7 @@ describe("conditions", () => {
       },
       {
         and: [
-          { "!!": [{ or: [{ starts_with: [a, "x"] }, { "===": [{ var: "b" }, "y"] }] }] },
+          { or: [{ and: [there, { "!!": [{ starts_with: [a, "x"] }] }] }, { "===": [{ var: "b" }, "y"] }] },
           { "!==": [{ var: "c" }, null] },
         ],
       },
@@ -444,32 +449,31 @@ describe("ignoring case", () => {
       match: { attribute: "a", operator: `OPERATOR_${operator}`, values: [text], ignoreCase: true },
     });
   };
-  const guard = { "!!": [{ starts_with: [a, ""] }] };
   const at = (value: Json, index: number) => ({ substr: [value, index, 1] });
 
   test("compares character by character", () => {
     expect(ignoring("STARTS_WITH", "1x")).toEqual({
-      and: [guard, { "===": [at(a, 0), "1"] }, { in: [at(a, 1), ["x", "X"]] }],
+      and: [...text, { "===": [at(a, 0), "1"] }, { in: [at(a, 1), ["x", "X"]] }],
     });
     const end = { substr: [a, -2] };
     expect(ignoring("ENDS_WITH", "@X")).toEqual({
-      and: [guard, { "===": [at(end, 0), "@"] }, { in: [at(end, 1), ["x", "X"]] }],
+      and: [...text, { "===": [at(end, 0), "@"] }, { in: [at(end, 1), ["x", "X"]] }],
     });
     expect(ignoring("IN", "X")).toEqual({
-      and: [guard, { in: [at(a, 0), ["x", "X"]] }, { "===": [{ substr: [a, 0, 1] }, a] }],
+      and: [...text, { in: [at(a, 0), ["x", "X"]] }, { "===": [{ substr: [a, 0, 1] }, a] }],
     });
-    expect(ignoring("CONTAINS", "x1")).toEqual({ and: [guard, { or: [{ in: ["x1", a] }, { in: ["X1", a] }] }] });
+    expect(ignoring("CONTAINS", "x1")).toEqual({ and: [...text, { or: [{ in: ["x1", a] }, { in: ["X1", a] }] }] });
   });
 
   test("takes the dotted capital I for an i only where a text may go on: its lower case has a dot above after it", () => {
     const dotted = { in: [at(a, 0), ["i", "I", "\u0130"]] };
     const plain = { in: [at(a, 0), ["i", "I"]] };
-    expect(ignoring("STARTS_WITH", "i")).toEqual({ and: [guard, dotted] });
-    expect(ignoring("IN", "i")).toEqual({ and: [guard, plain, { "===": [at(a, 0), a] }] });
+    expect(ignoring("STARTS_WITH", "i")).toEqual({ and: [...text, dotted] });
+    expect(ignoring("IN", "i")).toEqual({ and: [...text, plain, { "===": [at(a, 0), a] }] });
     expect(ignoring("ENDS_WITH", "i")).toEqual({
-      and: [guard, { in: [at({ substr: [a, -1] }, 0), ["i", "I"]] }],
+      and: [...text, { in: [at({ substr: [a, -1] }, 0), ["i", "I"]] }],
     });
-    expect(ignoring("STARTS_WITH", "ix")).toMatchObject({ and: [guard, plain, {}] });
+    expect(ignoring("STARTS_WITH", "ix")).toMatchObject({ and: [...text, plain, {}] });
   });
 
   test("knows every character whose lower case has ASCII in it", () => {
