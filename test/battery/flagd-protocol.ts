@@ -3,6 +3,7 @@ import { type CallOptions, type Client, Code, ConnectError, createClient } from 
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { Service } from "../../gen/flagd/evaluation/v2/evaluation_pb.js";
 import { toFlatMetadata } from "../../src/resolution/index.js";
+import { RESOLVE_METHODS } from "../flagd-services/evaluation-support.js";
 import type { Answer, VectorCase } from "../vectors-source/vector-file.js";
 import type { ForeignProtocol } from "./foreign-protocol.js";
 import { ENVIRONMENT } from "./vector-server.js";
@@ -18,16 +19,9 @@ type Resolve = (
   options: CallOptions,
 ) => Promise<{ value?: JsonObject; variant?: string; reason: string; metadata?: JsonObject }>;
 
-const METHODS = {
-  boolean: "resolveBoolean",
-  string: "resolveString",
-  number: "resolveFloat",
-  object: "resolveObject",
-} as const;
-
 /** By the method of the value's type: without a value, any will do. */
 async function ask(client: Client<typeof Service>, { flagKey, context, value }: VectorCase): Promise<JsonObject> {
-  const method = METHODS[(value === undefined ? "boolean" : typeof value) as keyof typeof METHODS];
+  const method = RESOLVE_METHODS[(value === undefined ? "boolean" : typeof value) as keyof typeof RESOLVE_METHODS];
   const resolve = client[method] as unknown as Resolve;
   const headers = { "flagwire-environment": ENVIRONMENT };
   try {

@@ -21,6 +21,14 @@ export function flagOf(key: string, variants: Record<string, Json>, extra: FlagI
   return { key, type, kind: FlagKind.OPERATIONAL, variants: values, ...extra };
 }
 
+/** The methods of flagd's services, by the type of the values that they answer. */
+export const RESOLVE_METHODS = {
+  boolean: "resolveBoolean",
+  string: "resolveString",
+  number: "resolveFloat",
+  object: "resolveObject",
+} as const;
+
 const SOON = { timeout: 15_000, interval: 5 };
 
 /** What will be so, however busy the machine is. */

@@ -17,7 +17,7 @@ import { someContext } from "../engine/arbitrary-contexts.js";
 import { SEED } from "../engine/arbitrary-words.js";
 import { value } from "../engine/build.js";
 import { openTestServer, type TestServer } from "../support/server.js";
-import { eventually } from "./evaluation-support.js";
+import { eventually, RESOLVE_METHODS } from "./evaluation-support.js";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -89,18 +89,12 @@ async function commit(items: readonly WatchItem[]): Promise<void> {
   await eventually(revision).toBeGreaterThanOrEqual(result.revision);
 }
 
-const METHODS = {
-  boolean: "resolveBoolean",
-  string: "resolveString",
-  number: "resolveFloat",
-  object: "resolveObject",
-} as const;
 type Resolve = (request: { flagKey: string; context: JsonObject }) => Promise<Answer>;
 type Answer = { value?: unknown; variant?: string; reason: string; metadata?: JsonObject };
 
 /** What flagd's service answers, or the status that it refuses with. */
 async function resolve(client: Client<typeof v1.Service | typeof v2.Service>, type: string, request: unknown) {
-  const method = client[METHODS[type as keyof typeof METHODS]] as unknown as Resolve;
+  const method = client[RESOLVE_METHODS[type as keyof typeof RESOLVE_METHODS]] as unknown as Resolve;
   try {
     const { value, variant, reason, metadata } = await method(request as Parameters<Resolve>[0]);
     return { value, variant, reason, metadata };
