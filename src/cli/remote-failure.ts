@@ -46,6 +46,7 @@ function fieldName(field: string, fields: FieldOptions): string {
 function toOptions(message: string): string {
   return message
     .replace(/\bexpected_revision\b/g, "--expected-revision")
+    .replace(/\ba caller without a token\b/, "$& (--token or FLAGWIRE_TOKEN)")
     .replace(/\bforce takes it all the same/g, '"flagwire flags restore" brings it back, and --force takes its key');
 }
 
@@ -81,9 +82,6 @@ function describe(error: ConnectError, failed: FailedCall, violations: readonly 
     case Code.Unauthenticated:
       if (refusalReason(error) === "TOKEN_UNKNOWN") return `${said}; check --token and FLAGWIRE_TOKEN`;
       return `${said}; pass --token or set FLAGWIRE_TOKEN`;
-    case Code.PermissionDenied:
-      // Where callers without one have a role, they are not told that a token is missing.
-      return /a caller without a token/.test(said) ? `${said}; pass --token or set FLAGWIRE_TOKEN` : said;
     case Code.Unimplemented:
       return `the server at ${address} does not know this call: ${said}; is it another service, or an older version?`;
     default:

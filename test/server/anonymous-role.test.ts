@@ -52,7 +52,7 @@ describe("a caller without a token", () => {
       exitCode: 3,
       stdout: "",
       stderr:
-        "flagwire: this needs the role operator; a caller without a token has reader; pass --token or set FLAGWIRE_TOKEN\n",
+        "flagwire: this needs the role operator; a caller without a token (--token or FLAGWIRE_TOKEN) has reader\n",
     });
   });
 
