@@ -1,11 +1,7 @@
-import { Code, createClient } from "@connectrpc/connect";
-import { createGrpcTransport } from "@connectrpc/connect-node";
+import { Code } from "@connectrpc/connect";
 import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { AdminService } from "../../gen/flagwire/v1/admin_service_pb.js";
 import { Operator } from "../../gen/flagwire/v1/condition_pb.js";
-import { ListenProblem, openServer } from "../../src/server/index.js";
-import { openMemoryStore } from "../../src/store/index.js";
 import { inSegment, match, rule, serve, value } from "../engine/build.js";
 import { openTestServer, type TestServer } from "../support/server.js";
 import { enabled, flagOf, ON_OFF } from "./evaluation-support.js";
@@ -149,64 +145,50 @@ test("GetMetadata has nothing to add to contexts", async () => {
 });
 
 describe("the log", () => {
+  const logInto = (lines: unknown[]) => {
+    return pino({ level: "warn" }, { write: (line: string) => lines.push(JSON.parse(line)) });
+  };
+
   test("names the flags with shares once: not all clients hash alike", async () => {
-    const store = await openMemoryStore();
     const lines: { flags?: string[]; count?: number; msg: string }[] = [];
-    const log = pino({ level: "warn" }, { write: (line: string) => lines.push(JSON.parse(line)) });
-    const own = await openServer({ store, log, listen: { host: "127.0.0.1", port: 0 } });
-    if (own instanceof ListenProblem) throw new Error(own.message);
-    try {
-      const address = `${own.address.host}:${own.address.port}`;
-      const admin = createClient(AdminService, createGrpcTransport({ baseUrl: `http://${address}` }));
-      const client = syncClient(address);
-      await admin.createFlag({ flag: flagOf("whole", ON_OFF), targeting: enabled("on") });
+    await using own = await openTestServer({ log: logInto(lines) });
+    const { address, admin } = own;
+    const client = syncClient(address);
+    await admin.createFlag({ flag: flagOf("whole", ON_OFF), targeting: enabled("on") });
+    await client.fetchAllFlags({});
+    expect(lines).toEqual([]);
+    const rollout = { shares: ["on", "off"].map((variant) => ({ variant, weight: 1 })) };
+    const split = { enabled: true, default: { kind: { case: "rollout" as const, value: rollout } } };
+    for (const key of ["split", "split-too"]) {
+      await admin.createFlag({ flag: flagOf(key, ON_OFF), targeting: split });
       await client.fetchAllFlags({});
-      expect(lines).toEqual([]);
-      const rollout = { shares: ["on", "off"].map((variant) => ({ variant, weight: 1 })) };
-      const split = { enabled: true, default: { kind: { case: "rollout" as const, value: rollout } } };
-      for (const key of ["split", "split-too"]) {
-        await admin.createFlag({ flag: flagOf(key, ON_OFF), targeting: split });
-        await client.fetchAllFlags({});
-      }
-      expect(lines).toMatchObject([{ count: 1, flags: ["split"], msg: expect.stringMatching(/Python .*Rust .*RPC/) }]);
-    } finally {
-      await own.stop(1_000);
-      await store.close();
     }
+    expect(lines).toMatchObject([{ count: 1, flags: ["split"], msg: expect.stringMatching(/Python .*Rust .*RPC/) }]);
   });
 
   test("names what flagd cannot express, once, and a payload that is more than clients take", async () => {
-    const store = await openMemoryStore();
     const lines: { level: number; msg: string; flags?: Record<string, string>; count?: number }[] = [];
-    const log = pino({ level: "warn" }, { write: (line: string) => lines.push(JSON.parse(line)) });
-    const own = await openServer({ store, log, listen: { host: "127.0.0.1", port: 0 } });
-    if (own instanceof ListenProblem) throw new Error(own.message);
-    try {
-      const address = `${own.address.host}:${own.address.port}`;
-      const admin = createClient(AdminService, createGrpcTransport({ baseUrl: `http://${address}` }));
-      const regex = rule(match("email", Operator.MATCHES, ["^a"]), "r", serve("on"));
-      await admin.createFlag({ flag: flagOf("odd", ON_OFF), targeting: { ...enabled("off"), rules: [regex] } });
-      await admin.createFlag({ flag: flagOf("even", ON_OFF), targeting: enabled("on") });
-      const client = syncClient(address);
-      expect(Object.keys(flagsOf(await client.fetchAllFlags({})))).toEqual(["even"]);
-      await admin.createFlag({ flag: flagOf("third", ON_OFF), targeting: enabled("on") });
-      expect(Object.keys(flagsOf(await client.fetchAllFlags({})))).toEqual(["even", "third"]);
-      expect(lines.map(({ count, flags }) => ({ count, flags }))).toEqual([
-        { count: 1, flags: { odd: "targeting.rules[0].condition.match: flagd has no regular expressions" } },
-      ]);
-      expect(lines[0]?.msg).toMatch(/cannot express a flag of production.*by RPC/);
-      const large = { text: value("x".repeat(900_000)) };
-      for (let index = 0; index < 5; index++) {
-        const flag = { ...flagOf(`large-${index}`, { text: "" }), variants: large };
-        await admin.createFlag({ flag, targeting: enabled("text") });
-      }
-      const { flagConfiguration } = await client.fetchAllFlags({});
-      expect(lines).toHaveLength(2);
-      expect(lines[1]).toMatchObject({ sizeBytes: expect.any(Number), limitBytes: 4_194_304 });
-      expect(flagConfiguration.length).toBeGreaterThan(4_194_304);
-    } finally {
-      await own.stop(1_000);
-      await store.close();
+    await using own = await openTestServer({ log: logInto(lines) });
+    const { address, admin } = own;
+    const regex = rule(match("email", Operator.MATCHES, ["^a"]), "r", serve("on"));
+    await admin.createFlag({ flag: flagOf("odd", ON_OFF), targeting: { ...enabled("off"), rules: [regex] } });
+    await admin.createFlag({ flag: flagOf("even", ON_OFF), targeting: enabled("on") });
+    const client = syncClient(address);
+    expect(Object.keys(flagsOf(await client.fetchAllFlags({})))).toEqual(["even"]);
+    await admin.createFlag({ flag: flagOf("third", ON_OFF), targeting: enabled("on") });
+    expect(Object.keys(flagsOf(await client.fetchAllFlags({})))).toEqual(["even", "third"]);
+    expect(lines.map(({ count, flags }) => ({ count, flags }))).toEqual([
+      { count: 1, flags: { odd: "targeting.rules[0].condition.match: flagd has no regular expressions" } },
+    ]);
+    expect(lines[0]?.msg).toMatch(/cannot express a flag of production.*by RPC/);
+    const large = { text: value("x".repeat(900_000)) };
+    for (let index = 0; index < 5; index++) {
+      const flag = { ...flagOf(`large-${index}`, { text: "" }), variants: large };
+      await admin.createFlag({ flag, targeting: enabled("text") });
     }
+    const { flagConfiguration } = await client.fetchAllFlags({});
+    expect(lines).toHaveLength(2);
+    expect(lines[1]).toMatchObject({ sizeBytes: expect.any(Number), limitBytes: 4_194_304 });
+    expect(flagConfiguration.length).toBeGreaterThan(4_194_304);
   });
 });
